@@ -41,8 +41,12 @@ pub enum BatchError {
     Count { count: i32, last_offset_delta: i32 },
     #[error("a record is malformed")]
     Record,
+    #[error("record {expected} of a batch has offset delta {found}")]
+    OffsetDelta { expected: i32, found: i32 },
     #[error("decompression failed or exceeded its limit")]
     Decompress,
+    #[error("compression failed")]
+    Compress,
 }
 
 /// A batch's compression codec (attributes bits 0-2).
@@ -54,6 +58,20 @@ pub enum Compression {
     Snappy,
     Lz4,
     Zstd,
+}
+
+impl Compression {
+    /// The codec as attributes bits 0-2.
+    #[must_use]
+    pub const fn attribute_bits(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
 }
 
 /// What a batch's timestamps mean (attributes bit 3).

@@ -1,7 +1,19 @@
 //! Record batch format v2 (magic 2) as borrowed bytes. Layout and sources: `docs/formats/record-batch.md`.
+//!
+//! To read records: [`BatchHeader::read`] -> [`decompress`] (borrows if uncompressed, capped) -> [`Records::new`].
 
+mod builder;
+mod codec;
 mod header;
+mod records;
+#[cfg(test)]
+mod tests;
+mod validate;
 
+pub use builder::BatchBuilder;
+pub use codec::{compress, decompress, decompress_section};
 pub use header::{
     BatchError, BatchHeader, Compression, HEADER_LEN, LOG_OVERHEAD, TimestampType, batches, crc32c,
 };
+pub use records::{Headers, Record, RecordHeader, Records};
+pub use validate::{RecordWalk, check_counts, stamp, walk_records};

@@ -1,0 +1,130 @@
+//! Compression of a batch's records section. Decompression is capped: a batch of a few bytes may claim gigabytes.
+//!
+//! The forms on the wire: gzip members; snappy in xerial's frames (Java client) or as one raw block (librdkafka);
+//! an LZ4 frame (not the legacy one of magic 0); a zstd frame (KIP-110).
+
+use std::borrow::Cow;
+use std::io::{Read, Write};
+
+use super::header::{BatchError, BatchHeader, Compression, HEADER_LEN};
+
+/// snappy-java's stream header: magic, then version 1 and lowest compatible version 1.
+const XERIAL_MAGIC: &[u8; 8] = b"\x82SNAPPY\0";
+const XERIAL_HEADER: &[u8; 16] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
+/// snappy-java's default block, which the Java client uses.
+const XERIAL_BLOCK: usize = 32 * 1024;
+
+/// The records section of a whole batch (`batch` starts at its header), decompressed; borrowed if it was not
+/// compressed. `limit` bounds the bytes that come out: more is [`BatchError::Decompress`].
+pub fn decompress<'a>(
+    header: &BatchHeader,
+    batch: &'a [u8],
+    limit: usize,
+) -> Result<Cow<'a, [u8]>, BatchError> {
+    let size = header.size();
+    let section = batch.get(HEADER_LEN..size).ok_or(BatchError::Short { wanted: size, left: batch.len() })?;
+    match header.compression()? {
+        Compression::None => Ok(Cow::Borrowed(section)),
+        codec => decompress_section(codec, section, limit).map(Cow::Owned),
+    }
+}
+
+/// Decompresses a records section by itself, into at most `limit` bytes.
+pub fn decompress_section(codec: Compression, section: &[u8], limit: usize) -> Result<Vec<u8>, BatchError> {
+    match codec {
+        Compression::None => Ok(section.to_vec()),
+        Compression::Gzip => drain(flate2::bufread::MultiGzDecoder::new(section), section.len(), limit),
+        Compression::Snappy => unsnap(section, limit),
+        Compression::Lz4 => drain(lz4_flex::frame::FrameDecoder::new(section), section.len(), limit),
+        Compression::Zstd => {
+            let decoder =
+                zstd::stream::read::Decoder::with_buffer(section).map_err(|_| BatchError::Decompress)?;
+            drain(decoder, section.len(), limit)
+        }
+    }
+}
+
+/// Compresses a records section. `level` is the codec's own (gzip 1 to 9, zstd -131072 to 22; ignored by the others);
+/// `None` is Kafka's default.
+pub fn compress(codec: Compression, level: Option<i32>, section: &[u8]) -> Result<Vec<u8>, BatchError> {
+    let written = match codec {
+        Compression::None => Ok(section.to_vec()),
+        Compression::Gzip => gzip(level, section),
+        Compression::Snappy => return snap(section),
+        Compression::Lz4 => lz4(section),
+        Compression::Zstd => zstd::stream::encode_all(section, level.unwrap_or(3)),
+    };
+    written.map_err(|_| BatchError::Compress)
+}
+
+fn drain(mut from: impl Read, compressed_len: usize, limit: usize) -> Result<Vec<u8>, BatchError> {
+    let mut out = Vec::with_capacity(compressed_len.saturating_mul(3).min(limit));
+    let cap = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    from.by_ref().take(cap).read_to_end(&mut out).map_err(|_| BatchError::Decompress)?;
+    if out.len() > limit { Err(BatchError::Decompress) } else { Ok(out) }
+}
+
+fn unsnap(section: &[u8], limit: usize) -> Result<Vec<u8>, BatchError> {
+    let mut out = Vec::new();
+    if !section.starts_with(XERIAL_MAGIC) {
+        unsnap_block(section, limit, &mut out)?;
+        return Ok(out);
+    }
+    let mut left = section;
+    while !left.is_empty() {
+        // Concatenated streams repeat the header; snappy-java skips it wherever a block could start.
+        if left.starts_with(XERIAL_MAGIC) {
+            left = left.get(XERIAL_HEADER.len()..).ok_or(BatchError::Decompress)?;
+            continue;
+        }
+        let (len, rest) = left.split_first_chunk::<4>().ok_or(BatchError::Decompress)?;
+        let len = usize::try_from(i32::from_be_bytes(*len)).map_err(|_| BatchError::Decompress)?;
+        let block = rest.get(..len).ok_or(BatchError::Decompress)?;
+        unsnap_block(block, limit, &mut out)?;
+        left = &rest[len..];
+    }
+    Ok(out)
+}
+
+fn unsnap_block(block: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), BatchError> {
+    let len = snap::raw::decompress_len(block).map_err(|_| BatchError::Decompress)?;
+    let start = out.len();
+    // Snappy's densest element makes 64 bytes of 3: a larger claim is a lie, refused before it allocates.
+    if len > limit.saturating_sub(start) || len / 22 > block.len() {
+        return Err(BatchError::Decompress);
+    }
+    out.resize(start + len, 0);
+    let written =
+        snap::raw::Decoder::new().decompress(block, &mut out[start..]).map_err(|_| BatchError::Decompress)?;
+    if written == len { Ok(()) } else { Err(BatchError::Decompress) }
+}
+
+fn gzip(level: Option<i32>, section: &[u8]) -> std::io::Result<Vec<u8>> {
+    let level = level.and_then(|level| u32::try_from(level).ok()).filter(|level| *level <= 9);
+    let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+    encoder.write_all(section)?;
+    encoder.finish()
+}
+
+fn snap(section: &[u8]) -> Result<Vec<u8>, BatchError> {
+    let mut out = XERIAL_HEADER.to_vec();
+    let mut encoder = snap::raw::Encoder::new();
+    for block in section.chunks(XERIAL_BLOCK) {
+        let block = encoder.compress_vec(block).map_err(|_| BatchError::Compress)?;
+        let len = i32::try_from(block.len()).map_err(|_| BatchError::Compress)?;
+        out.extend_from_slice(&len.to_be_bytes());
+        out.extend_from_slice(&block);
+    }
+    Ok(out)
+}
+
+fn lz4(section: &[u8]) -> std::io::Result<Vec<u8>> {
+    // As Kafka's Lz4BlockOutputStream: independent blocks of 64 KiB, no checksums but the header's.
+    let info = lz4_flex::frame::FrameInfo::new()
+        .block_size(lz4_flex::frame::BlockSize::Max64KB)
+        .block_mode(lz4_flex::frame::BlockMode::Independent);
+    let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+    encoder.write_all(section)?;
+    encoder.finish().map_err(std::io::Error::other)
+}
