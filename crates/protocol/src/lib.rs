@@ -4,6 +4,18 @@
 //! versions that the `kafka-protocol` crate lacks, and the hot path's own Produce and Fetch.
 //! Never: tokio, policy, storage, a panic on hostile bytes.
 
+mod api;
 mod error_code;
+mod frame;
+mod guard;
+mod header;
+mod message;
+pub mod messages;
+mod part;
 
+pub use api::{ApiKey, ApiSpec, Listener};
 pub use error_code::ErrorCode;
+pub use frame::{FRAME_PREFIX_LEN, FrameError, encode_request, encode_response, frame_len, split_frame};
+pub use guard::{Direction, GuardError};
+pub use header::{HeaderError, RequestHeader, encode_response_header, split_response_header};
+pub use message::{DecodeError, EncodeError, Request, Response};
