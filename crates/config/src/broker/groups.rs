@@ -1,0 +1,179 @@
+//! Builds each group of broker settings from the layers.
+
+use std::path::PathBuf;
+
+use ottla_model::BrokerId;
+
+use super::layers::Layers;
+use super::listeners;
+use super::types::{
+    ControllerConfig, FetchConfig, GroupCoordinatorConfig, LogDirsConfig, MigrationPolicy, NetConfig,
+    NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig, TopicDefaults,
+};
+use crate::ConfigError;
+
+const MINUTE_MS: i64 = 60_000;
+
+pub(super) fn node(layers: &Layers) -> Result<NodeConfig, ConfigError> {
+    Ok(NodeConfig { node_id: node_id(layers)?, rack: layers.non_empty("broker.rack") })
+}
+
+/// `node.id`, or its old name `broker.id`.
+fn node_id(layers: &Layers) -> Result<BrokerId, ConfigError> {
+    let old = layers.set("broker.id").is_some() && layers.set("node.id").is_none();
+    let id = layers.int(if old { "broker.id" } else { "node.id" })?;
+    if id < 0 {
+        return Err(ConfigError::invalid("node.id", &id.to_string(), "Value must be at least 0"));
+    }
+    Ok(BrokerId(id))
+}
+
+pub(super) fn net(layers: &Layers) -> Result<NetConfig, ConfigError> {
+    let listeners = listeners::resolve(layers)?;
+    Ok(NetConfig {
+        listeners: listeners.served,
+        advertised_listeners: listeners.advertised,
+        controller_listeners: listeners.controller,
+        inter_broker_listener: listeners.inter_broker,
+        request_bytes_max: layers.int("socket.request.max.bytes")?,
+        send_buffer_bytes: layers.int("socket.send.buffer.bytes")?,
+        receive_buffer_bytes: layers.int("socket.receive.buffer.bytes")?,
+        listen_backlog_size: layers.int("socket.listen.backlog.size")?,
+        connections_max_idle_ms: layers.long("connections.max.idle.ms")?,
+        connections_max: layers.int("max.connections")?,
+        connections_per_ip_max: layers.int("max.connections.per.ip")?,
+        connections_per_ip_overrides: connection_overrides(layers)?,
+        queued_request_bytes_max: layers.long("queued.max.request.bytes")?,
+        request_partitions_max: layers.int("max.request.partition.size.limit")?,
+    })
+}
+
+/// `host:limit` pairs, separated by commas.
+fn connection_overrides(layers: &Layers) -> Result<Vec<(String, i32)>, ConfigError> {
+    const NAME: &str = "max.connections.per.ip.overrides";
+    let entries = layers.list(NAME);
+    entries.iter().filter(|entry| !entry.is_empty()).map(|entry| connection_override(NAME, entry)).collect()
+}
+
+fn connection_override(name: &str, entry: &str) -> Result<(String, i32), ConfigError> {
+    let parsed =
+        entry.rsplit_once(':').and_then(|(host, limit)| Some((host.trim(), limit.trim().parse().ok()?)));
+    match parsed {
+        Some((host, limit)) if !host.is_empty() && limit >= 0 => Ok((host.to_owned(), limit)),
+        _ => Err(ConfigError::invalid(name, entry, "Expected host:limit pairs separated by commas")),
+    }
+}
+
+pub(super) fn log(layers: &Layers) -> Result<LogDirsConfig, ConfigError> {
+    Ok(LogDirsConfig {
+        dirs: log_dirs(layers)?,
+        retention_check_interval_ms: layers.long("log.retention.check.interval.ms")?,
+        flush_scheduler_interval_ms: layers.long("log.flush.scheduler.interval.ms")?,
+        recovery_point_checkpoint_interval_ms: layers.int("log.flush.offset.checkpoint.interval.ms")?,
+        start_offset_checkpoint_interval_ms: layers.int("log.flush.start.offset.checkpoint.interval.ms")?,
+        initial_task_delay_ms: layers.long("log.initial.task.delay.ms")?,
+        recovery_threads_per_dir: layers.int("num.recovery.threads.per.data.dir")?,
+    })
+}
+
+/// `log.dirs`; `log.dir` where only that is set.
+fn log_dirs(layers: &Layers) -> Result<Vec<PathBuf>, ConfigError> {
+    let old = layers.set("log.dirs").is_none() && layers.set("log.dir").is_some();
+    let name = if old { "log.dir" } else { "log.dirs" };
+    let dirs: Vec<PathBuf> =
+        layers.list(name).into_iter().filter(|dir| !dir.is_empty()).map(PathBuf::from).collect();
+    if dirs.is_empty() {
+        return Err(ConfigError::conflict(
+            "At least one log directory must be defined via log.dirs or log.dir.",
+        ));
+    }
+    Ok(dirs)
+}
+
+pub(super) fn topics(layers: &Layers) -> Result<TopicDefaults, ConfigError> {
+    Ok(TopicDefaults {
+        auto_create_enable: layers.boolean("auto.create.topics.enable")?,
+        delete_enable: layers.boolean("delete.topic.enable")?,
+        num_partitions: layers.int("num.partitions")?,
+        replication_factor: layers.int("default.replication.factor")?,
+    })
+}
+
+pub(super) fn fetch(layers: &Layers) -> Result<FetchConfig, ConfigError> {
+    Ok(FetchConfig {
+        response_bytes_max: layers.int("fetch.max.bytes")?,
+        session_cache_slots: layers.int("max.incremental.fetch.session.cache.slots")?,
+    })
+}
+
+pub(super) fn replication(layers: &Layers) -> Result<ReplicationConfig, ConfigError> {
+    Ok(ReplicationConfig {
+        lag_time_max_ms: layers.long("replica.lag.time.max.ms")?,
+        high_watermark_checkpoint_interval_ms: layers
+            .long("replica.high.watermark.checkpoint.interval.ms")?,
+    })
+}
+
+pub(super) fn group_coordinator(layers: &Layers) -> Result<GroupCoordinatorConfig, ConfigError> {
+    Ok(GroupCoordinatorConfig {
+        classic_session_timeout_min_ms: layers.int("group.min.session.timeout.ms")?,
+        classic_session_timeout_max_ms: layers.int("group.max.session.timeout.ms")?,
+        classic_initial_rebalance_delay_ms: layers.int("group.initial.rebalance.delay.ms")?,
+        classic_size_max: layers.int("group.max.size")?,
+        consumer_session_timeout_ms: layers.int("group.consumer.session.timeout.ms")?,
+        consumer_session_timeout_min_ms: layers.int("group.consumer.min.session.timeout.ms")?,
+        consumer_session_timeout_max_ms: layers.int("group.consumer.max.session.timeout.ms")?,
+        consumer_heartbeat_interval_ms: layers.int("group.consumer.heartbeat.interval.ms")?,
+        consumer_heartbeat_interval_min_ms: layers.int("group.consumer.min.heartbeat.interval.ms")?,
+        consumer_heartbeat_interval_max_ms: layers.int("group.consumer.max.heartbeat.interval.ms")?,
+        consumer_assignment_interval_ms: layers.int("group.consumer.assignment.interval.ms")?,
+        consumer_assignment_interval_min_ms: layers.int("group.consumer.min.assignment.interval.ms")?,
+        consumer_assignment_interval_max_ms: layers.int("group.consumer.max.assignment.interval.ms")?,
+        consumer_size_max: layers.int("group.consumer.max.size")?,
+        consumer_assignors: layers.list("group.consumer.assignors"),
+        consumer_regex_refresh_interval_ms: layers.int("group.consumer.regex.refresh.interval.ms")?,
+        consumer_migration_policy: migration_policy(layers),
+    })
+}
+
+fn migration_policy(layers: &Layers) -> MigrationPolicy {
+    let text = layers.non_empty("group.consumer.migration.policy").unwrap_or_default();
+    match text.to_ascii_lowercase().as_str() {
+        "disabled" => MigrationPolicy::Disabled,
+        "downgrade" => MigrationPolicy::Downgrade,
+        "upgrade" => MigrationPolicy::Upgrade,
+        _ => MigrationPolicy::Bidirectional,
+    }
+}
+
+pub(super) fn offsets(layers: &Layers) -> Result<OffsetsConfig, ConfigError> {
+    Ok(OffsetsConfig {
+        metadata_bytes_max: layers.int("offset.metadata.max.bytes")?,
+        commit_timeout_ms: layers.int("offsets.commit.timeout.ms")?,
+        retention_ms: layers.long("offsets.retention.minutes")?.saturating_mul(MINUTE_MS),
+        retention_check_interval_ms: layers.long("offsets.retention.check.interval.ms")?,
+        topic_num_partitions: layers.int("offsets.topic.num.partitions")?,
+        topic_replication_factor: layers.short("offsets.topic.replication.factor")?,
+        topic_segment_bytes: layers.int("offsets.topic.segment.bytes")?,
+    })
+}
+
+pub(super) fn producer_ids(layers: &Layers) -> Result<ProducerIdConfig, ConfigError> {
+    Ok(ProducerIdConfig {
+        expiration_ms: layers.int("producer.id.expiration.ms")?,
+        expiration_check_interval_ms: layers.int("producer.id.expiration.check.interval.ms")?,
+    })
+}
+
+pub(super) fn controller(layers: &Layers) -> Result<ControllerConfig, ConfigError> {
+    let metadata_dir = match layers.non_empty("metadata.log.dir") {
+        Some(dir) => PathBuf::from(dir),
+        None => log_dirs(layers)?.into_iter().next().unwrap_or_default(),
+    };
+    Ok(ControllerConfig {
+        metadata_dir,
+        segment_bytes: layers.int("metadata.log.segment.bytes")?,
+        record_bytes_between_snapshots_max: layers.long("metadata.log.max.record.bytes.between.snapshots")?,
+        snapshot_interval_max_ms: layers.long("metadata.log.max.snapshot.interval.ms")?,
+    })
+}

@@ -1,0 +1,86 @@
+//! The broker's settings, typed: only what Ottla uses, in small groups, over the layers that they come from.
+
+mod groups;
+mod layers;
+mod listeners;
+mod types;
+
+pub use layers::{ConfigMap, Layers};
+pub use types::{
+    ControllerConfig, FetchConfig, GroupCoordinatorConfig, Listener, LogDirsConfig, MigrationPolicy,
+    NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig, TopicDefaults,
+};
+
+use crate::{ConfigError, Scope, definition};
+
+/// The broker's effective settings. Cheap to rebuild: a dynamic change makes a new one ([`Self::with_dynamic`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerConfig {
+    pub node: NodeConfig,
+    pub net: NetConfig,
+    pub log: LogDirsConfig,
+    pub topics: TopicDefaults,
+    pub fetch: FetchConfig,
+    pub replication: ReplicationConfig,
+    pub groups: GroupCoordinatorConfig,
+    pub offsets: OffsetsConfig,
+    pub producer_ids: ProducerIdConfig,
+    pub controller: ControllerConfig,
+    layers: Layers,
+}
+
+impl BrokerConfig {
+    /// The settings of a file and the command line, over the defaults.
+    ///
+    /// # Errors
+    /// The first value that is not allowed.
+    pub fn from_static(fixed: ConfigMap) -> Result<Self, ConfigError> {
+        Self::build(Layers { fixed, ..Layers::default() })
+    }
+
+    /// The same file under other dynamic settings: the cluster's default, then this broker's own.
+    ///
+    /// # Errors
+    /// The first value that is not allowed.
+    pub fn with_dynamic(
+        &self,
+        dynamic_default: ConfigMap,
+        dynamic_broker: ConfigMap,
+    ) -> Result<Self, ConfigError> {
+        Self::build(Layers { fixed: self.layers.fixed.clone(), dynamic_default, dynamic_broker })
+    }
+
+    /// Where the settings come from.
+    #[must_use]
+    pub fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    fn build(layers: Layers) -> Result<Self, ConfigError> {
+        for layer in [&layers.fixed, &layers.dynamic_default, &layers.dynamic_broker] {
+            check_values(layer)?;
+        }
+        Ok(Self {
+            node: groups::node(&layers)?,
+            net: groups::net(&layers)?,
+            log: groups::log(&layers)?,
+            topics: groups::topics(&layers)?,
+            fetch: groups::fetch(&layers)?,
+            replication: groups::replication(&layers)?,
+            groups: groups::group_coordinator(&layers)?,
+            offsets: groups::offsets(&layers)?,
+            producer_ids: groups::producer_ids(&layers)?,
+            controller: groups::controller(&layers)?,
+            layers,
+        })
+    }
+}
+
+fn check_values(layer: &ConfigMap) -> Result<(), ConfigError> {
+    for (name, text) in layer {
+        if let Some(definition) = definition(Scope::Broker, name) {
+            definition.parse(text)?;
+        }
+    }
+    Ok(())
+}

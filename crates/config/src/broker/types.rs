@@ -1,0 +1,197 @@
+//! The groups of broker settings that Ottla uses.
+
+use std::path::PathBuf;
+
+use ottla_model::BrokerId;
+
+/// Who this node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// `node.id`.
+    pub node_id: BrokerId,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+}
+
+/// One entry of `listeners` or `advertised.listeners`: `NAME://host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Upper case, as clients never see it and Kafka compares it.
+    pub name: String,
+    /// Empty: all interfaces.
+    pub host: String,
+    /// 0 in `listeners`: any free port.
+    pub port: u16,
+}
+
+/// Listeners, sockets and requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetConfig {
+    /// The listeners that Kafka clients are served on.
+    pub listeners: Vec<Listener>,
+    /// What Metadata tells clients, one for each listener, in the same order. Port 0 where the listener's is 0.
+    pub advertised_listeners: Vec<Listener>,
+    /// Listeners of `controller.listener.names`: named so far, not served.
+    pub controller_listeners: Vec<Listener>,
+    /// `inter.broker.listener.name`.
+    pub inter_broker_listener: String,
+    /// `socket.request.max.bytes`.
+    pub request_bytes_max: i32,
+    /// `socket.send.buffer.bytes`; -1: the system's default.
+    pub send_buffer_bytes: i32,
+    /// `socket.receive.buffer.bytes`; -1: the system's default.
+    pub receive_buffer_bytes: i32,
+    /// `socket.listen.backlog.size`.
+    pub listen_backlog_size: i32,
+    /// `connections.max.idle.ms`; negative: never closed for idleness.
+    pub connections_max_idle_ms: i64,
+    /// `max.connections`.
+    pub connections_max: i32,
+    /// `max.connections.per.ip`.
+    pub connections_per_ip_max: i32,
+    /// `max.connections.per.ip.overrides`: (host or address, limit).
+    pub connections_per_ip_overrides: Vec<(String, i32)>,
+    /// `queued.max.request.bytes`: request bytes in memory over all connections; -1: no limit.
+    pub queued_request_bytes_max: i64,
+    /// `max.request.partition.size.limit`: partitions in one DescribeTopicPartitions answer.
+    pub request_partitions_max: i32,
+}
+
+/// Where logs live and how often their housekeeping runs. A partition's own settings are a [`crate::TopicConfig`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDirsConfig {
+    /// `log.dirs`, or `log.dir`.
+    pub dirs: Vec<PathBuf>,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval_ms: i64,
+    /// `log.flush.scheduler.interval.ms`; `i64::MAX`: no scheduled flush.
+    pub flush_scheduler_interval_ms: i64,
+    /// `log.flush.offset.checkpoint.interval.ms`: the recovery points.
+    pub recovery_point_checkpoint_interval_ms: i32,
+    /// `log.flush.start.offset.checkpoint.interval.ms`: the log start offsets.
+    pub start_offset_checkpoint_interval_ms: i32,
+    /// `log.initial.task.delay.ms`: before the first housekeeping.
+    pub initial_task_delay_ms: i64,
+    /// `num.recovery.threads.per.data.dir`.
+    pub recovery_threads_per_dir: i32,
+}
+
+/// What a topic gets that is created without saying it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicDefaults {
+    /// `auto.create.topics.enable`.
+    pub auto_create_enable: bool,
+    /// `delete.topic.enable`.
+    pub delete_enable: bool,
+    /// `num.partitions`.
+    pub num_partitions: i32,
+    /// `default.replication.factor`.
+    pub replication_factor: i32,
+}
+
+/// Fetch limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchConfig {
+    /// `fetch.max.bytes`: the most that one answer carries.
+    pub response_bytes_max: i32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub session_cache_slots: i32,
+}
+
+/// Replication's clocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicationConfig {
+    /// `replica.lag.time.max.ms`.
+    pub lag_time_max_ms: i64,
+    /// `replica.high.watermark.checkpoint.interval.ms`.
+    pub high_watermark_checkpoint_interval_ms: i64,
+}
+
+/// Classic and consumer (KIP-848) groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupCoordinatorConfig {
+    /// `group.min.session.timeout.ms`.
+    pub classic_session_timeout_min_ms: i32,
+    /// `group.max.session.timeout.ms`.
+    pub classic_session_timeout_max_ms: i32,
+    /// `group.initial.rebalance.delay.ms`.
+    pub classic_initial_rebalance_delay_ms: i32,
+    /// `group.max.size`.
+    pub classic_size_max: i32,
+    /// `group.consumer.session.timeout.ms`.
+    pub consumer_session_timeout_ms: i32,
+    /// `group.consumer.min.session.timeout.ms`.
+    pub consumer_session_timeout_min_ms: i32,
+    /// `group.consumer.max.session.timeout.ms`.
+    pub consumer_session_timeout_max_ms: i32,
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub consumer_heartbeat_interval_ms: i32,
+    /// `group.consumer.min.heartbeat.interval.ms`.
+    pub consumer_heartbeat_interval_min_ms: i32,
+    /// `group.consumer.max.heartbeat.interval.ms`.
+    pub consumer_heartbeat_interval_max_ms: i32,
+    /// `group.consumer.assignment.interval.ms`.
+    pub consumer_assignment_interval_ms: i32,
+    /// `group.consumer.min.assignment.interval.ms`.
+    pub consumer_assignment_interval_min_ms: i32,
+    /// `group.consumer.max.assignment.interval.ms`.
+    pub consumer_assignment_interval_max_ms: i32,
+    /// `group.consumer.max.size`.
+    pub consumer_size_max: i32,
+    /// `group.consumer.assignors`, the default first.
+    pub consumer_assignors: Vec<String>,
+    /// `group.consumer.regex.refresh.interval.ms`.
+    pub consumer_regex_refresh_interval_ms: i32,
+    /// `group.consumer.migration.policy`.
+    pub consumer_migration_policy: MigrationPolicy,
+}
+
+/// `group.consumer.migration.policy`: which way a group may change between classic and consumer while it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MigrationPolicy {
+    Disabled,
+    Downgrade,
+    Upgrade,
+    Bidirectional,
+}
+
+/// Committed offsets and their topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetsConfig {
+    /// `offset.metadata.max.bytes`.
+    pub metadata_bytes_max: i32,
+    /// `offsets.commit.timeout.ms`.
+    pub commit_timeout_ms: i32,
+    /// `offsets.retention.minutes`, in milliseconds.
+    pub retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`.
+    pub retention_check_interval_ms: i64,
+    /// `offsets.topic.num.partitions`.
+    pub topic_num_partitions: i32,
+    /// `offsets.topic.replication.factor`, as set; [`crate::clamp_replication_factor`] fits it to the cluster.
+    pub topic_replication_factor: i16,
+    /// `offsets.topic.segment.bytes`.
+    pub topic_segment_bytes: i32,
+}
+
+/// Idempotent producers' state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProducerIdConfig {
+    /// `producer.id.expiration.ms`.
+    pub expiration_ms: i32,
+    /// `producer.id.expiration.check.interval.ms`.
+    pub expiration_check_interval_ms: i32,
+}
+
+/// The metadata log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerConfig {
+    /// `metadata.log.dir`, or the first of `log.dirs`.
+    pub metadata_dir: PathBuf,
+    /// `metadata.log.segment.bytes`.
+    pub segment_bytes: i32,
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub record_bytes_between_snapshots_max: i64,
+    /// `metadata.log.max.snapshot.interval.ms`; 0: only by size.
+    pub snapshot_interval_max_ms: i64,
+}

@@ -1,0 +1,39 @@
+//! Where Ottla's defaults differ from Kafka's on purpose. Nowhere else.
+
+/// A broker setting whose default is not Kafka's.
+#[derive(Clone, Copy, Debug)]
+pub struct Difference {
+    pub name: &'static str,
+    /// Ottla's default; `None` for null.
+    pub default: Option<&'static str>,
+    pub why: &'static str,
+}
+
+/// All deliberate differences of defaults.
+pub const DIFFERENCES: &[Difference] = &[
+    Difference {
+        name: "listeners",
+        default: Some("PLAINTEXT://127.0.0.1:9092"),
+        why: "a broker without access control listens on the loopback only until it is told otherwise",
+    },
+    Difference {
+        name: "log.dirs",
+        default: Some("./ottla-data"),
+        why: "data does not belong in the system's temporary directory",
+    },
+    Difference { name: "node.id", default: Some("1"), why: "one command starts a broker, without a file" },
+    Difference {
+        name: "process.roles",
+        default: Some("broker,controller"),
+        why: "a node is a whole cluster until it is told otherwise",
+    },
+    Difference {
+        name: "controller.listener.names",
+        default: Some("CONTROLLER"),
+        why: "the quorum of one voter needs no listener, so none has to be named",
+    },
+];
+
+pub(crate) fn difference(name: &str) -> Option<&'static Difference> {
+    DIFFERENCES.iter().find(|difference| difference.name == name)
+}

@@ -1,0 +1,53 @@
+//! Why a setting is refused, in Kafka's words.
+
+use crate::Scope;
+
+/// Why a setting was refused. All of them are `INVALID_CONFIG` on the wire, and stop the start when they come from
+/// a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// No setting of this name exists in this scope.
+    #[error("{}", unknown_text(*.scope, .name))]
+    Unknown { scope: Scope, name: String },
+    /// The value has the wrong type or is outside what is allowed. `value` is `[hidden]` for passwords.
+    #[error("Invalid value {value} for configuration {name}: {reason}")]
+    InvalidValue { name: String, value: String, reason: String },
+    /// The value is refused with a message that does not name it.
+    #[error("{message}")]
+    Refused { name: String, message: String },
+    /// Settings that are each allowed, but not together.
+    #[error("{message}")]
+    Conflict { message: String },
+    /// A setting of the file that would protect somebody, and that Ottla cannot honour yet.
+    #[error(
+        "{name}={value} is not supported yet, and starting without it would drop the protection it asks for: {hint}"
+    )]
+    Unprotected { name: String, value: String, hint: String },
+    /// A setting that must be given is not.
+    #[error("Missing required configuration \"{name}\" which has no default value.")]
+    Missing { name: String },
+    /// Not Java Properties syntax.
+    #[error("line {line}: {reason}")]
+    Syntax { line: usize, reason: String },
+}
+
+impl ConfigError {
+    /// An [`ConfigError::InvalidValue`].
+    pub(crate) fn invalid(name: &str, value: &str, reason: impl Into<String>) -> Self {
+        Self::InvalidValue { name: name.to_owned(), value: value.to_owned(), reason: reason.into() }
+    }
+
+    /// An [`ConfigError::Conflict`].
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::Conflict { message: message.into() }
+    }
+}
+
+fn unknown_text(scope: Scope, name: &str) -> String {
+    match scope {
+        Scope::Topic => format!("Unknown topic config name: {name}"),
+        Scope::Broker => format!("Unknown broker config name: {name}"),
+        Scope::Group => format!("Unknown group config name: {name}"),
+        Scope::ClientMetrics => format!("Unknown client metrics configuration: {name}"),
+    }
+}
