@@ -1,1 +1,20 @@
-//! (skeleton)
+//! Cluster decisions, replicated: a pure core turns a command into metadata records, and openraft over our own log
+//! makes them durable before anyone is answered.
+//!
+//! Owns: the decision core ([`decide`]), the metadata log and its snapshots, the [`Controller`] handle.
+//! Never: opening sockets, serving Kafka requests, an openraft type outside `raft`.
+//! Invariants: state changes only by replaying committed records; a command is answered only after its records are
+//! durable and in the published image.
+
+mod command;
+mod decision;
+mod error;
+mod handle;
+
+pub use command::{
+    AlterConfigOp, AlterConfigs, BrokerRegistrationRequest, ConfigAlteration, ConfigAnswers, ConfigOp,
+    CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, IncrementalAlterConfigs,
+    NewPartitions, NewTopic, ProducerIdBlock, TopicAnswers, TopicRef,
+};
+pub use error::{BrokerError, ConfigChangeError, ControllerError, StartError, TopicError};
+pub use handle::{Controller, ControllerConfig, MetadataSubscription, MetadataUpdate};

@@ -1,0 +1,174 @@
+//! What the controller can be asked, and what it answers: Kafka's requests without versions or wire types.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ottla_metadata::{BrokerEndpoint, BrokerFeature, ConfigResource, DirectoryId};
+use ottla_model::{BrokerId, TopicId};
+
+use crate::error::{ConfigChangeError, TopicError};
+
+/// CreateTopics.
+#[derive(Clone, Debug, Default)]
+pub struct CreateTopics {
+    pub topics: Vec<NewTopic>,
+    /// Answer as if, but write nothing.
+    pub validate_only: bool,
+}
+
+/// One topic to create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTopic {
+    pub name: String,
+    /// -1: the broker's default, or as many as `assignments` has.
+    pub partition_count: i32,
+    /// -1: the broker's default, or as `assignments` say.
+    pub replication_factor: i16,
+    /// Partition number and its replicas, preferred leader first; empty: the controller places them.
+    pub assignments: Vec<(i32, Vec<BrokerId>)>,
+    /// A `None` value is refused, as Kafka does.
+    pub configs: Vec<(String, Option<String>)>,
+}
+
+impl NewTopic {
+    /// A topic placed by the controller, with the broker's defaults (-1) where not said otherwise.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            partition_count: -1,
+            replication_factor: -1,
+            assignments: Vec::new(),
+            configs: Vec::new(),
+        }
+    }
+}
+
+/// A topic that has been created, or would have been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedTopic {
+    pub topic_id: TopicId,
+    pub partition_count: i32,
+    pub replication_factor: i16,
+    /// The configs that were set with it.
+    pub configs: Vec<(String, String)>,
+}
+
+/// DeleteTopics.
+#[derive(Clone, Debug, Default)]
+pub struct DeleteTopics {
+    pub topics: Vec<TopicRef>,
+}
+
+/// A topic as a request names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TopicRef {
+    Name(String),
+    Id(TopicId),
+}
+
+/// A topic that has been deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedTopic {
+    pub name: Arc<str>,
+    pub topic_id: TopicId,
+}
+
+/// CreatePartitions.
+#[derive(Clone, Debug, Default)]
+pub struct CreatePartitions {
+    pub topics: Vec<NewPartitions>,
+    pub validate_only: bool,
+}
+
+/// More partitions for one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPartitions {
+    pub name: String,
+    /// How many partitions the topic shall have in all.
+    pub count: i32,
+    /// Replicas of each new partition, in order; `None`: the controller places them.
+    pub assignments: Option<Vec<Vec<BrokerId>>>,
+}
+
+/// IncrementalAlterConfigs.
+#[derive(Clone, Debug, Default)]
+pub struct IncrementalAlterConfigs {
+    pub resources: Vec<ConfigAlteration>,
+    pub validate_only: bool,
+}
+
+/// What to change on one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigAlteration {
+    pub resource: ConfigResource,
+    pub ops: Vec<ConfigOp>,
+}
+
+/// One config and what to do with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigOp {
+    pub name: String,
+    pub op: AlterConfigOp,
+    pub value: Option<String>,
+}
+
+/// The operations of IncrementalAlterConfigs (KIP-339).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlterConfigOp {
+    Set,
+    Delete,
+    Append,
+    Subtract,
+}
+
+impl AlterConfigOp {
+    /// From the request's number.
+    #[must_use]
+    pub const fn from_id(id: i8) -> Option<Self> {
+        match id {
+            0 => Some(Self::Set),
+            1 => Some(Self::Delete),
+            2 => Some(Self::Append),
+            3 => Some(Self::Subtract),
+            _ => None,
+        }
+    }
+}
+
+/// AlterConfigs, the older form: what is not listed is deleted.
+#[derive(Clone, Debug, Default)]
+pub struct AlterConfigs {
+    pub resources: Vec<ConfigReplacement>,
+    pub validate_only: bool,
+}
+
+/// The whole of what shall be set on one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigReplacement {
+    pub resource: ConfigResource,
+    pub configs: Vec<(String, Option<String>)>,
+}
+
+/// A starting broker's introduction (BrokerRegistration, KIP-631).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerRegistrationRequest {
+    pub broker_id: BrokerId,
+    /// New with each start of the process.
+    pub incarnation_id: uuid::Uuid,
+    pub endpoints: Vec<BrokerEndpoint>,
+    pub features: Vec<BrokerFeature>,
+    pub rack: Option<String>,
+    pub log_dirs: Vec<DirectoryId>,
+}
+
+/// 1,000 consecutive producer ids that nobody else has been or will be given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProducerIdBlock {
+    pub ids: Range<i64>,
+}
+
+/// One answer per topic named in the request, in its order.
+pub type TopicAnswers<T> = Vec<Result<T, TopicError>>;
+/// One answer per resource named in the request, in its order.
+pub type ConfigAnswers = Vec<Result<(), ConfigChangeError>>;

@@ -1,0 +1,116 @@
+//! Why a command is refused. The text of each error is the message that Kafka's controller gives; which error code
+//! goes with a variant is said in its documentation and mapped by the handlers.
+
+use std::path::PathBuf;
+
+use ottla_metadata::{RecordError, ReplayError};
+use ottla_model::{BrokerId, TopicId};
+
+/// Why a topic could not be created, changed or deleted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// INVALID_TOPIC_EXCEPTION
+    #[error("{0}")]
+    InvalidName(String),
+    /// INVALID_TOPIC_EXCEPTION
+    #[error("Topic '{name}' collides with existing topic: {existing}")]
+    Collides { name: String, existing: String },
+    /// TOPIC_ALREADY_EXISTS
+    #[error("Topic '{name}' already exists.")]
+    AlreadyExists { name: String },
+    /// UNKNOWN_TOPIC_OR_PARTITION
+    #[error("This server does not host this topic-partition.")]
+    UnknownName,
+    /// UNKNOWN_TOPIC_ID
+    #[error("This server does not host this topic ID.")]
+    UnknownId(TopicId),
+    /// INVALID_REQUEST
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// INVALID_PARTITIONS
+    #[error("{0}")]
+    InvalidPartitions(String),
+    /// INVALID_REPLICATION_FACTOR
+    #[error("{0}")]
+    InvalidReplicationFactor(String),
+    /// INVALID_REPLICA_ASSIGNMENT
+    #[error("{0}")]
+    InvalidReplicaAssignment(String),
+    /// INVALID_CONFIG
+    #[error("{0}")]
+    InvalidConfig(String),
+    /// POLICY_VIOLATION
+    #[error("{0}")]
+    PolicyViolation(String),
+}
+
+/// Why a resource's configs could not be changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigChangeError {
+    /// INVALID_CONFIG
+    #[error("{0}")]
+    InvalidConfig(String),
+    /// INVALID_REQUEST
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// INVALID_TOPIC_EXCEPTION
+    #[error("{0}")]
+    InvalidTopicName(String),
+    /// UNKNOWN_TOPIC_OR_PARTITION
+    #[error("The topic '{0}' does not exist.")]
+    UnknownTopic(String),
+    /// BROKER_ID_NOT_REGISTERED
+    #[error("No broker with id {0} found.")]
+    UnknownBroker(BrokerId),
+}
+
+/// Why a broker's request about itself was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerError {
+    /// BROKER_ID_NOT_REGISTERED
+    #[error("Broker ID {0} is not currently registered")]
+    NotRegistered(BrokerId),
+    /// STALE_BROKER_EPOCH
+    #[error("Expected broker epoch {given}, but found broker epoch {current}")]
+    StaleEpoch { current: i64, given: i64 },
+    /// DUPLICATE_BROKER_REGISTRATION
+    #[error("Another broker is registered with that broker id.")]
+    Duplicate(BrokerId),
+    /// UNSUPPORTED_VERSION
+    #[error(
+        "Unable to register because the broker does not support finalized version {level} of {feature}. \
+             The broker wants a version between {min} and {max}, inclusive."
+    )]
+    UnsupportedFeature { feature: String, level: i16, min: i16, max: i16 },
+}
+
+/// Why a command has no answer of its own: nothing is known to have been written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControllerError {
+    /// NOT_CONTROLLER
+    #[error("This is not the correct controller for this cluster.")]
+    NotController { leader: Option<BrokerId> },
+    /// The node's metadata log has failed; the process must restart. UNKNOWN_SERVER_ERROR
+    #[error("the metadata log has failed: {0}")]
+    Failed(String),
+    /// The controller is being shut down. NOT_CONTROLLER
+    #[error("the controller is shutting down")]
+    Closed,
+}
+
+/// Why a controller cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("the metadata log of {path} belongs to cluster {found}, not {expected}")]
+    WrongCluster { path: PathBuf, found: String, expected: String },
+    #[error("the metadata log of {path} belongs to node {found}, not {expected}")]
+    WrongNode { path: PathBuf, found: BrokerId, expected: BrokerId },
+    #[error("the metadata log is damaged: {0}")]
+    Record(#[from] RecordError),
+    #[error("the metadata log does not replay: {0}")]
+    Replay(#[from] ReplayError),
+    #[error("the quorum did not start: {0}")]
+    Raft(String),
+}
