@@ -8,6 +8,7 @@
 pub mod batch;
 mod ids;
 mod time;
+mod topic_name;
 pub mod wire;
 
 pub use ids::{
@@ -15,3 +16,4 @@ pub use ids::{
     TopicPartition,
 };
 pub use time::{MonoMs, Now, TimestampMs};
+pub use topic_name::{TOPIC_NAME_LEN_MAX, TopicNameError, check_topic_name};
