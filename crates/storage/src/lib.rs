@@ -1,1 +1,29 @@
-//! (skeleton)
+//! One partition's log and a broker's log dirs in Apache Kafka's on-disk format, file for file, served from the page
+//! cache as file slices.
+//!
+//! Owns: segments and their indexes, producer state, leader epochs, retention, recovery, log dirs and their
+//! checkpoints, and the `Disk` through which all of that reaches a file system (a real one, and a simulated one that
+//! forgets what was not synced).
+//! Never: ISR and high-watermark policy, API versions, wire structs, clocks (time is the argument `now`), threads
+//! other than those that [`LogDirs::open_logs`] and [`LogDirs::close`] are told to use.
+//!
+//! Layouts: `docs/formats/partition-directory.md` and its neighbours.
+
+#![allow(dead_code, reason = "the write-out of indexes, rolling and recovery land next")]
+
+mod append;
+mod config;
+mod disk;
+mod error;
+mod file_slice;
+mod log;
+mod read;
+mod segment;
+
+pub use append::{AppendError, AppendInfo, AppendOrigin, InvalidRecord};
+pub use config::{CleanupPolicy, LogConfig};
+pub use disk::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode, RealDisk, SimDisk};
+pub use error::StorageError;
+pub use file_slice::FileSlice;
+pub use log::{LogStart, PartitionLog};
+pub use read::{LogRead, ReadError, TimestampOffset};

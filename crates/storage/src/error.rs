@@ -1,0 +1,59 @@
+//! What can go wrong below a log: a failed system call, or bytes that are not what Kafka's formats say.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A failure of the disk or of what is on it. The log (or log dir) that answers with one is offline from then on:
+/// the caller moves leadership away, it does not retry.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StorageError {
+    /// A system call failed; `source` carries the errno.
+    #[error("{op} {}: {source}", path.display())]
+    Io { op: &'static str, path: PathBuf, source: Arc<io::Error> },
+    /// A file does not hold what its format says.
+    #[error("{}: {what}", path.display())]
+    Corrupt { path: PathBuf, what: String },
+    /// An earlier failure took this log or log dir offline.
+    #[error("{} is offline after an earlier failure", path.display())]
+    Offline { path: PathBuf },
+    /// Another process holds the log dir's `.lock`.
+    #[error("{} is locked by another process", path.display())]
+    Locked { path: PathBuf },
+    /// `meta.properties` names another cluster or node.
+    #[error("{} belongs to {key} {found}, this is {key} {wanted}", path.display())]
+    Foreign { path: PathBuf, key: &'static str, found: String, wanted: String },
+}
+
+impl StorageError {
+    pub(crate) fn io(op: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { op, path: path.to_path_buf(), source: Arc::new(source) }
+    }
+
+    pub(crate) fn corrupt(path: &Path, what: impl Into<String>) -> Self {
+        Self::Corrupt { path: path.to_path_buf(), what: what.into() }
+    }
+
+    /// The path that the failure concerns.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Io { path, .. }
+            | Self::Corrupt { path, .. }
+            | Self::Offline { path }
+            | Self::Locked { path }
+            | Self::Foreign { path, .. } => path,
+        }
+    }
+}
+
+/// Adds the operation and the path to an [`io::Result`].
+pub(crate) trait At<T> {
+    fn at(self, op: &'static str, path: &Path) -> Result<T, StorageError>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, op: &'static str, path: &Path) -> Result<T, StorageError> {
+        self.map_err(|source| StorageError::io(op, path, source))
+    }
+}

@@ -1,0 +1,126 @@
+//! Reading: where the batch that contains an offset starts, and how far a slice may go.
+
+use ottla_model::Offset;
+
+use crate::error::StorageError;
+use crate::file_slice::FileSlice;
+use crate::read::{LogRead, ReadError};
+use crate::segment::{BatchAt, Segment};
+
+use super::PartitionLog;
+
+/// Where recent reads ended, so that a sequential reader needs no lookup.
+#[derive(Debug, Default)]
+pub(super) struct PositionCache {
+    recent: [Option<Place>; 8],
+    next: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    offset: Offset,
+    segment: Offset,
+    position: u32,
+}
+
+impl PositionCache {
+    fn get(&self, offset: Offset, segment: Offset) -> Option<u32> {
+        let hit =
+            self.recent.iter().flatten().find(|place| place.offset == offset && place.segment == segment);
+        hit.map(|place| place.position)
+    }
+
+    fn put(&mut self, offset: Offset, segment: Offset, position: u32) {
+        self.recent[self.next] = Some(Place { offset, segment, position });
+        self.next = (self.next + 1) % self.recent.len();
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.recent = [None; 8];
+    }
+}
+
+impl PartitionLog {
+    /// Reads from the batch that contains `from` on, below `upper` (exclusive: the high watermark, the last stable
+    /// offset or the log end), at most `max_bytes` but never less than the first batch when `min_one`. Does not cross
+    /// a segment.
+    pub fn read(
+        &self,
+        from: Offset,
+        max_bytes: u32,
+        upper: Offset,
+        min_one: bool,
+    ) -> Result<LogRead, ReadError> {
+        self.check_online()?;
+        let (start, end) = (self.log_start_offset, self.log_end_offset);
+        if from < start || from > end {
+            return Err(ReadError::OffsetOutOfRange { requested: from, start, end });
+        }
+        let slice =
+            if from < upper.min(end) { self.slice(from, max_bytes, upper.min(end), min_one)? } else { None };
+        Ok(LogRead { slice, log_start_offset: start, log_end_offset: end })
+    }
+
+    /// The bytes that [`PartitionLog::read`] would give a slice of, at least one batch; empty at the log's end.
+    pub fn read_bytes(&self, from: Offset, max_bytes: u32) -> Result<Vec<u8>, ReadError> {
+        match self.read(from, max_bytes, self.log_end_offset, true)?.slice {
+            Some(slice) => Ok(slice.to_vec().map_err(|error| StorageError::io("read", &self.dir, error))?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn slice(
+        &self,
+        from: Offset,
+        max_bytes: u32,
+        upper: Offset,
+        min_one: bool,
+    ) -> Result<Option<FileSlice>, StorageError> {
+        let first = self.segments.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
+        for (number, segment) in self.segments.iter().enumerate().skip(first) {
+            // A segment may end before the next one's base offset where compaction or truncation left a gap.
+            let Some(batch) = self.find(segment, from)? else { continue };
+            if batch.header.base_offset >= upper {
+                return Ok(None);
+            }
+            let next_base = self.segments.get(number + 1).map_or(self.log_end_offset, Segment::base_offset);
+            let limit = if upper >= next_base { segment.size() } else { self.find_end(segment, upper)? };
+            return self.cut(segment, &batch, limit, max_bytes, min_one);
+        }
+        Ok(None)
+    }
+
+    fn cut(
+        &self,
+        segment: &Segment,
+        first: &BatchAt,
+        limit: u32,
+        max_bytes: u32,
+        min_one: bool,
+    ) -> Result<Option<FileSlice>, StorageError> {
+        let first_size = u32::try_from(first.header.size()).unwrap_or(u32::MAX);
+        let available = limit.saturating_sub(first.position);
+        if available == 0 || (first_size > max_bytes && !min_one) {
+            return Ok(None);
+        }
+        let length = available.min(max_bytes.max(first_size));
+        Ok(Some(FileSlice { file: segment.file()?, position: u64::from(first.position), length }))
+    }
+
+    fn find(&self, segment: &Segment, offset: Offset) -> Result<Option<BatchAt>, StorageError> {
+        let known = self.positions.lock().get(offset, segment.base_offset());
+        match known {
+            Some(position) => segment.walk(position)?.next(),
+            None => segment.locate(offset),
+        }
+    }
+
+    /// The position of the first batch that does not lie below `upper`.
+    fn find_end(&self, segment: &Segment, upper: Offset) -> Result<u32, StorageError> {
+        let found = self.find(segment, upper)?;
+        if let Some(batch) = &found {
+            self.positions.lock().put(upper, segment.base_offset(), batch.position);
+        }
+        Ok(found.map_or(segment.size(), |batch| batch.position))
+    }
+}

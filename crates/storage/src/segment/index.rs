@@ -1,0 +1,228 @@
+//! The sparse indexes of a segment: entries of fixed length, sorted, the newest kept in memory and written in batches.
+
+use crate::error::StorageError;
+
+use super::LazyFile;
+
+/// Written entries that stay in memory behind the end, for readers of the tail.
+const KEPT_ENTRIES: usize = 4096;
+/// A search on disk ends with one read of at most this many entries.
+const BLOCK_ENTRIES: u32 = 128;
+const ENTRY_LEN_MAX: usize = 12;
+
+/// One entry of an index file.
+pub(crate) trait IndexEntry: Copy + std::fmt::Debug {
+    /// Bytes on disk.
+    const LEN: usize;
+    /// What the entries are sorted by.
+    type Key: Ord + Copy;
+
+    fn key(&self) -> Self::Key;
+    fn encode(&self, out: &mut Vec<u8>);
+    /// `bytes` are exactly [`IndexEntry::LEN`] long.
+    fn decode(bytes: &[u8]) -> Self;
+}
+
+/// `.index`: the last offset of the batch that starts at `position` in the segment's `.log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OffsetEntry {
+    pub(crate) relative_offset: u32,
+    pub(crate) position: u32,
+}
+
+impl IndexEntry for OffsetEntry {
+    const LEN: usize = 8;
+    type Key = u32;
+
+    fn key(&self) -> u32 {
+        self.relative_offset
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.relative_offset.to_be_bytes());
+        out.extend_from_slice(&self.position.to_be_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Self {
+        Self { relative_offset: be_u32(&bytes[0..4]), position: be_u32(&bytes[4..8]) }
+    }
+}
+
+/// `.timeindex`: no batch up to the one whose last offset is `relative_offset` has a larger timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeEntry {
+    pub(crate) timestamp: i64,
+    pub(crate) relative_offset: u32,
+}
+
+impl IndexEntry for TimeEntry {
+    const LEN: usize = 12;
+    type Key = i64;
+
+    fn key(&self) -> i64 {
+        self.timestamp
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.timestamp.to_be_bytes());
+        out.extend_from_slice(&self.relative_offset.to_be_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Self {
+        let mut timestamp = [0; 8];
+        timestamp.copy_from_slice(&bytes[0..8]);
+        Self { timestamp: i64::from_be_bytes(timestamp), relative_offset: be_u32(&bytes[8..12]) }
+    }
+}
+
+fn be_u32(bytes: &[u8]) -> u32 {
+    let mut out = [0; 4];
+    out.copy_from_slice(bytes);
+    u32::from_be_bytes(out)
+}
+
+/// ```text
+///   entry   0 ........... tail_first ........ written ........ count
+///           |  file only  |  file and memory  |  memory only   |
+/// ```
+#[derive(Debug)]
+pub(crate) struct SparseIndex<E> {
+    file: LazyFile,
+    tail: Vec<E>,
+    tail_first: u32,
+    written: u32,
+    /// Reused by every write.
+    encoded: Vec<u8>,
+}
+
+impl<E: IndexEntry> SparseIndex<E> {
+    /// An index without entries; the file is made on the first write.
+    pub(crate) fn empty(file: LazyFile) -> Self {
+        Self { file, tail: Vec::new(), tail_first: 0, written: 0, encoded: Vec::new() }
+    }
+
+    /// The whole entries that the file holds; a partial one at its end is overwritten by the next write.
+    pub(crate) fn open(file: LazyFile) -> Result<Self, StorageError> {
+        let entries = file.len()? / E::LEN as u64;
+        let written = u32::try_from(entries)
+            .map_err(|_| StorageError::corrupt(&file.path(), format!("{entries} entries are too many")))?;
+        Ok(Self { file, tail: Vec::new(), tail_first: written, written, encoded: Vec::new() })
+    }
+
+    pub(crate) fn file(&self) -> &LazyFile {
+        &self.file
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.tail_first.saturating_add(u32::try_from(self.tail.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Entries that are in memory only.
+    pub(crate) fn unwritten(&self) -> u32 {
+        self.count() - self.written
+    }
+
+    pub(crate) fn last(&self) -> Result<Option<E>, StorageError> {
+        match (self.tail.last(), self.count()) {
+            (Some(entry), _) => Ok(Some(*entry)),
+            (None, 0) => Ok(None),
+            (None, count) => self.get(count - 1).map(Some),
+        }
+    }
+
+    pub(crate) fn get(&self, number: u32) -> Result<E, StorageError> {
+        let in_tail = number.checked_sub(self.tail_first).and_then(|at| self.tail.get(at as usize));
+        if let Some(entry) = in_tail {
+            return Ok(*entry);
+        }
+        let mut bytes = [0; ENTRY_LEN_MAX];
+        let bytes = &mut bytes[..E::LEN];
+        self.read_file(bytes, number)?;
+        Ok(E::decode(bytes))
+    }
+
+    pub(crate) fn append(&mut self, entry: E) {
+        self.tail.push(entry);
+    }
+
+    /// The number of entries for which `is_before` holds; it must hold for a prefix of the entries.
+    pub(crate) fn partition_point(&self, is_before: impl Fn(&E) -> bool) -> Result<u32, StorageError> {
+        if self.tail_first == 0 || self.tail.first().is_some_and(&is_before) {
+            let in_tail = self.tail.partition_point(&is_before);
+            return Ok(self.tail_first + u32::try_from(in_tail).unwrap_or(u32::MAX));
+        }
+        let (mut low, mut high) = (0, self.tail_first);
+        while high - low > BLOCK_ENTRIES {
+            let middle = low + (high - low) / 2;
+            if is_before(&self.get(middle)?) { low = middle + 1 } else { high = middle }
+        }
+        let mut block = [0; ENTRY_LEN_MAX * BLOCK_ENTRIES as usize];
+        let block = &mut block[..(high - low) as usize * E::LEN];
+        self.read_file(block, low)?;
+        let before = block.chunks_exact(E::LEN).take_while(|bytes| is_before(&E::decode(bytes))).count();
+        Ok(low + u32::try_from(before).unwrap_or(0))
+    }
+
+    /// The last entry whose key is at most `key`.
+    pub(crate) fn floor(&self, key: E::Key) -> Result<Option<E>, StorageError> {
+        match self.partition_point(|entry| entry.key() <= key)? {
+            0 => Ok(None),
+            point => self.get(point - 1).map(Some),
+        }
+    }
+
+    /// Keeps the first `count` entries.
+    pub(crate) fn truncate(&mut self, count: u32) -> Result<(), StorageError> {
+        if count >= self.count() {
+            return Ok(());
+        }
+        self.tail.truncate(count.saturating_sub(self.tail_first) as usize);
+        self.tail_first = self.tail_first.min(count);
+        if count < self.written {
+            let len = u64::from(count) * E::LEN as u64;
+            self.file.get()?.set_len(len).map_err(|error| self.file.error("truncate", error))?;
+            self.written = count;
+        }
+        Ok(())
+    }
+
+    /// Writes what is in memory only, in one call; syncing is the caller's.
+    pub(crate) fn write_out(&mut self) -> Result<(), StorageError> {
+        let first = self.written - self.tail_first;
+        self.encoded.clear();
+        for entry in &self.tail[first as usize..] {
+            entry.encode(&mut self.encoded);
+        }
+        if !self.encoded.is_empty() {
+            let pos = u64::from(self.written) * E::LEN as u64;
+            self.file
+                .get()?
+                .write_all_at(&self.encoded, pos)
+                .map_err(|error| self.file.error("write", error))?;
+            self.written = self.count();
+        }
+        let surplus = self.tail.len().saturating_sub(KEPT_ENTRIES);
+        self.tail.drain(..surplus);
+        self.tail_first += u32::try_from(surplus).unwrap_or(0);
+        Ok(())
+    }
+
+    /// For a segment that takes no more appends: writes what is left and frees the memory.
+    pub(crate) fn seal(&mut self) -> Result<(), StorageError> {
+        self.write_out()?;
+        self.tail_first = self.written;
+        self.tail = Vec::new();
+        self.encoded = Vec::new();
+        // A reused or partial tail of the file would read as entries.
+        let len = u64::from(self.written) * E::LEN as u64;
+        if self.file.len()? != len || len == 0 {
+            self.file.get()?.set_len(len).map_err(|error| self.file.error("truncate", error))?;
+        }
+        Ok(())
+    }
+
+    fn read_file(&self, bytes: &mut [u8], number: u32) -> Result<(), StorageError> {
+        let pos = u64::from(number) * E::LEN as u64;
+        self.file.get()?.read_exact_at(bytes, pos).map_err(|error| self.file.error("read", error))
+    }
+}

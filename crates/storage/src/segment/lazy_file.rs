@@ -1,0 +1,71 @@
+//! A file that is opened on first use and closed when it has been idle, so that idle segments hold no descriptor.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::error::{At, StorageError};
+
+/// `<dir>/<base offset, 20 digits><suffix>`, opened when needed; made if missing.
+pub(crate) struct LazyFile {
+    disk: Arc<dyn Disk>,
+    dir: Arc<Path>,
+    base_offset: i64,
+    suffix: &'static str,
+    slot: Mutex<Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    file: Option<Arc<dyn DiskFile>>,
+    used: bool,
+}
+
+impl LazyFile {
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: Arc<Path>, base_offset: i64, suffix: &'static str) -> Self {
+        Self { disk, dir, base_offset, suffix, slot: Mutex::default() }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.join(format!("{:020}{}", self.base_offset, self.suffix))
+    }
+
+    pub(crate) fn get(&self) -> Result<Arc<dyn DiskFile>, StorageError> {
+        let mut slot = self.slot.lock();
+        slot.used = true;
+        if let Some(file) = &slot.file {
+            return Ok(Arc::clone(file));
+        }
+        let path = self.path();
+        let file = self.disk.open(&path, OpenMode::Create).at("open", &path)?;
+        slot.file = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Closes the descriptor if nobody used it since the last call.
+    pub(crate) fn close_if_idle(&self) {
+        let mut slot = self.slot.lock();
+        if !std::mem::take(&mut slot.used) {
+            slot.file = None;
+        }
+    }
+
+    /// Bytes on disk; 0 if the file does not exist.
+    pub(crate) fn len(&self) -> Result<u64, StorageError> {
+        let path = self.path();
+        Ok(self.disk.file_len(&path).at("stat", &path)?.unwrap_or(0))
+    }
+
+    pub(crate) fn error(&self, op: &'static str, source: std::io::Error) -> StorageError {
+        StorageError::io(op, &self.path(), source)
+    }
+}
+
+impl fmt::Debug for LazyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:020}{}", self.base_offset, self.suffix)
+    }
+}
