@@ -6,12 +6,14 @@
 
 mod api;
 mod error_code;
+pub mod fetch;
 mod frame;
 mod guard;
 mod header;
 mod message;
 pub mod messages;
 mod part;
+pub mod produce;
 
 pub use api::{ApiKey, ApiSpec, Listener};
 pub use error_code::ErrorCode;

@@ -23,7 +23,7 @@ pub(crate) const ARRAY_COUNT_MAX: usize = 1_000_000;
 /// Kafka's own bound on the fields of one tagged section (4.4.0).
 pub(crate) const TAGGED_FIELD_COUNT_MAX: u32 = 10_000;
 /// At most this many elements are reserved from a count alone, as in Kafka 4.4.0.
-const ARRAY_RESERVE_MAX: usize = 1_000;
+pub(crate) const ARRAY_RESERVE_MAX: usize = 1_000;
 
 /// The version in which a message is read or written.
 #[derive(Clone, Copy, Debug)]
