@@ -1,0 +1,282 @@
+//! What only a leader does: the high watermark, the ISR, and who has acknowledged.
+
+use ottla_model::{BrokerId, LeaderEpoch, MonoMs, Offset, PartitionEpoch};
+
+use super::effects::{Effects, IsrMember, IsrProposal, RoleChange};
+use super::error::{AcksError, AppendError, FollowerFetchError};
+use super::event::{AlterPartitionAnswer, Durability, FollowerFetch, Registration};
+use super::follower::Follower;
+use super::isr::{Change, Isr, Pending};
+use super::machine::{PartitionMachine, Role};
+
+impl PartitionMachine {
+    /// Whether a producer may append now; the leader epoch to stamp on the batch. `acks_all` refuses an ISR that is
+    /// smaller than `min.insync.replicas` before anything is written.
+    pub fn begin_append(&self, acks_all: bool) -> Result<LeaderEpoch, AppendError> {
+        if !self.is_leader() {
+            return Err(AppendError::NotLeader);
+        }
+        let (isr, min) = (self.isr.committed.len(), self.effective_min_isr());
+        if acks_all && isr < min {
+            return Err(AppendError::NotEnoughReplicas { isr, min });
+        }
+        Ok(self.leader_epoch)
+    }
+
+    /// Whether everything below `required` (the offset after an acks=all produce's last record) is acknowledged:
+    /// `None` while it must wait.
+    #[must_use]
+    pub fn acknowledged(&self, required: Offset) -> Option<Result<(), AcksError>> {
+        if !self.is_leader() {
+            return Some(Err(AcksError::NotLeader));
+        }
+        if self.log.high_watermark < required {
+            return None;
+        }
+        let (isr, min) = (self.isr.maximal_len(), self.effective_min_isr());
+        if isr < min {
+            return Some(Err(AcksError::NotEnoughReplicasAfterAppend { isr, min }));
+        }
+        Some(Ok(()))
+    }
+
+    /// A follower's fetch, after the read found no divergence: records its position, may move the HW, may propose it
+    /// for the ISR.
+    pub fn follower_fetched(
+        &mut self,
+        fetch: &FollowerFetch,
+        now: MonoMs,
+    ) -> Result<Effects, FollowerFetchError> {
+        self.check_follower(fetch)?;
+        let (leo, high_watermark) = (self.log.leo, self.log.high_watermark);
+        let mut effects = Effects::default();
+        let mut moved = false;
+        if let Some(follower) = self.followers.iter_mut().find(|follower| follower.id == fetch.broker) {
+            moved = follower.leo != fetch.fetch_offset;
+            follower.fetched(fetch, leo, now);
+            let behind = follower.in_maximal_isr && follower.leo < high_watermark;
+            effects.lost_committed = (behind && !follower.regressed).then_some(fetch.broker);
+            follower.regressed = behind;
+        }
+        effects.alter_partition = self.expand_isr(fetch.broker);
+        if moved {
+            effects.high_watermark = self.advance_high_watermark(now);
+        }
+        self.debug_check();
+        Ok(effects)
+    }
+
+    /// The broker's registration no longer lets it join the ISR (fenced, shutting down).
+    pub fn follower_ineligible(&mut self, broker: BrokerId, now: MonoMs) -> Effects {
+        if let Some(follower) = self.followers.iter_mut().find(|follower| follower.id == broker) {
+            follower.eligible = false;
+        }
+        let high_watermark = if self.is_leader() { self.advance_high_watermark(now) } else { None };
+        Effects { high_watermark, ..Effects::default() }
+    }
+
+    /// Proposes to drop members that have not been caught up for `replica.lag.time.max.ms`. To be called at least twice
+    /// in that time.
+    pub fn tick(&mut self, now: MonoMs) -> Effects {
+        let mut effects = Effects::default();
+        if self.is_leader() && !self.followers.is_empty() {
+            effects.alter_partition = self.shrink_isr(now);
+            effects.high_watermark = self.advance_high_watermark(now);
+            self.debug_check();
+        }
+        effects
+    }
+
+    /// The answer to the proposal that was made at `proposed_at` (its `partition_epoch`). An answer to anything but the
+    /// change in flight is ignored.
+    pub fn alter_partition_answered(
+        &mut self,
+        proposed_at: PartitionEpoch,
+        answer: AlterPartitionAnswer,
+        now: MonoMs,
+    ) -> Effects {
+        let mut effects = Effects::default();
+        let in_flight = self.isr.pending.as_ref().is_some_and(|pending| {
+            pending.partition_epoch == proposed_at && pending.leader_epoch == self.leader_epoch
+        });
+        if !in_flight || !self.is_leader() {
+            return effects;
+        }
+        match answer {
+            AlterPartitionAnswer::Committed { leader_epoch, partition_epoch, isr } => {
+                let current = leader_epoch == self.leader_epoch && partition_epoch >= self.partition_epoch;
+                if current && self.is_possible_isr(&isr) {
+                    self.partition_epoch = partition_epoch;
+                    self.set_isr(isr);
+                }
+            }
+            AlterPartitionAnswer::Rejected => self.set_isr(self.isr.committed.clone()),
+            AlterPartitionAnswer::Stale => {}
+            AlterPartitionAnswer::Retry => effects.alter_partition = Some(Box::new(self.proposal())),
+        }
+        effects.high_watermark = self.advance_high_watermark(now);
+        self.debug_check();
+        effects
+    }
+
+    /// The smallest log start of the live replicas: what DeleteRecords waits for. `is_alive` knows the brokers.
+    #[must_use]
+    pub fn low_watermark(&self, is_alive: impl Fn(BrokerId) -> bool) -> Offset {
+        let live = self.followers.iter().filter(|follower| is_alive(follower.id));
+        live.map(|follower| follower.log_start).fold(self.log.log_start, Offset::min)
+    }
+
+    /// Fewer in-sync replicas than assigned ones.
+    #[must_use]
+    pub fn is_under_replicated(&self) -> bool {
+        self.is_leader() && self.isr.committed.len() < self.replicas.len()
+    }
+
+    /// Fewer in-sync replicas than `min.insync.replicas`.
+    #[must_use]
+    pub fn is_under_min_isr(&self) -> bool {
+        self.is_leader() && self.isr.committed.len() < self.effective_min_isr()
+    }
+
+    pub(super) fn effective_min_isr(&self) -> usize {
+        self.config.min_insync_replicas.min(self.replicas.len())
+    }
+
+    pub(super) fn lead(&mut self, registration: &Registration, now: MonoMs) -> Option<RoleChange> {
+        let new_leader = !self.is_leader();
+        let new_epoch = registration.leader_epoch > self.leader_epoch;
+        self.replicas.clone_from(&registration.replicas);
+        self.leader_epoch = registration.leader_epoch;
+        self.partition_epoch = registration.partition_epoch;
+        self.assign_followers();
+        self.set_isr(registration.isr.clone());
+        if !new_leader && !new_epoch {
+            return None;
+        }
+        let epoch_start = self.log.leo;
+        for follower in &mut self.followers {
+            follower.reset(epoch_start, new_leader, registration.isr.contains(&follower.id), now);
+        }
+        // Resetting forgets membership with the rest.
+        self.set_isr(registration.isr.clone());
+        self.role = Role::Leader { epoch_start };
+        Some(RoleChange::Leader { leader_epoch: self.leader_epoch, epoch_start })
+    }
+
+    /// KIP-966: HW moves only while the ISR has `min.insync.replicas`. It also waits for a replica that is about to join
+    /// the ISR, which else could never catch up with a HW that follows the leader alone.
+    pub(super) fn advance_high_watermark(&mut self, now: MonoMs) -> Option<Offset> {
+        let mut high_watermark = match self.config.durability {
+            Durability::Appended => self.log.leo,
+            Durability::Flushed => self.log.flushed,
+        };
+        if self.is_under_min_isr() {
+            return None;
+        }
+        let max_lag_ms = self.config.replica_lag_time_max_ms;
+        for follower in &self.followers {
+            let joining = follower.eligible && follower.is_caught_up(self.log.leo, now, max_lag_ms);
+            if follower.leo < high_watermark && (follower.in_maximal_isr || joining) {
+                high_watermark = follower.leo;
+            }
+        }
+        if high_watermark <= self.log.high_watermark {
+            return None;
+        }
+        self.log.high_watermark = high_watermark;
+        Some(high_watermark)
+    }
+
+    fn check_follower(&self, fetch: &FollowerFetch) -> Result<(), FollowerFetchError> {
+        self.check_epoch(fetch.leader_epoch, true)?;
+        if !self.followers.iter().any(|follower| follower.id == fetch.broker) {
+            let epoch_given = fetch.leader_epoch.is_some();
+            return Err(FollowerFetchError::NotReplica { broker: fetch.broker, epoch_given });
+        }
+        if let (Some(requested), Some(registered)) = (fetch.broker_epoch, fetch.standing.epoch)
+            && registered > requested
+        {
+            return Err(FollowerFetchError::StaleBroker { requested, registered });
+        }
+        if fetch.fetch_offset > self.log.leo || fetch.fetch_offset < Offset::ZERO {
+            let (requested, leo) = (fetch.fetch_offset, self.log.leo);
+            return Err(FollowerFetchError::OutOfRange { requested, leo });
+        }
+        Ok(())
+    }
+
+    /// KIP-101: a replica that has not reached this epoch's start may lack committed records above the HW it knows.
+    fn expand_isr(&mut self, broker: BrokerId) -> Option<Box<IsrProposal>> {
+        let Role::Leader { epoch_start } = self.role else { return None };
+        let follower = self.followers.iter().find(|follower| follower.id == broker)?;
+        let in_sync = follower.leo >= self.log.high_watermark && follower.leo >= epoch_start;
+        if self.isr.pending.is_some() || self.isr.contains(broker) || !follower.eligible || !in_sync {
+            return None;
+        }
+        Some(self.propose(Change::Expand(broker)))
+    }
+
+    fn shrink_isr(&mut self, now: MonoMs) -> Option<Box<IsrProposal>> {
+        if self.isr.pending.is_some() {
+            return None;
+        }
+        let (leo, max_lag_ms) = (self.log.leo, self.config.replica_lag_time_max_ms);
+        let lagging = self.followers.iter().filter(|follower| {
+            self.isr.contains(follower.id) && !follower.is_caught_up(leo, now, max_lag_ms)
+        });
+        let out: Vec<_> = lagging.map(|follower| follower.id).collect();
+        if out.is_empty() { None } else { Some(self.propose(Change::Shrink(out))) }
+    }
+
+    fn propose(&mut self, change: Change) -> Box<IsrProposal> {
+        let (leader_epoch, partition_epoch) = (self.leader_epoch, self.partition_epoch);
+        self.isr.pending = Some(Pending { leader_epoch, partition_epoch, change });
+        self.mark_members();
+        Box::new(self.proposal())
+    }
+
+    fn proposal(&self) -> IsrProposal {
+        let members = self.isr.proposed();
+        let alone = members == [self.local] && self.isr.committed.len() > 1;
+        let in_order = self.replicas.iter().filter(|broker| members.contains(broker));
+        let isr = in_order.map(|broker| {
+            let follower = self.followers.iter().find(|follower| follower.id == *broker);
+            IsrMember { broker: *broker, broker_epoch: follower.and_then(|follower| follower.broker_epoch) }
+        });
+        IsrProposal {
+            leader_epoch: self.leader_epoch,
+            partition_epoch: self.partition_epoch,
+            isr: isr.collect(),
+            flush_first: (alone && self.log.flushed < self.log.leo).then_some(self.log.leo),
+        }
+    }
+
+    /// A reassignment may have removed this leader from the replicas: then the metadata is on its way, and says so.
+    fn is_possible_isr(&self, isr: &[BrokerId]) -> bool {
+        isr.contains(&self.local) && isr.iter().all(|member| self.replicas.contains(member))
+    }
+
+    fn set_isr(&mut self, committed: Vec<BrokerId>) {
+        self.isr = Isr { committed, pending: None };
+        self.mark_members();
+    }
+
+    fn mark_members(&mut self) {
+        let (isr, high_watermark) = (&self.isr, self.log.high_watermark);
+        for follower in &mut self.followers {
+            follower.in_maximal_isr = isr.maximal_contains(follower.id);
+            let behind = follower.leo != Offset::NONE && follower.leo < high_watermark;
+            follower.regressed = follower.in_maximal_isr && behind;
+        }
+    }
+
+    fn assign_followers(&mut self) {
+        let (replicas, local) = (&self.replicas, self.local);
+        self.followers.retain(|follower| replicas.contains(&follower.id));
+        for broker in replicas.iter().filter(|broker| **broker != local) {
+            if !self.followers.iter().any(|follower| follower.id == *broker) {
+                self.followers.push(Follower::new(*broker));
+            }
+        }
+    }
+}
