@@ -3,6 +3,7 @@
 //! Owns: the topic's record formats, classic groups, KIP-848 consumer groups, committed offsets and their expiry.
 //! Never: sleeps, reads a clock, knows a request's version, touches a log or a socket.
 
+pub mod assignor;
 mod ids;
 pub mod records;
 
