@@ -1,1 +1,242 @@
+use ottla_model::{MonoMs, Offset, TopicId};
 
+use super::*;
+
+fn key(partition: i32) -> FetchKey {
+    FetchKey { topic: FetchTopic::Id(TopicId::METADATA), partition }
+}
+
+fn want(offset: i64) -> FetchPartition {
+    FetchPartition {
+        fetch_offset: Offset(offset),
+        log_start: Offset::NONE,
+        max_bytes: 1_000,
+        current_leader_epoch: None,
+        last_fetched_epoch: None,
+    }
+}
+
+fn answer(high_watermark: i64, records_len: usize) -> PartitionAnswer {
+    PartitionAnswer {
+        high_watermark: Offset(high_watermark),
+        log_start: Offset::ZERO,
+        records_len,
+        is_error: false,
+        redirects: false,
+    }
+}
+
+fn request(session_id: i32, epoch: i32) -> SessionRequest {
+    SessionRequest { session_id, epoch, uses_topic_ids: true, privileged: false }
+}
+
+fn cache(slots: usize) -> FetchSessionCache {
+    FetchSessionCache::new(FetchSessionConfig { slots, eviction_ms: 100 })
+}
+
+/// A full fetch of partitions `0..count`, each answered with HW 5.
+fn create(cache: &mut FetchSessionCache, id: i32, count: i32, privileged: bool, now: u64) -> i32 {
+    let partitions: Vec<_> = (0..count).map(|p| (key(p), want(5), answer(5, 0))).collect();
+    let request = SessionRequest { privileged, ..request(0, 0) };
+    let wanted = partitions.iter().map(|(key, want, _)| (key.clone(), *want)).collect();
+    let context = cache.begin(request, wanted, &[], MonoMs(now)).unwrap();
+    assert!(matches!(context, FetchContext::Full(all) if all.len() == partitions.len()));
+    cache.create(request, partitions.into_iter(), || id, MonoMs(now))
+}
+
+fn resume(
+    cache: &mut FetchSessionCache,
+    request: SessionRequest,
+    wanted: Vec<(FetchKey, FetchPartition)>,
+    forgotten: &[FetchKey],
+    now: u64,
+) -> Box<FetchSession> {
+    match cache.begin(request, wanted, forgotten, MonoMs(now)).unwrap() {
+        FetchContext::Incremental(session) => session,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn order(session: &FetchSession) -> Vec<i32> {
+    session.partitions().map(|(_, key, _)| key.partition).collect()
+}
+
+fn settle(session: &mut FetchSession, partition: i32, answer: &PartitionAnswer) -> bool {
+    let slot = session.partitions().find(|(_, key, _)| key.partition == partition).unwrap().0;
+    session.settle(slot, answer)
+}
+
+#[test]
+fn an_incremental_answer_holds_only_news() {
+    let mut cache = cache(10);
+    assert_eq!(create(&mut cache, 77, 3, false, 0), 77);
+    let mut session = resume(&mut cache, request(77, 1), vec![], &[], 1);
+    assert!(!settle(&mut session, 0, &answer(5, 0)));
+    assert!(settle(&mut session, 0, &answer(6, 0)), "the HW moved");
+    assert!(!settle(&mut session, 0, &answer(6, 0)), "and has been told");
+    assert!(settle(&mut session, 1, &PartitionAnswer { log_start: Offset(2), ..answer(5, 0) }));
+    assert!(settle(&mut session, 2, &PartitionAnswer { redirects: true, ..answer(5, 0) }));
+    let failed = PartitionAnswer { is_error: true, ..answer(5, 0) };
+    assert!(settle(&mut session, 2, &failed) && settle(&mut session, 2, &failed));
+    assert!(settle(&mut session, 2, &answer(5, 0)), "sound again: say so");
+    assert!(!session.is_news(&key(2), &answer(5, 0)));
+    assert!(session.is_news(&key(2), &answer(5, 1)));
+}
+
+#[test]
+fn a_partition_with_records_goes_to_the_end() {
+    let mut cache = cache(10);
+    create(&mut cache, 1, 4, false, 0);
+    let mut session = resume(&mut cache, request(1, 1), vec![], &[], 1);
+    assert!(settle(&mut session, 1, &answer(5, 100)));
+    assert!(settle(&mut session, 2, &answer(9, 0)));
+    assert_eq!(order(&session), [0, 2, 3, 1]);
+    assert!(settle(&mut session, 0, &answer(5, 100)));
+    assert_eq!(order(&session), [2, 3, 1, 0]);
+}
+
+#[test]
+fn a_request_adds_changes_and_forgets() {
+    let mut cache = cache(10);
+    create(&mut cache, 1, 3, false, 0);
+    let wanted = vec![(key(1), want(50)), (key(9), want(1))];
+    let session = resume(&mut cache, request(1, 1), wanted, &[key(0), key(8)], 1);
+    assert_eq!(order(&session), [1, 2, 9]);
+    assert_eq!(session.fetch_offset(&key(1)), Some(Offset(50)));
+    assert!(session.is_news(&key(9), &answer(0, 0)), "a new partition has been told nothing");
+    assert_eq!(cache.partition_count(), 3);
+    cache.check_in(session);
+    let all = [key(1), key(2), key(9)];
+    let context = cache.begin(request(1, 2), vec![], &all, MonoMs(2)).unwrap();
+    assert!(matches!(context, FetchContext::Sessionless(none) if none.is_empty()));
+    assert!(cache.is_empty() && cache.partition_count() == 0);
+}
+
+#[test]
+fn epochs_run_and_are_checked() {
+    let mut cache = cache(10);
+    create(&mut cache, 1, 1, false, 0);
+    let error = FetchSessionError::InvalidEpoch { found: 2, expected: 1 };
+    assert_eq!(cache.begin(request(1, 2), vec![], &[], MonoMs(1)).unwrap_err(), error);
+    let session = resume(&mut cache, request(1, 1), vec![], &[], 1);
+    cache.check_in(session);
+    let error = FetchSessionError::InvalidEpoch { found: 1, expected: 2 };
+    assert_eq!(cache.begin(request(1, 1), vec![], &[], MonoMs(1)).unwrap_err(), error);
+    let by_name = SessionRequest { uses_topic_ids: false, ..request(1, 2) };
+    let error = cache.begin(by_name, vec![], &[], MonoMs(1)).unwrap_err();
+    assert_eq!(error, FetchSessionError::TopicId);
+    let error = cache.begin(request(2, 1), vec![], &[], MonoMs(1)).unwrap_err();
+    assert_eq!(error, FetchSessionError::IdNotFound(2));
+}
+
+#[test]
+fn a_full_or_final_request_closes_the_old_session() {
+    for epoch in [0, -1] {
+        let mut cache = cache(10);
+        create(&mut cache, 1, 1, false, 0);
+        let context = cache.begin(request(1, epoch), vec![(key(0), want(0))], &[], MonoMs(1)).unwrap();
+        match context {
+            FetchContext::Full(all) if epoch == 0 => assert_eq!(all.len(), 1),
+            FetchContext::Sessionless(all) if epoch == -1 => assert_eq!(all.len(), 1),
+            other => panic!("{other:?}"),
+        }
+        assert!(cache.is_empty());
+    }
+}
+
+#[test]
+fn a_session_closed_while_handed_out_stays_closed() {
+    let mut cache = cache(10);
+    create(&mut cache, 1, 1, false, 0);
+    let session = resume(&mut cache, request(1, 1), vec![], &[], 1);
+    let _ = cache.begin(request(1, -1), vec![], &[], MonoMs(2)).unwrap();
+    create(&mut cache, 1, 2, false, 3);
+    cache.check_in(session);
+    assert_eq!(resume(&mut cache, request(1, 1), vec![], &[], 4).len(), 2, "the id's new owner is untouched");
+}
+
+#[test]
+fn a_session_that_never_came_back_is_gone() {
+    let mut cache = cache(10);
+    create(&mut cache, 1, 1, false, 0);
+    drop(resume(&mut cache, request(1, 1), vec![], &[], 1));
+    let error = cache.begin(request(1, 2), vec![], &[], MonoMs(2)).unwrap_err();
+    assert_eq!(error, FetchSessionError::IdNotFound(1));
+    assert!(cache.is_empty());
+}
+
+#[test]
+fn taken_ids_are_passed_over() {
+    let mut cache = cache(10);
+    create(&mut cache, 1, 1, false, 0);
+    let mut ids = [1, 0, -4, 6].into_iter();
+    let fresh = || ids.next().unwrap();
+    assert_eq!(cache.create(request(0, 0), [].into_iter(), fresh, MonoMs(0)), 6);
+    assert_eq!(cache.create(request(0, 0), [].into_iter(), || 1, MonoMs(0)), 0, "a broken source");
+}
+
+/// As Kafka's `FetchSessionTest`: who gives way to whom, with two slots and 100 ms.
+#[test]
+fn eviction_follows_age_kind_and_size() {
+    let mut cache = cache(2);
+    create(&mut cache, 1, 2, false, 0);
+    create(&mut cache, 2, 4, false, 50);
+    assert_eq!(create(&mut cache, 3, 9, false, 60), 0, "both are young and no follower asks");
+    assert_eq!(
+        create(&mut cache, 4, 1, true, 60),
+        4,
+        "a follower displaces any consumer, the smallest first"
+    );
+    assert_eq!(create(&mut cache, 5, 1, true, 70), 5);
+    assert_eq!(create(&mut cache, 6, 9, true, 80), 0, "young followers stay");
+    assert_eq!(cache.evictions(), 2);
+    assert_eq!(create(&mut cache, 7, 1, false, 161), 7, "unused for more than 100 ms");
+    assert_eq!(cache.evictions(), 3);
+}
+
+#[test]
+fn an_old_session_in_use_gives_way_only_to_a_larger_one() {
+    let mut cache = cache(1);
+    create(&mut cache, 1, 3, false, 0);
+    let session = resume(&mut cache, request(1, 1), vec![], &[], 90);
+    cache.check_in(session);
+    let session = resume(&mut cache, request(1, 2), vec![], &[], 150);
+    cache.check_in(session);
+    assert_eq!(create(&mut cache, 2, 2, false, 160), 0);
+    assert_eq!(create(&mut cache, 2, 3, false, 160), 0, "equal in size: the old one stays");
+    assert_eq!(create(&mut cache, 2, 4, false, 160), 2);
+}
+
+mod against_a_naive_model {
+    use proptest::prelude::*;
+
+    use super::super::ordered::OrderedMap;
+
+    proptest! {
+        #[test]
+        fn ordered_map_keeps_order(ops in prop::collection::vec((0u8..3, 0u8..6), 0..60)) {
+            let mut map = OrderedMap::new();
+            let mut naive: Vec<(u8, usize)> = Vec::new();
+            for (step, (op, key)) in ops.into_iter().enumerate() {
+                let at = naive.iter().position(|(k, _)| *k == key);
+                match (op, at) {
+                    (0, None) => { map.insert(key, step); naive.push((key, step)); }
+                    (0, Some(at)) => { map.insert(key, step); naive[at].1 = step; }
+                    (1, _) => {
+                        prop_assert_eq!(map.remove(&key), at.map(|at| naive.remove(at).1));
+                    }
+                    (_, None) => prop_assert!(map.get(&key).is_none()),
+                    (_, Some(at)) => {
+                        let slot = map.iter().find(|(_, k, _)| **k == key).unwrap().0;
+                        map.move_to_end(slot);
+                        let entry = naive.remove(at);
+                        naive.push(entry);
+                    }
+                }
+                let order: Vec<_> = map.iter().map(|(_, k, v)| (*k, *v)).collect();
+                prop_assert_eq!(&order, &naive);
+                prop_assert_eq!(map.len(), naive.len());
+            }
+        }
+    }
+}
