@@ -18,6 +18,6 @@ pub mod produce;
 pub use api::{ApiKey, ApiSpec, Listener};
 pub use error_code::ErrorCode;
 pub use frame::{FRAME_PREFIX_LEN, FrameError, encode_request, encode_response, frame_len, split_frame};
-pub use guard::{Direction, GuardError};
+pub use guard::{Direction, GuardError, check as check_body};
 pub use header::{HeaderError, RequestHeader, encode_response_header, split_response_header};
 pub use message::{DecodeError, EncodeError, Request, Response};

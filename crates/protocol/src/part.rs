@@ -20,6 +20,8 @@ pub(crate) use message::message;
 
 /// Kafka's own bound on the elements of an array (4.4.0).
 pub(crate) const ARRAY_COUNT_MAX: usize = 1_000_000;
+/// Kafka's own bound on the bytes of a string, compact or not.
+pub(crate) const STRING_LEN_MAX: usize = i16::MAX as usize;
 /// Kafka's own bound on the fields of one tagged section (4.4.0).
 pub(crate) const TAGGED_FIELD_COUNT_MAX: u32 = 10_000;
 /// At most this many elements are reserved from a count alone, as in Kafka 4.4.0.
@@ -326,6 +328,6 @@ pub(crate) fn put_tagged_fields(out: &mut BytesMut, fields: &[(u32, BytesMut)]) 
     Ok(())
 }
 
-fn wire_len(len: usize) -> i64 {
+pub(crate) fn wire_len(len: usize) -> i64 {
     i64::try_from(len).unwrap_or(i64::MAX)
 }

@@ -12,7 +12,9 @@ use kafka_protocol::protocol::StrBytes;
 use ottla_model::wire::WireError;
 use uuid::Uuid;
 
-use crate::part::{ARRAY_COUNT_MAX, ARRAY_RESERVE_MAX, TAGGED_FIELD_COUNT_MAX, Version};
+use crate::part::{
+    ARRAY_COUNT_MAX, ARRAY_RESERVE_MAX, STRING_LEN_MAX, TAGGED_FIELD_COUNT_MAX, Version, wire_len,
+};
 use crate::{ApiKey, DecodeError};
 
 /// What a producer asks to be appended.
@@ -112,6 +114,9 @@ impl Pieces {
 
     fn nullable_string(&mut self) -> Result<Option<StrBytes>, WireError> {
         let len = if self.v.flexible { self.compact_len()? } else { i64::from(self.fixed(Buf::get_i16)?) };
+        if len > wire_len(STRING_LEN_MAX) {
+            return Err(WireError::BadLength(len));
+        }
         self.nullable_piece(len)?
             .map(|piece| StrBytes::from_utf8(piece.freeze()).map_err(|_| WireError::NotUtf8))
             .transpose()
