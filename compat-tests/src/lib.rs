@@ -1,1 +1,23 @@
 //! Tests of the real `ottla` binary with other people's clients and the official Kafka tools.
+//!
+//! Owns: the harness that starts a broker as a process, and thin drivers of the clients. It never links the broker:
+//! what it knows of it comes through a socket, a signal or a file. `OTTLA_COMPAT_TARGET=kafka` runs the same tests
+//! against a real Apache Kafka, which is how we know that a test asks for what Kafka does.
+//!
+//! Invariants: brokers listen on free ports of 127.0.0.1 only; every process that a test starts dies with the test
+//! process, however that ends; nothing is left outside the target directory.
+
+pub mod broker;
+pub mod http;
+pub mod kcat;
+pub mod layout;
+pub mod ledger;
+pub mod must_pass;
+pub mod needs;
+pub mod process;
+pub mod target;
+pub mod tools;
+pub mod wire;
+
+pub use broker::Broker;
+pub use target::Target;

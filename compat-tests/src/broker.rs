@@ -1,0 +1,174 @@
+//! One broker process: started on free ports in a directory of its own, stopped however the test wants.
+
+use std::fs::{self, File, OpenOptions};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::layout::scratch_dir;
+use crate::process::{spawn, wait_at_most};
+use crate::target::{Settings, Target};
+use crate::wire::Connection;
+
+const START_LIMIT: Duration = Duration::from_secs(40);
+
+/// A running (or stopped, or killed) broker; dropped, it is killed and its directory removed.
+#[derive(Debug)]
+pub struct Broker {
+    settings: Settings,
+    child: Option<Child>,
+}
+
+impl Broker {
+    /// Starts a broker with default settings and waits until it answers.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a broker with these settings of `server.properties` and waits until it answers.
+    pub fn start_with(overrides: &[(&str, &str)]) -> Self {
+        let mut broker = Self::prepared(overrides);
+        broker.restart();
+        broker
+    }
+
+    /// Ports and a directory, and no process yet.
+    pub fn prepared(overrides: &[(&str, &str)]) -> Self {
+        let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let [port, second_port] = free_ports();
+        let settings = Settings { port, second_port, dir: scratch_dir("broker"), overrides };
+        Self { settings, child: None }
+    }
+
+    /// Starts the process again, on the same ports and directory, and waits until it answers.
+    pub fn restart(&mut self) {
+        assert!(self.child.is_none(), "the broker runs already");
+        self.launch();
+        let deadline = Instant::now() + START_LIMIT;
+        while !self.answers() {
+            if let Some(status) = self.exited() {
+                panic!("the broker ended with {status} while starting\n{}", self.log_tail());
+            }
+            assert!(Instant::now() < deadline, "no answer within {START_LIMIT:?}\n{}", self.log_tail());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Starts the process and does not wait for anything.
+    pub fn launch(&mut self) {
+        let mut command = Target::current().command(&self.settings);
+        command.stdin(Stdio::null()).stdout(self.log_file("stdout.log")).stderr(self.log_file("stderr.log"));
+        self.child = Some(spawn(command).expect("start the broker"));
+    }
+
+    fn log_file(&self, name: &str) -> File {
+        let path = self.settings.dir.join(name);
+        OpenOptions::new().create(true).append(true).open(path).expect("open the broker's log")
+    }
+
+    fn answers(&self) -> bool {
+        Connection::open(self.settings.port).and_then(|mut c| c.api_versions(0)).is_ok()
+    }
+
+    /// `127.0.0.1:port`, for clients.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.settings.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.settings.port
+    }
+
+    /// The port of `/metrics` and `/health` (Ottla) or of the controller listener (Kafka).
+    pub fn second_port(&self) -> u16 {
+        self.settings.second_port
+    }
+
+    /// The scratch directory: the logs of the process, and the data directory.
+    pub fn dir(&self) -> &Path {
+        &self.settings.dir
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.settings.dir.join("data")
+    }
+
+    /// The directory of one partition.
+    pub fn partition_dir(&self, topic: &str, partition: i32) -> PathBuf {
+        self.data_dir().join(format!("{topic}-{partition}"))
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// kill -9, and waits until the process is gone.
+    pub fn kill_9(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.pid().and_then(|pid| i32::try_from(pid).ok()).expect("a running broker");
+        kill(Pid::from_raw(pid), signal).expect("signal the broker");
+    }
+
+    /// SIGTERM, then the exit status and how long it took; fails after `limit`.
+    pub fn terminate(&mut self, limit: Duration) -> (ExitStatus, Duration) {
+        let from = Instant::now();
+        self.signal(Signal::SIGTERM);
+        let status = self.wait_exit(limit);
+        (status, from.elapsed())
+    }
+
+    /// The exit status of a process that ends by itself within `limit`.
+    pub fn wait_exit(&mut self, limit: Duration) -> ExitStatus {
+        let child = self.child.as_mut().expect("a running broker");
+        let status = wait_at_most(child, limit);
+        let Some(status) = status else { panic!("still running after {limit:?}\n{}", self.log_tail()) };
+        self.child = None;
+        status
+    }
+
+    fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut().and_then(|child| child.try_wait().expect("wait for the broker"))
+    }
+
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(self.settings.dir.join("stdout.log")).unwrap_or_default()
+    }
+
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.settings.dir.join("stderr.log")).unwrap_or_default()
+    }
+
+    /// The last lines of what the process printed, for failure messages.
+    pub fn log_tail(&self) -> String {
+        let text = format!("-- stdout\n{}-- stderr\n{}", self.stdout(), self.stderr());
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill_9();
+        if std::thread::panicking() {
+            eprintln!("broker in {}\n{}", self.settings.dir.display(), self.log_tail());
+        } else {
+            let _ = fs::remove_dir_all(&self.settings.dir);
+        }
+    }
+}
+
+/// Distinct ports that were free a moment ago.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|l| l.local_addr().expect("a bound listener").port())
+}

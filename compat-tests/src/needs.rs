@@ -1,0 +1,97 @@
+//! What a test needs beside the broker. Missing: said loudly and skipped at a desk, a failure in CI (`CI=true`).
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::layout::cache_dir;
+use crate::target::Target;
+
+/// A program or artefact that `cargo xtask setup` provides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// The broker to test: our binary, or the reference's jars and Java.
+    Broker,
+    /// The official command-line tools: jars and our `ToolRunner`, and Java.
+    Tools,
+    Kcat,
+    /// franz-go's compiled live tests.
+    Kgo,
+    /// The rdkafka crate's compiled integration tests.
+    RdkafkaSuite,
+    /// A Python environment with the client libraries.
+    Python,
+    /// Node packages.
+    Node,
+    /// Our Go client programs, compiled.
+    Go,
+}
+
+impl Need {
+    fn missing(self) -> Option<String> {
+        let cache = cache_dir();
+        match self {
+            Need::Broker => Target::current().missing(),
+            Need::Tools => {
+                missing_program("java").or_else(|| missing_file(cache.join("classes/ToolRunner.class")))
+            }
+            Need::Kcat => missing_program("kcat"),
+            Need::Kgo => missing_file(cache.join("kgo/kgo.test")),
+            Need::RdkafkaSuite => missing_file(cache.join("rdkafka/suite.txt")),
+            Need::Python => missing_file(cache.join("python/ready")),
+            Need::Node => missing_program("node").or_else(|| missing_file(cache.join("node/ready"))),
+            Need::Go => missing_file(cache.join("go/clients")),
+        }
+    }
+}
+
+/// True when all needs are met. Otherwise prints what is missing, and panics in CI.
+pub fn met(needs: &[Need]) -> bool {
+    let missing: Vec<String> = needs.iter().filter_map(|need| need.missing()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let text = format!("missing: {} (run `cargo xtask setup`)", missing.join(", "));
+    assert!(!in_ci(), "{text}");
+    say(&format!("SKIPPED, {text}"));
+    false
+}
+
+/// Says aloud that a test speaks of one target only; true when the current target is that one.
+pub fn only_on(target: Target) -> bool {
+    if Target::current() == target {
+        return true;
+    }
+    say(&format!("SKIPPED: speaks of {target:?} only"));
+    false
+}
+
+/// On stderr itself: the test runner swallows what a passing test prints with the macros.
+fn say(text: &str) {
+    let thread = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "{}: {text}", thread.name().unwrap_or("test"));
+}
+
+/// `CI=true`: nothing may be skipped.
+pub fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
+pub(crate) fn missing_program(name: &str) -> Option<String> {
+    let found = Command::new("which").arg(name).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if found.is_ok_and(|status| status.success()) { None } else { Some(format!("program {name}")) }
+}
+
+pub(crate) fn missing_file(path: PathBuf) -> Option<String> {
+    if path.exists() { None } else { Some(path.display().to_string()) }
+}
+
+/// Ends a test early when what it needs is missing (`CI=true`: fails it).
+#[macro_export]
+macro_rules! needs {
+    ($($need:ident),+ $(,)?) => {
+        if !$crate::needs::met(&[$($crate::needs::Need::$need),+]) {
+            return;
+        }
+    };
+}
