@@ -1,1 +1,3 @@
-//! (skeleton)
+//! The composition root (under construction): what stands so far.
+
+pub mod telemetry;

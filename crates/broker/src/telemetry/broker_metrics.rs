@@ -1,0 +1,185 @@
+//! The series of the broker as a whole.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge};
+use ottla_protocol::ApiKey;
+
+use super::api_metrics::wide;
+use super::catalogue as names;
+use super::histogram::Histogram;
+use super::metrics::Registry;
+
+/// Counters that the paths of requests bump, and gauges that a scrape brings up to date.
+pub struct BrokerMetrics {
+    produce_bytes: Counter,
+    produce_records: Counter,
+    produce_rejected_bytes: Counter,
+    produce_failed: Counter,
+    fetch_bytes: Counter,
+    fetch_failed: Counter,
+    connections: Gauge,
+    connections_created: Counter,
+    connections_rejected: Counter,
+    pub partitions: Gauge,
+    pub leaders: Gauge,
+    pub under_replicated: Gauge,
+    pub under_min_isr: Gauge,
+    pub offline_partitions: Gauge,
+    pub topics: Gauge,
+    pub log_bytes: Gauge,
+    pub log_segments: Gauge,
+    pub log_dirs_offline: Gauge,
+    /// Time of each flush of a log.
+    pub log_flush: Histogram,
+    pub parked: ParkedRequests,
+    pub fetch_sessions: Gauge,
+    pub classic_groups: [Gauge; GroupState::CLASSIC.len()],
+    pub consumer_groups: [Gauge; GroupState::CONSUMER.len()],
+    pub group_rebalances: Counter,
+    pub committed_offsets: Gauge,
+    pub offset_commits: Counter,
+    pub controller_active: Gauge,
+    pub metadata_offset: Gauge,
+    pub ready: Gauge,
+    pub(super) uptime: Gauge,
+}
+
+/// Gauges of the requests that wait.
+#[derive(Clone)]
+pub struct ParkedRequests {
+    pub produce: Gauge,
+    pub fetch: Gauge,
+}
+
+/// A group's state, as `ottla_groups` labels it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupState {
+    Empty,
+    PreparingRebalance,
+    CompletingRebalance,
+    Assigning,
+    Reconciling,
+    Stable,
+    Dead,
+}
+
+impl GroupState {
+    /// The states of classic groups, in the order of [`BrokerMetrics::classic_groups`].
+    pub const CLASSIC: [Self; 5] =
+        [Self::Empty, Self::PreparingRebalance, Self::CompletingRebalance, Self::Stable, Self::Dead];
+    /// The states of consumer groups, in the order of [`BrokerMetrics::consumer_groups`].
+    pub const CONSUMER: [Self; 5] =
+        [Self::Empty, Self::Assigning, Self::Reconciling, Self::Stable, Self::Dead];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::PreparingRebalance => "preparing_rebalance",
+            Self::CompletingRebalance => "completing_rebalance",
+            Self::Assigning => "assigning",
+            Self::Reconciling => "reconciling",
+            Self::Stable => "stable",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+impl BrokerMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let counter = |series| registry.counter(series, &[]);
+        let gauge = |series| registry.gauge(series, &[]);
+        let parked = |api: ApiKey| registry.gauge(names::PARKED, &[("api", api.spec().name)]);
+        let group = |kind, state: GroupState| {
+            registry.gauge(names::GROUPS, &[("type", kind), ("state", state.name())])
+        };
+        registry.gauge(names::BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
+        Self {
+            produce_bytes: counter(names::PRODUCE_BYTES),
+            produce_records: counter(names::PRODUCE_RECORDS),
+            produce_rejected_bytes: counter(names::PRODUCE_REJECTED_BYTES),
+            produce_failed: counter(names::PRODUCE_FAILED),
+            fetch_bytes: counter(names::FETCH_BYTES),
+            fetch_failed: counter(names::FETCH_FAILED),
+            connections: gauge(names::CONNECTIONS),
+            connections_created: counter(names::CONNECTIONS_CREATED),
+            connections_rejected: counter(names::CONNECTIONS_REJECTED),
+            partitions: gauge(names::PARTITIONS),
+            leaders: gauge(names::LEADERS),
+            under_replicated: gauge(names::UNDER_REPLICATED),
+            under_min_isr: gauge(names::UNDER_MIN_ISR),
+            offline_partitions: gauge(names::OFFLINE),
+            topics: gauge(names::TOPICS),
+            log_bytes: gauge(names::LOG_BYTES),
+            log_segments: gauge(names::LOG_SEGMENTS),
+            log_dirs_offline: gauge(names::LOG_DIRS_OFFLINE),
+            log_flush: Histogram::default(),
+            parked: ParkedRequests { produce: parked(ApiKey::Produce), fetch: parked(ApiKey::Fetch) },
+            fetch_sessions: gauge(names::FETCH_SESSIONS),
+            classic_groups: GroupState::CLASSIC.map(|state| group("classic", state)),
+            consumer_groups: GroupState::CONSUMER.map(|state| group("consumer", state)),
+            group_rebalances: counter(names::GROUP_REBALANCES),
+            committed_offsets: gauge(names::OFFSETS),
+            offset_commits: counter(names::OFFSET_COMMITS),
+            controller_active: gauge(names::CONTROLLER_ACTIVE),
+            metadata_offset: gauge(names::METADATA_OFFSET),
+            ready: gauge(names::READY),
+            uptime: gauge(names::UPTIME),
+        }
+    }
+
+    /// Record batches of one partition were appended.
+    pub fn produced(&self, records: u64, bytes: usize) {
+        self.produce_records.increment(records);
+        self.produce_bytes.increment(wide(bytes));
+    }
+
+    /// Record batches of one partition were refused.
+    pub fn produce_rejected(&self, bytes: usize) {
+        self.produce_rejected_bytes.increment(wide(bytes));
+        self.produce_failed.increment(1);
+    }
+
+    /// Record batches of one partition leave in an answer.
+    pub fn fetched(&self, bytes: usize) {
+        self.fetch_bytes.increment(wide(bytes));
+    }
+
+    /// One partition of a fetch was answered with an error.
+    pub fn fetch_rejected(&self) {
+        self.fetch_failed.increment(1);
+    }
+
+    /// A client connection was accepted and is served.
+    pub fn connection_opened(&self) {
+        self.connections_created.increment(1);
+        self.connections.increment(1.0);
+    }
+
+    /// A served client connection has ended.
+    pub fn connection_closed(&self) {
+        self.connections.decrement(1.0);
+    }
+
+    /// A client connection was over a limit and closed at once.
+    pub fn connection_rejected(&self) {
+        self.connections_rejected.increment(1);
+    }
+
+    /// A log was flushed.
+    pub fn log_flushed(&self, took: Duration) {
+        self.log_flush.record(took);
+    }
+}
+
+impl std::fmt::Debug for BrokerMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BrokerMetrics").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for ParkedRequests {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParkedRequests").finish_non_exhaustive()
+    }
+}

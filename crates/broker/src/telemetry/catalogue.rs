@@ -1,0 +1,113 @@
+//! The names of all series, each once: kind, unit and help. A name that stands here stays.
+
+use metrics::Unit;
+
+/// What a series is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// A series' name and what it means.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Series {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) unit: Unit,
+    pub(super) help: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($id:ident = $name:literal, $kind:ident, $unit:ident, $help:literal;)*) => {
+        $(pub(super) const $id: Series =
+            Series { name: $name, kind: Kind::$kind, unit: Unit::$unit, help: $help };)*
+
+        /// Every series of this page.
+        pub(super) const ALL: &[Series] = &[$($id,)*];
+    };
+}
+
+catalogue! {
+    REQUESTS = "ottla_requests_total", Counter, Count, "Requests answered, by API.";
+    REQUEST_ERRORS = "ottla_request_errors_total", Counter, Count, "Error codes answered, by API and error.";
+    REQUEST_SECONDS = "ottla_request_duration_seconds", Histogram, Seconds,
+        "Time from a request's decoding to its answer, waiting included, by API.";
+    REQUEST_BYTES = "ottla_request_bytes_total", Counter, Bytes, "Bytes of requests received, by API.";
+    RESPONSE_BYTES = "ottla_response_bytes_total", Counter, Bytes, "Bytes of answers sent, by API.";
+
+    PRODUCE_BYTES = "ottla_produce_bytes_total", Counter, Bytes, "Bytes of record batches appended.";
+    PRODUCE_RECORDS = "ottla_produce_records_total", Counter, Count, "Records appended.";
+    PRODUCE_REJECTED_BYTES = "ottla_produce_rejected_bytes_total", Counter, Bytes,
+        "Bytes of record batches refused.";
+    PRODUCE_FAILED = "ottla_produce_partitions_failed_total", Counter, Count,
+        "Partitions of produce requests answered with an error.";
+    FETCH_BYTES = "ottla_fetch_bytes_total", Counter, Bytes, "Bytes of record batches sent to consumers.";
+    FETCH_FAILED = "ottla_fetch_partitions_failed_total", Counter, Count,
+        "Partitions of fetch requests answered with an error.";
+
+    CONNECTIONS = "ottla_connections", Gauge, Count, "Open client connections.";
+    CONNECTIONS_CREATED = "ottla_connections_created_total", Counter, Count, "Client connections accepted.";
+    CONNECTIONS_REJECTED = "ottla_connections_rejected_total", Counter, Count,
+        "Client connections closed at once, over a limit.";
+
+    PARTITIONS = "ottla_partitions", Gauge, Count, "Partitions with a replica on this broker.";
+    LEADERS = "ottla_partitions_led", Gauge, Count, "Partitions that this broker leads.";
+    UNDER_REPLICATED = "ottla_partitions_under_replicated", Gauge, Count,
+        "Led partitions whose ISR is smaller than their replica set.";
+    UNDER_MIN_ISR = "ottla_partitions_under_min_isr", Gauge, Count,
+        "Led partitions whose ISR is smaller than min.insync.replicas.";
+    OFFLINE = "ottla_partitions_offline", Gauge, Count, "Partitions without a leader.";
+    TOPICS = "ottla_topics", Gauge, Count, "Topics of the cluster.";
+    LOG_BYTES = "ottla_log_size_bytes", Gauge, Bytes, "Bytes of all logs on this broker.";
+    LOG_SEGMENTS = "ottla_log_segments", Gauge, Count, "Segments of all logs on this broker.";
+    LOG_FLUSH_SECONDS = "ottla_log_flush_duration_seconds", Histogram, Seconds, "Time of a log's flush to disk.";
+    LOG_DIRS_OFFLINE = "ottla_log_dirs_offline", Gauge, Count, "Log directories that failed.";
+
+    PARKED = "ottla_parked_requests", Gauge, Count,
+        "Requests that wait for the high watermark or for data, by API.";
+    FETCH_SESSIONS = "ottla_fetch_sessions", Gauge, Count, "Incremental fetch sessions in memory.";
+
+    GROUPS = "ottla_groups", Gauge, Count, "Groups, by type and state.";
+    GROUP_REBALANCES = "ottla_group_rebalances_total", Counter, Count, "Rebalances completed, by group type.";
+    OFFSETS = "ottla_committed_offsets", Gauge, Count, "Committed offsets in memory.";
+    OFFSET_COMMITS = "ottla_offset_commits_total", Counter, Count, "Offsets committed.";
+
+    CONTROLLER_ACTIVE = "ottla_controller_active", Gauge, Count, "1 on the node whose controller leads.";
+    METADATA_OFFSET = "ottla_metadata_offset", Gauge, Count, "Last applied offset of the metadata log.";
+
+    READY = "ottla_ready", Gauge, Count, "1 once the broker serves clients.";
+    UPTIME = "ottla_uptime_seconds", Gauge, Seconds, "Seconds since the broker started.";
+    BUILD_INFO = "ottla_build_info", Gauge, Count, "1, with the version as a label.";
+
+    PROCESS_CPU = "process_cpu_seconds_total", Counter, Seconds, "User and system CPU time of the process.";
+    PROCESS_RSS = "process_resident_memory_bytes", Gauge, Bytes, "Resident memory of the process.";
+    PROCESS_VIRTUAL = "process_virtual_memory_bytes", Gauge, Bytes, "Virtual memory of the process.";
+    PROCESS_FDS = "process_open_fds", Gauge, Count, "Open file descriptors of the process.";
+    PROCESS_FDS_MAX = "process_max_fds", Gauge, Count, "Most file descriptors that the process may open.";
+    PROCESS_THREADS = "process_threads", Gauge, Count, "Threads of the process.";
+    PROCESS_START = "process_start_time_seconds", Gauge, Seconds, "Start of the process, seconds since the epoch.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_follow_prometheus() {
+        let names: BTreeSet<&str> = ALL.iter().map(|series| series.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        for series in ALL {
+            assert!(
+                series.name.starts_with("ottla_") || series.name.starts_with("process_"),
+                "{}",
+                series.name
+            );
+            assert!(series.kind != Kind::Counter || series.name.ends_with("_total"), "{}", series.name);
+            assert!(series.help.ends_with('.'), "{}", series.name);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Logs: one line an event on stderr, text or JSON.
+
+use std::io::{self, IsTerminal, Write};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::TryInitError;
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Logs cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    #[error(
+        "invalid log filter \"{filter}\": {source}; allowed: error, warn, info, debug, trace, or target=level,..."
+    )]
+    Filter { filter: String, source: ParseError },
+    #[error("logs are set up already: {0}")]
+    Twice(#[from] TryInitError),
+}
+
+/// Sets up the process's logs. `filter` is `--log`, `environment` is `RUST_LOG`; without both it is `info`.
+///
+/// # Errors
+/// The filter does not parse, or logs were set up before.
+pub fn init(filter: Option<&str>, environment: Option<&str>, format: LogFormat) -> Result<(), LoggingError> {
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let filter = parse_filter(filter.or(environment).unwrap_or("info"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(OneLineStderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).finish().try_init()?,
+        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).finish().try_init()?,
+    }
+    Ok(())
+}
+
+fn parse_filter(filter: &str) -> Result<EnvFilter, LoggingError> {
+    let bad = |source| LoggingError::Filter { filter: filter.to_owned(), source };
+    // Values in a filter are matched as they stand: no pattern engine in memory for it.
+    EnvFilter::builder().with_regex(false).parse(filter).map_err(bad)
+}
+
+/// Writes each event as one line, whatever a client put into a field.
+struct OneLineStderr;
+
+impl<'a> MakeWriter<'a> for OneLineStderr {
+    type Writer = OneLine<io::Stderr>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        OneLine(io::stderr())
+    }
+}
+
+/// The formatter hands over an event in one piece, its line's end last; line ends before it are escaped.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let (body, end) = match event.split_last() {
+            Some((b'\n', body)) => (body, "\n"),
+            _ => (event, ""),
+        };
+        if body.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+            let line = String::from_utf8_lossy(body).replace('\n', "\\n").replace('\r', "\\r");
+            self.0.write_all(format!("{line}{end}").as_bytes())?;
+        } else {
+            self.0.write_all(event)?;
+        }
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_stays_one_line() {
+        let mut out = OneLine(Vec::new());
+        out.write_all(b"client_id=a\nb\r INFO forged\n").expect("writes");
+        out.write_all(b"plain\n").expect("writes");
+        assert_eq!(out.0, b"client_id=a\\nb\\r INFO forged\nplain\n");
+    }
+
+    #[test]
+    fn a_wrong_filter_names_itself_and_what_is_allowed() {
+        let error = parse_filter("ottla=loud").expect_err("no such level").to_string();
+        assert!(error.contains("\"ottla=loud\"") && error.contains("allowed: error, warn"), "{error}");
+        assert!(parse_filter("warn,ottla_broker=debug").is_ok());
+    }
+}

@@ -1,0 +1,214 @@
+//! All series of one broker: handles held in structs, read by one [`Metrics::render`].
+//!
+//! Nothing here is global: a test may run several brokers in one process.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use ottla_protocol::ApiKey;
+use parking_lot::Mutex;
+
+use super::api_metrics::ApiMetrics;
+use super::broker_metrics::BrokerMetrics;
+use super::catalogue::{ALL, Kind, LOG_FLUSH_SECONDS, REQUEST_SECONDS, Series};
+use super::{aliases, process};
+
+/// Brings gauges up to date; called before each scrape.
+pub type Refresh = Box<dyn Fn(&Metrics) + Send + Sync>;
+
+/// The series of one broker.
+pub struct Metrics {
+    /// The counters and gauges of the broker as a whole.
+    pub broker: BrokerMetrics,
+    apis: Vec<OnceLock<Arc<ApiMetrics>>>,
+    registry: Arc<Registry>,
+    refreshes: Mutex<Vec<Refresh>>,
+    started: Instant,
+}
+
+impl Metrics {
+    /// An empty set; `started` is the process's start on the monotone clock.
+    #[must_use]
+    pub fn new(started: Instant) -> Self {
+        let registry = Arc::new(Registry::new());
+        let mut apis = Vec::new();
+        apis.resize_with(API_SLOTS, OnceLock::new);
+        Self { broker: BrokerMetrics::new(&registry), apis, registry, refreshes: Mutex::default(), started }
+    }
+
+    /// The series of an API, made when it is first asked for.
+    pub fn api(&self, api: ApiKey) -> &Arc<ApiMetrics> {
+        let slot = usize::try_from(api.code()).unwrap_or(0).min(API_SLOTS - 1);
+        self.apis[slot].get_or_init(|| Arc::new(ApiMetrics::new(api, &self.registry)))
+    }
+
+    /// A client connection was accepted and is served.
+    pub fn connection_opened(&self) {
+        self.broker.connection_opened();
+    }
+
+    /// A served client connection has ended.
+    pub fn connection_closed(&self) {
+        self.broker.connection_closed();
+    }
+
+    /// Registers what brings gauges up to date before each scrape.
+    pub fn on_scrape(&self, refresh: Refresh) {
+        self.refreshes.lock().push(refresh);
+    }
+
+    /// All series in Prometheus's text format, the usual JMX spellings included.
+    #[must_use]
+    pub fn render(&self) -> String {
+        for refresh in self.refreshes.lock().iter() {
+            refresh(self);
+        }
+        self.broker.uptime.set(self.started.elapsed().as_secs_f64());
+        let mut text = self.registry.handle.render();
+        self.render_histograms(&mut text);
+        aliases::append(&mut text);
+        process::append(&mut text);
+        text
+    }
+
+    fn render_histograms(&self, out: &mut String) {
+        head(out, REQUEST_SECONDS);
+        for api in self.apis.iter().filter_map(OnceLock::get) {
+            let labels = format!("api=\"{}\"", api.key().spec().name);
+            api.latency.render(out, REQUEST_SECONDS.name, &labels);
+        }
+        head(out, LOG_FLUSH_SECONDS);
+        self.broker.log_flush.render(out, LOG_FLUSH_SECONDS.name, "");
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").field("started", &self.started).finish_non_exhaustive()
+    }
+}
+
+/// Above the highest API key of 4.4.0.
+const API_SLOTS: usize = 100;
+
+/// Where counters and gauges are registered and read.
+pub(super) struct Registry {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+const METADATA: Metadata<'static> = Metadata::new("ottla", Level::INFO, None);
+
+impl Registry {
+    fn new() -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        for series in ALL {
+            let (name, help) = (KeyName::from_const_str(series.name), SharedString::const_str(series.help));
+            match series.kind {
+                Kind::Counter => recorder.describe_counter(name, Some(series.unit), help),
+                Kind::Gauge => recorder.describe_gauge(name, Some(series.unit), help),
+                Kind::Histogram => {}
+            }
+        }
+        let handle = recorder.handle();
+        Self { recorder, handle }
+    }
+
+    pub(super) fn counter(&self, series: Series, labels: &[(&'static str, &'static str)]) -> Counter {
+        self.recorder.register_counter(&key(series, labels), &METADATA)
+    }
+
+    pub(super) fn gauge(&self, series: Series, labels: &[(&'static str, &'static str)]) -> Gauge {
+        self.recorder.register_gauge(&key(series, labels), &METADATA)
+    }
+}
+
+fn key(series: Series, labels: &[(&'static str, &'static str)]) -> Key {
+    let labels: Vec<Label> =
+        labels.iter().map(|(name, value)| Label::from_static_parts(name, value)).collect();
+    Key::from_parts(series.name, labels)
+}
+
+/// The two comment lines that go before a series.
+pub(super) fn head(out: &mut String, series: Series) {
+    use std::fmt::Write as _;
+    let kind = match series.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
+    };
+    let _ = writeln!(out, "# HELP {} {}\n# TYPE {} {kind}", series.name, series.help, series.name);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ottla_protocol::ErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn a_request_shows_under_both_spellings() {
+        let metrics = Metrics::new(Instant::now());
+        let produce = metrics.api(ApiKey::Produce);
+        produce.received(100);
+        produce.answered(Duration::from_millis(3), 40);
+        produce.error(ErrorCode::NotLeaderOrFollower);
+        produce.error(ErrorCode::None);
+        metrics.broker.produced(2, 1_000);
+        let text = metrics.render();
+        for line in [
+            "ottla_requests_total{api=\"Produce\"} 1",
+            "kafka_network_requestmetrics_requests_total{request=\"Produce\"} 1",
+            "ottla_request_errors_total{api=\"Produce\",error=\"NOT_LEADER_OR_FOLLOWER\"} 1",
+            "ottla_request_duration_seconds_bucket{api=\"Produce\",le=\"0.005\"} 1",
+            "ottla_request_bytes_total{api=\"Produce\"} 100",
+            "ottla_produce_records_total 2",
+            "kafka_server_brokertopicmetrics_messagesin_total 2",
+            "kafka_server_brokertopicmetrics_bytesin_total 1000",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains("NONE"));
+    }
+
+    #[test]
+    fn apis_that_nobody_calls_have_no_series() {
+        let metrics = Metrics::new(Instant::now());
+        metrics.api(ApiKey::Fetch);
+        let text = metrics.render();
+        assert!(text.contains("ottla_requests_total{api=\"Fetch\"}"));
+        assert!(!text.contains("ottla_requests_total{api=\"Produce\"}"));
+    }
+
+    #[test]
+    fn gauges_are_refreshed_before_a_scrape() {
+        let metrics = Metrics::new(Instant::now());
+        metrics.on_scrape(Box::new(|metrics| metrics.broker.partitions.set(7.0)));
+        let text = metrics.render();
+        assert!(text.contains("ottla_partitions 7\n"), "{text}");
+        assert!(text.contains("kafka_server_replicamanager_partitioncount 7\n"), "{text}");
+    }
+
+    #[test]
+    fn every_line_is_a_comment_or_a_sample_and_heads_are_unique() {
+        let metrics = Metrics::new(Instant::now());
+        metrics.api(ApiKey::Fetch).answered(Duration::ZERO, 1);
+        let text = metrics.render();
+        let mut heads = std::collections::BTreeSet::new();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                assert!(heads.insert(rest.to_owned()), "twice: {line}");
+                continue;
+            }
+            if line.starts_with('#') {
+                continue;
+            }
+            let (_, value) = line.rsplit_once(' ').expect(line);
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What an operator sees of a running broker: logs, metrics, health.
+
+mod aliases;
+mod api_metrics;
+mod broker_metrics;
+mod catalogue;
+mod health;
+mod histogram;
+mod logging;
+mod metrics;
+mod process;
+mod server;
+
+pub use api_metrics::ApiMetrics;
+pub use broker_metrics::{BrokerMetrics, GroupState, ParkedRequests};
+pub use health::Health;
+pub use histogram::Histogram;
+pub use logging::{LogFormat, LoggingError, init as init_logging};
+pub use metrics::{Metrics, Refresh};
+pub use server::{MetricsServer, ServerError};
