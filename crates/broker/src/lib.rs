@@ -1,3 +1,20 @@
-//! The composition root (under construction): what stands so far.
+//! The composition root: listeners, dispatch, one file an API handler, and the drivers that run the machines of the
+//! crates below; as a library and as the `ottla` binary.
+//!
+//! Owns: sockets, tasks, threads, clocks, the mapping of errors to Kafka's codes.
+//! Never: domain logic. What a partition, a group or the cluster decides is decided in its crate.
 
+mod apis;
+mod authorized_operations;
+mod auto_topics;
+mod clock;
+mod dispatch;
+mod error_map;
+mod identity;
+mod internal_topics;
+mod metadata_view;
+mod net;
+mod partitions;
+mod random;
+mod services;
 pub mod telemetry;

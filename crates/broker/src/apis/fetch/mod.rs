@@ -1,0 +1,135 @@
+//! Fetch: session, read, long poll, answer. The hot path: an API of its own around file slices.
+
+mod request;
+mod respond;
+mod round;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use ottla_protocol::messages::FetchRequest;
+use ottla_protocol::{ApiKey, ErrorCode, Request};
+use ottla_replication::session::{FetchContext, FetchSessionCache, SessionRequest};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::clock::Clock;
+use crate::dispatch::{Answer, Api, Closed, Reply, RequestContext};
+use crate::partitions::Partitions;
+use request::Asked;
+use round::{Round, Target};
+
+/// Serves consumers, followers and the replica verification tool.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    pub partitions: Arc<Partitions>,
+    pub sessions: Arc<Mutex<FetchSessionCache>>,
+    pub clock: Clock,
+    /// `fetch.max.bytes`.
+    pub response_max_len: usize,
+}
+
+impl Api for Fetch {
+    fn key(&self) -> ApiKey {
+        ApiKey::Fetch
+    }
+
+    fn call(&self, context: RequestContext, body: BytesMut) -> Reply<Result<Answer, Closed>> {
+        let request = match FetchRequest::decode(body.freeze(), context.version) {
+            Ok(request) => request,
+            Err(error) => return Reply::Ready(Err(error.into())),
+        };
+        let asked = Asked::from_request(request, context.version, self.response_max_len);
+        let poll = match self.begin(&context, asked) {
+            Ok(poll) => poll,
+            Err(error) => {
+                return Reply::Ready(respond::refused(&context, error));
+            }
+        };
+        let round = Round::read(&poll.targets, &poll.limits);
+        if poll.is_enough(&round) {
+            return Reply::Ready(poll.answer(round));
+        }
+        Reply::parked(poll.wait())
+    }
+}
+
+impl Fetch {
+    fn begin(&self, context: &RequestContext, asked: Asked) -> Result<Poll, ErrorCode> {
+        let now = self.clock.now();
+        let session = SessionRequest {
+            session_id: asked.session_id,
+            epoch: asked.session_epoch,
+            uses_topic_ids: context.version >= 13,
+            privileged: asked.replica.is_follower(),
+        };
+        let begun = self.sessions.lock().begin(session, asked.wanted, &asked.forgotten, now.mono);
+        let fetch = begun.map_err(|error| crate::error_map::fetch_session(&error))?;
+        let targets = match &fetch {
+            FetchContext::Sessionless(wanted) | FetchContext::Full(wanted) => wanted
+                .iter()
+                .map(|(key, wanted)| Target::find(&self.partitions, None, key, *wanted))
+                .collect(),
+            FetchContext::Incremental(session) => session
+                .partitions()
+                .map(|(slot, key, wanted)| Target::find(&self.partitions, Some(slot), key, wanted))
+                .collect(),
+        };
+        Ok(Poll {
+            context: context.clone(),
+            fetch,
+            session,
+            sessions: Arc::clone(&self.sessions),
+            clock: self.clock,
+            targets,
+            limits: asked.limits,
+            deadline: Instant::now() + asked.max_wait,
+            min_len: asked.min_len,
+            may_wait: asked.max_wait > Duration::ZERO,
+        })
+    }
+}
+
+/// A fetch in work.
+#[derive(Debug)]
+struct Poll {
+    context: RequestContext,
+    fetch: FetchContext,
+    session: SessionRequest,
+    sessions: Arc<Mutex<FetchSessionCache>>,
+    clock: Clock,
+    targets: Vec<Target>,
+    limits: round::Limits,
+    deadline: Instant,
+    min_len: usize,
+    may_wait: bool,
+}
+
+impl Poll {
+    /// Whether the answer leaves now: enough bytes, something that must not wait, or nothing to wait for.
+    fn is_enough(&self, round: &Round) -> bool {
+        !self.may_wait || self.targets.is_empty() || round.is_urgent || round.len >= self.min_len
+    }
+
+    fn answer(self, round: Round) -> Result<Answer, Closed> {
+        respond::answer(self, round)
+    }
+
+    /// Reads again whenever a partition has something new, until it is enough or the time is up.
+    async fn wait(self) -> Result<Answer, Closed> {
+        let waiter = Arc::new(Notify::new());
+        loop {
+            let parked = round::Parked::park(&self.targets, &waiter);
+            // What came in between the last read and the parking is seen by this one.
+            let round = Round::read(&self.targets, &self.limits);
+            if self.is_enough(&round) || Instant::now() >= self.deadline || !parked.is_complete() {
+                drop(parked);
+                return self.answer(round);
+            }
+            drop(round);
+            let _ = timeout_at(self.deadline, waiter.notified()).await;
+        }
+    }
+}

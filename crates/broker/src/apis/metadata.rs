@@ -1,0 +1,153 @@
+//! Metadata: brokers, topics and partitions by name (v0+) or id (v12+), and auto-creation.
+
+use std::sync::Arc;
+
+use ottla_metadata::{MetadataImage, PartitionRegistration, TopicImage};
+use ottla_model::TopicId;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
+use ottla_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use ottla_protocol::messages::{MetadataRequest, MetadataResponse, StrBytes, TopicName};
+
+use crate::authorized_operations as operations;
+use crate::auto_topics::AutoTopics;
+use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::internal_topics::is_internal;
+use crate::metadata_view::MetadataView;
+
+/// Answers from the published image.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    pub view: Arc<MetadataView>,
+    pub auto_topics: Arc<AutoTopics>,
+}
+
+impl Handler for Metadata {
+    type Request = MetadataRequest;
+
+    fn handle(&self, context: &RequestContext, request: MetadataRequest) -> Reply<MetadataResponse> {
+        let listener = Arc::clone(&context.connection.listener);
+        let version = context.version;
+        let missing = self.to_create(version, &request);
+        if missing.is_empty() {
+            return Reply::Ready(respond(&self.view.image(), &request, version, &listener, &[]));
+        }
+        let (view, auto_topics) = (Arc::clone(&self.view), Arc::clone(&self.auto_topics));
+        Reply::ordered(async move {
+            let failed = auto_topics.create(missing).await;
+            respond(&view.image(), &request, version, &listener, &failed)
+        })
+    }
+}
+
+impl Metadata {
+    /// The named topics that do not exist and that request and broker allow to be made.
+    fn to_create(&self, version: i16, request: &MetadataRequest) -> Vec<String> {
+        // Before v4 a request could not forbid it.
+        let allowed = (version < 4 || request.allow_auto_topic_creation) && self.auto_topics.enabled();
+        if !allowed {
+            return Vec::new();
+        }
+        let image = self.view.image();
+        let names = request.topics.iter().flatten().filter_map(|topic| topic.name.as_ref());
+        names.filter(|name| image.topic(name.as_str()).is_none()).map(|name| name.to_string()).collect()
+    }
+}
+
+fn respond(
+    image: &MetadataImage,
+    request: &MetadataRequest,
+    version: i16,
+    listener: &str,
+    failed: &[(String, ErrorCode)],
+) -> MetadataResponse {
+    let brokers = image.brokers().unfenced().filter_map(|broker| {
+        let endpoint = broker.endpoint(listener)?;
+        Some(
+            MetadataResponseBroker::default()
+                .with_node_id(broker.id.get().into())
+                .with_host(StrBytes::from_string(endpoint.host.clone()))
+                .with_port(i32::from(endpoint.port))
+                .with_rack(broker.rack.clone().map(StrBytes::from_string)),
+        )
+    });
+    let with_operations = (8..).contains(&version) && request.include_topic_authorized_operations;
+    let topics = match &request.topics {
+        Some(topics) if version > 0 || !topics.is_empty() => {
+            topics.iter().map(|topic| one_topic(image, topic, failed)).collect::<Vec<_>>()
+        }
+        _ => image.topics().iter().map(|topic| known_topic(image, topic)).collect(),
+    };
+    let topics = topics.into_iter().map(|topic| {
+        let asked = with_operations && topic.error_code == 0;
+        topic.with_topic_authorized_operations(operations::if_asked(asked, operations::TOPIC))
+    });
+    let cluster_asked = (8..=10).contains(&version) && request.include_cluster_authorized_operations;
+    MetadataResponse::default()
+        .with_brokers(brokers.collect())
+        .with_cluster_id(Some(StrBytes::from_string(image.cluster_id().to_string())))
+        .with_controller_id(image.controller_id().get().into())
+        .with_topics(topics.collect())
+        .with_cluster_authorized_operations(operations::if_asked(cluster_asked, operations::CLUSTER))
+}
+
+fn one_topic(
+    image: &MetadataImage,
+    asked: &MetadataRequestTopic,
+    failed: &[(String, ErrorCode)],
+) -> MetadataResponseTopic {
+    let id = TopicId(asked.topic_id);
+    let Some(name) = &asked.name else {
+        return match image.topic_by_id(id) {
+            Some(topic) => known_topic(image, topic),
+            None => MetadataResponseTopic::default()
+                .with_name(None)
+                .with_topic_id(asked.topic_id)
+                .with_error_code(ErrorCode::UnknownTopicId.code()),
+        };
+    };
+    if let Some(topic) = image.topic(name) {
+        return known_topic(image, topic);
+    }
+    let failure = failed.iter().find(|(failed, _)| failed.as_str() == name.as_str()).map(|(_, error)| *error);
+    let error = match failure {
+        Some(error) => error,
+        None if ottla_model::check_topic_name(name).is_err() => ErrorCode::InvalidTopicException,
+        None => ErrorCode::UnknownTopicOrPartition,
+    };
+    MetadataResponseTopic::default()
+        .with_name(Some(name.clone()))
+        .with_is_internal(is_internal(name))
+        .with_error_code(error.code())
+}
+
+fn known_topic(image: &MetadataImage, topic: &TopicImage) -> MetadataResponseTopic {
+    MetadataResponseTopic::default()
+        .with_name(Some(TopicName(StrBytes::from_string(topic.name.to_string()))))
+        .with_topic_id(topic.id.0)
+        .with_is_internal(is_internal(&topic.name))
+        .with_partitions(
+            topic.partitions().map(|(index, partition)| one_partition(image, index, partition)).collect(),
+        )
+}
+
+fn one_partition(
+    image: &MetadataImage,
+    index: i32,
+    partition: &PartitionRegistration,
+) -> MetadataResponsePartition {
+    let unavailable = |id| image.brokers().get(id).is_none_or(|broker| broker.fenced);
+    let ids = |ids: &[ottla_model::BrokerId]| ids.iter().map(|id| id.get().into()).collect::<Vec<_>>();
+    let offline: Vec<_> = partition.replicas.iter().copied().filter(|id| unavailable(*id)).collect();
+    let error = if partition.has_leader() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
+    MetadataResponsePartition::default()
+        .with_error_code(error.code())
+        .with_partition_index(index)
+        .with_leader_id(partition.leader.get().into())
+        .with_leader_epoch(partition.leader_epoch.get())
+        .with_replica_nodes(ids(&partition.replicas))
+        .with_isr_nodes(ids(&partition.isr))
+        .with_offline_replicas(ids(&offline))
+}

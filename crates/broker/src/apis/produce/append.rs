@@ -1,0 +1,109 @@
+//! The batches of a Produce request on their way into the logs.
+
+use std::sync::Arc;
+
+use ottla_model::batch::{BatchHeader, Compression};
+use ottla_model::{Now, TopicId};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::produce::{ProducePartition, ProduceRequest, ProduceTopic};
+use ottla_storage::AppendOrigin;
+
+use super::Produce;
+use super::respond::{Answers, Outcome, Refusal, TopicAnswers};
+use crate::internal_topics::is_internal;
+use crate::partitions::{Acks, Partition};
+use crate::{error_map, partitions};
+
+/// The first version that names topics by id (KIP-516).
+const FIRST_BY_ID: i16 = 13;
+/// The first version whose clients know zstd (KIP-110).
+const FIRST_WITH_ZSTD: i16 = 7;
+
+/// How the batches of one request are appended.
+#[derive(Debug)]
+pub(super) struct Batches<'a> {
+    pub(super) handler: &'a Produce,
+    pub(super) version: i16,
+    pub(super) acks: Acks,
+}
+
+impl Batches<'_> {
+    pub(super) fn append(&self, request: ProduceRequest) -> Answers {
+        let now = self.handler.clock.now();
+        let transactional = request.transactional_id.is_some();
+        let topics = request.topics.into_iter().map(|topic| self.topic(topic, transactional, now)).collect();
+        Answers { topics }
+    }
+
+    fn topic(&self, topic: ProduceTopic, transactional: bool, now: Now) -> TopicAnswers {
+        let outcomes = topic.partitions.into_iter().map(|partition| {
+            let index = partition.index;
+            let outcome = if transactional {
+                Outcome::Failed(Refusal::new(
+                    ErrorCode::TransactionalIdAuthorizationFailed,
+                    "Transactions are not supported by this broker.",
+                ))
+            } else {
+                self.partition(&topic.name, TopicId(topic.topic_id), partition, now)
+            };
+            (index, outcome)
+        });
+        let outcomes = outcomes.collect();
+        TopicAnswers { name: topic.name, topic_id: topic.topic_id, outcomes }
+    }
+
+    fn partition(&self, name: &str, id: TopicId, batch: ProducePartition, now: Now) -> Outcome {
+        let found = if self.version >= FIRST_BY_ID {
+            self.handler.partitions.by_id(id, batch.index)
+        } else {
+            self.handler.partitions.by_name(name, batch.index)
+        };
+        match found {
+            Ok(partition) if is_internal(&partition.name.topic) => {
+                let message = format!("Topic {} is internal.", partition.name.topic);
+                Outcome::Failed(Refusal::new(ErrorCode::InvalidTopicException, message))
+            }
+            Ok(partition) => self.batch(partition, batch, now),
+            Err(error) => Outcome::Failed(Refusal::code(error_map::absent(&error))),
+        }
+    }
+
+    fn batch(&self, partition: Arc<Partition>, batch: ProducePartition, now: Now) -> Outcome {
+        let Some(mut records) = batch.records else {
+            return Outcome::Failed(Refusal::new(ErrorCode::InvalidRecord, "The records are null."));
+        };
+        if self.version < FIRST_WITH_ZSTD && is_zstd(&records) {
+            return Outcome::Failed(Refusal::code(ErrorCode::UnsupportedCompressionType));
+        }
+        match partition.append(&mut records, self.acks, AppendOrigin::Client, now) {
+            Ok(appended) => {
+                let info = &appended.info;
+                let record_count = info.last_offset.get() - info.first_offset.get() + 1;
+                self.handler.metrics.broker.produced(u64::try_from(record_count).unwrap_or(0), records.len());
+                if appended.flush_due {
+                    self.handler.flusher.flush(&partition);
+                }
+                if self.acks == Acks::All && !appended.committed {
+                    Outcome::Waiting { partition, appended }
+                } else {
+                    Outcome::Done(appended.info)
+                }
+            }
+            Err(error) => {
+                self.handler.metrics.broker.produce_rejected(records.len());
+                Outcome::Failed(refusal(&error))
+            }
+        }
+    }
+}
+
+fn refusal(error: &partitions::AppendError) -> Refusal {
+    match error {
+        partitions::AppendError::Log(log) => Refusal::of_log(error_map::append(error), log),
+        _ => Refusal::code(error_map::append(error)),
+    }
+}
+
+fn is_zstd(records: &[u8]) -> bool {
+    BatchHeader::read(records).is_ok_and(|header| header.compression() == Ok(Compression::Zstd))
+}

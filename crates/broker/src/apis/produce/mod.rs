@@ -1,0 +1,87 @@
+//! Produce: append each partition's batch in place, then wait for what `acks` asks. The hot path: an API of its own on
+//! the frame's bytes.
+
+mod append;
+mod respond;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use ottla_protocol::ApiKey;
+use ottla_protocol::produce::ProduceRequest;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::clock::Clock;
+use crate::dispatch::{Answer, Api, Closed, Reply, RequestContext, encoded};
+use crate::partitions::{Acks, Flusher, Partitions};
+use crate::telemetry::Metrics;
+use append::Batches;
+use respond::Answers;
+
+/// Serves producers.
+#[derive(Debug)]
+pub(crate) struct Produce {
+    pub partitions: Arc<Partitions>,
+    pub flusher: Arc<Flusher>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+}
+
+impl Api for Produce {
+    fn key(&self) -> ApiKey {
+        ApiKey::Produce
+    }
+
+    fn call(&self, context: RequestContext, body: BytesMut) -> Reply<Result<Answer, Closed>> {
+        let request = match ProduceRequest::decode(body, context.version) {
+            Ok(request) => request,
+            Err(error) => return Reply::Ready(Err(error.into())),
+        };
+        let acks = acks(request.acks);
+        let deadline = Instant::now() + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+        let answers = match acks {
+            Some(acks) => Batches { handler: self, version: context.version, acks }.append(request),
+            None => Answers::all_refused(&request, context.version),
+        };
+        match acks {
+            Some(Acks::None) if answers.has_error() => Reply::Ready(Err(Closed::Unanswerable)),
+            Some(Acks::None) => Reply::Silent,
+            _ if answers.is_complete() => Reply::Ready(finish(&context, answers)),
+            _ => Reply::parked(wait(context, answers, deadline)),
+        }
+    }
+}
+
+fn acks(number: i16) -> Option<Acks> {
+    match number {
+        0 => Some(Acks::None),
+        1 => Some(Acks::Leader),
+        -1 => Some(Acks::All),
+        _ => None,
+    }
+}
+
+fn finish(context: &RequestContext, answers: Answers) -> Result<Answer, Closed> {
+    encoded(context.version, context.correlation_id, &answers.into_response())
+}
+
+/// Waits until every partition's batch is committed or has failed, or the time is up.
+async fn wait(context: RequestContext, mut answers: Answers, deadline: Instant) -> Result<Answer, Closed> {
+    let waiter = Arc::new(Notify::new());
+    let parked = answers.park(&waiter);
+    loop {
+        answers.settle();
+        if answers.is_complete() {
+            break;
+        }
+        if timeout_at(deadline, waiter.notified()).await.is_err() {
+            answers.settle();
+            answers.time_out();
+            break;
+        }
+    }
+    drop(parked);
+    finish(&context, answers)
+}

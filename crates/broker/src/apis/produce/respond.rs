@@ -1,0 +1,187 @@
+//! What became of each batch, as a Produce answer.
+
+use std::sync::Arc;
+
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
+use ottla_protocol::messages::{ProduceResponse, StrBytes, TopicName};
+use ottla_protocol::produce::ProduceRequest;
+use ottla_replication::Ticket;
+use ottla_storage::{AppendError as LogError, AppendInfo, InvalidRecord};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::error_map;
+use crate::partitions::{Appended, Partition};
+
+/// All partitions of a request, in its order.
+#[derive(Debug)]
+pub(super) struct Answers {
+    pub(super) topics: Vec<TopicAnswers>,
+}
+
+#[derive(Debug)]
+pub(super) struct TopicAnswers {
+    pub(super) name: StrBytes,
+    pub(super) topic_id: Uuid,
+    pub(super) outcomes: Vec<(i32, Outcome)>,
+}
+
+/// One batch.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Done(AppendInfo),
+    /// In the log, not yet committed.
+    Waiting {
+        partition: Arc<Partition>,
+        appended: Appended,
+    },
+    Failed(Refusal),
+}
+
+/// Why a batch was refused, and which of its records are to blame (KIP-467).
+#[derive(Debug)]
+pub(super) struct Refusal {
+    code: ErrorCode,
+    message: Option<StrBytes>,
+    records: Vec<i32>,
+}
+
+impl Refusal {
+    pub(super) fn code(code: ErrorCode) -> Self {
+        Self { code, message: None, records: Vec::new() }
+    }
+
+    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: Some(StrBytes::from_string(message.into())), records: Vec::new() }
+    }
+
+    pub(super) fn of_log(code: ErrorCode, error: &LogError) -> Self {
+        let records = match error {
+            LogError::InvalidTimestamp { record_index: Some(index), .. }
+            | LogError::InvalidRecord(InvalidRecord::NoKey { record_index: index }) => vec![*index],
+            _ => Vec::new(),
+        };
+        Self { records, ..Self::new(code, error.to_string()) }
+    }
+}
+
+/// Places in wait lists, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Parked(Vec<(Arc<Partition>, Ticket)>);
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        for (partition, ticket) in self.0.drain(..) {
+            partition.cancel_produce(ticket);
+        }
+    }
+}
+
+impl Answers {
+    /// INVALID_REQUIRED_ACKS for everything.
+    pub(super) fn all_refused(request: &ProduceRequest, _version: i16) -> Self {
+        let refused = || Outcome::Failed(Refusal::code(ErrorCode::InvalidRequiredAcks));
+        let topics = request.topics.iter().map(|topic| TopicAnswers {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            outcomes: topic.partitions.iter().map(|partition| (partition.index, refused())).collect(),
+        });
+        Self { topics: topics.collect() }
+    }
+
+    pub(super) fn has_error(&self) -> bool {
+        self.outcomes().any(|outcome| matches!(outcome, Outcome::Failed(_)))
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        !self.outcomes().any(|outcome| matches!(outcome, Outcome::Waiting { .. }))
+    }
+
+    /// Takes a place in the wait list of every partition that is waited for.
+    pub(super) fn park(&self, waiter: &Arc<Notify>) -> Parked {
+        let places = self.outcomes().filter_map(|outcome| match outcome {
+            Outcome::Waiting { partition, appended } => {
+                let ticket = partition.park_produce(appended.required, Arc::clone(waiter))?;
+                Some((Arc::clone(partition), ticket))
+            }
+            _ => None,
+        });
+        Parked(places.collect())
+    }
+
+    /// Asks every partition that is waited for whether its batch is committed.
+    pub(super) fn settle(&mut self) {
+        for outcome in self.outcomes_mut() {
+            if let Outcome::Waiting { partition, appended } = outcome {
+                match partition.acknowledged(appended.required) {
+                    Some(Ok(())) => *outcome = Outcome::Done(appended.info),
+                    Some(Err(error)) => *outcome = Outcome::Failed(Refusal::code(error_map::append(&error))),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// REQUEST_TIMED_OUT for what still waits.
+    pub(super) fn time_out(&mut self) {
+        for outcome in self.outcomes_mut() {
+            if matches!(outcome, Outcome::Waiting { .. }) {
+                *outcome = Outcome::Failed(Refusal::code(ErrorCode::RequestTimedOut));
+            }
+        }
+    }
+
+    pub(super) fn into_response(self) -> ProduceResponse {
+        let responses = self.topics.into_iter().map(|topic| TopicProduceResponse {
+            name: TopicName(topic.name),
+            topic_id: topic.topic_id,
+            partition_responses: topic
+                .outcomes
+                .into_iter()
+                .map(|(index, outcome)| partition(index, outcome))
+                .collect(),
+        });
+        ProduceResponse { responses: responses.collect(), ..ProduceResponse::default() }
+    }
+
+    fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        self.topics.iter().flat_map(|topic| topic.outcomes.iter().map(|(_, outcome)| outcome))
+    }
+
+    fn outcomes_mut(&mut self) -> impl Iterator<Item = &mut Outcome> {
+        self.topics.iter_mut().flat_map(|topic| topic.outcomes.iter_mut().map(|(_, outcome)| outcome))
+    }
+}
+
+fn partition(index: i32, outcome: Outcome) -> PartitionProduceResponse {
+    match outcome {
+        Outcome::Done(info) | Outcome::Waiting { appended: Appended { info, .. }, .. } => {
+            PartitionProduceResponse {
+                index,
+                base_offset: info.first_offset.get(),
+                log_append_time_ms: info.log_append_time.get(),
+                log_start_offset: info.log_start_offset.get(),
+                ..PartitionProduceResponse::default()
+            }
+        }
+        Outcome::Failed(refusal) => PartitionProduceResponse {
+            index,
+            error_code: refusal.code.code(),
+            base_offset: -1,
+            record_errors: refusal
+                .records
+                .into_iter()
+                .map(|record| record_error(record, &refusal.message))
+                .collect(),
+            error_message: refusal.message,
+            ..PartitionProduceResponse::default()
+        },
+    }
+}
+
+fn record_error(batch_index: i32, message: &Option<StrBytes>) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage { batch_index, batch_index_error_message: message.clone() }
+}

@@ -1,0 +1,87 @@
+//! Which of Kafka's error codes an error of the layers below is.
+
+use ottla_controller::{ControllerError, TopicError};
+use ottla_protocol::ErrorCode;
+use ottla_replication::session::FetchSessionError;
+use ottla_storage::AppendError as LogError;
+
+use crate::partitions::{Absent, AppendError, PartitionError};
+
+/// A partition that this broker cannot serve.
+pub(crate) fn absent(error: &Absent) -> ErrorCode {
+    match error {
+        Absent::UnknownName => ErrorCode::UnknownTopicOrPartition,
+        Absent::UnknownId => ErrorCode::UnknownTopicId,
+        Absent::Elsewhere => ErrorCode::NotLeaderOrFollower,
+        Absent::Offline => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// A read, or anything else on a partition.
+pub(crate) fn partition(error: &PartitionError) -> ErrorCode {
+    match error {
+        PartitionError::NotLeader => ErrorCode::NotLeaderOrFollower,
+        PartitionError::OffsetOutOfRange => ErrorCode::OffsetOutOfRange,
+        PartitionError::FencedLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
+        PartitionError::UnknownLeaderEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
+        PartitionError::Registration(_) | PartitionError::Storage(_) => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// An append.
+pub(crate) fn append(error: &AppendError) -> ErrorCode {
+    match error {
+        AppendError::NotLeader => ErrorCode::NotLeaderOrFollower,
+        AppendError::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
+        AppendError::NotEnoughReplicasAfterAppend { .. } => ErrorCode::NotEnoughReplicasAfterAppend,
+        AppendError::Log(error) => log_append(error),
+    }
+}
+
+fn log_append(error: &LogError) -> ErrorCode {
+    match error {
+        LogError::Corrupt(_) => ErrorCode::CorruptMessage,
+        LogError::InvalidRecord(_) => ErrorCode::InvalidRecord,
+        LogError::MessageTooLarge { .. } => ErrorCode::MessageTooLarge,
+        LogError::RecordListTooLarge { .. } => ErrorCode::RecordListTooLarge,
+        LogError::UnsupportedCompression(_) => ErrorCode::UnsupportedCompressionType,
+        LogError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
+        LogError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        LogError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        LogError::OffsetsOutOfOrder { .. } => ErrorCode::UnknownServerError,
+        LogError::Storage(_) => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// A fetch session.
+pub(crate) fn fetch_session(error: &FetchSessionError) -> ErrorCode {
+    match error {
+        FetchSessionError::IdNotFound(_) => ErrorCode::FetchSessionIdNotFound,
+        FetchSessionError::InvalidEpoch { .. } => ErrorCode::InvalidFetchSessionEpoch,
+        FetchSessionError::TopicId => ErrorCode::FetchSessionTopicIdError,
+    }
+}
+
+/// A topic that could not be created, changed or deleted.
+pub(crate) fn topic(error: &TopicError) -> ErrorCode {
+    match error {
+        TopicError::InvalidName(_) | TopicError::Collides { .. } => ErrorCode::InvalidTopicException,
+        TopicError::AlreadyExists { .. } => ErrorCode::TopicAlreadyExists,
+        TopicError::UnknownName => ErrorCode::UnknownTopicOrPartition,
+        TopicError::UnknownId(_) => ErrorCode::UnknownTopicId,
+        TopicError::InvalidRequest(_) => ErrorCode::InvalidRequest,
+        TopicError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
+        TopicError::InvalidReplicationFactor(_) => ErrorCode::InvalidReplicationFactor,
+        TopicError::InvalidReplicaAssignment(_) => ErrorCode::InvalidReplicaAssignment,
+        TopicError::InvalidConfig(_) => ErrorCode::InvalidConfig,
+        TopicError::PolicyViolation(_) => ErrorCode::PolicyViolation,
+    }
+}
+
+/// A command that the controller could not carry out.
+pub(crate) fn controller(error: &ControllerError) -> ErrorCode {
+    match error {
+        ControllerError::NotController { .. } | ControllerError::Closed => ErrorCode::NotController,
+        ControllerError::Failed(_) => ErrorCode::UnknownServerError,
+    }
+}

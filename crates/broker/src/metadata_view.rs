@@ -1,0 +1,45 @@
+//! The cluster state that this broker answers from: published only when the logs that it speaks of exist here.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use ottla_metadata::MetadataImage;
+use ottla_model::Offset;
+use tokio::sync::watch;
+
+/// The current image, and a way to wait for a later one.
+#[derive(Debug)]
+pub(crate) struct MetadataView {
+    image: ArcSwap<MetadataImage>,
+    applied: watch::Sender<Offset>,
+}
+
+impl MetadataView {
+    pub(crate) fn new(image: Arc<MetadataImage>) -> Self {
+        let applied = watch::Sender::new(image.provenance().offset);
+        Self { image: ArcSwap::new(image), applied }
+    }
+
+    /// The image of this moment; cheap, and not to be held across an await.
+    pub(crate) fn image(&self) -> Guard<Arc<MetadataImage>> {
+        self.image.load()
+    }
+
+    /// An image to keep.
+    pub(crate) fn image_arc(&self) -> Arc<MetadataImage> {
+        self.image.load_full()
+    }
+
+    pub(crate) fn publish(&self, image: Arc<MetadataImage>) {
+        let offset = image.provenance().offset;
+        self.image.store(image);
+        self.applied.send_replace(offset);
+    }
+
+    /// Waits until the image holds the record at `offset`.
+    pub(crate) async fn wait_for(&self, offset: Offset) {
+        let mut applied = self.applied.subscribe();
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = applied.wait_for(|at| *at >= offset).await;
+    }
+}

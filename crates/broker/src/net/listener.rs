@@ -1,0 +1,87 @@
+//! One listening socket: accepts connections and owns their tasks.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::conn::{Connection, ConnectionEnd};
+use super::{Budget, NetLimits};
+use crate::dispatch::{ConnectionInfo, Dispatcher};
+
+/// Accepting fails for want of descriptors or memory: wait, so that the loop does not spin.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// A bound socket, not yet served.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    name: Arc<str>,
+    socket: TcpListener,
+}
+
+impl Listener {
+    /// Binds `address`; the error is the operating system's.
+    pub(crate) async fn bind(name: &str, address: &str) -> io::Result<Self> {
+        Ok(Self { name: name.into(), socket: TcpListener::bind(address).await? })
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Accepts until `stop` turns true, then waits until all connections have ended.
+    pub(crate) async fn serve(
+        self,
+        dispatcher: Arc<Dispatcher>,
+        limits: NetLimits,
+        budget: Budget,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut connections = JoinSet::new();
+        let mut next_id: u64 = 0;
+        loop {
+            tokio::select! {
+                accepted = self.socket.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        next_id += 1;
+                        let info = ConnectionInfo { id: next_id, peer, listener: Arc::clone(&self.name) };
+                        prepare(&stream);
+                        let connection = Connection::new(stream, info, Arc::clone(&dispatcher), limits, budget.clone());
+                        connections.spawn(serve_one(connection, Arc::clone(&dispatcher), stop.clone()));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, listener = %self.name, "accept failed");
+                        tokio::time::sleep(ACCEPT_RETRY).await;
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+                _ = stop.changed() => break,
+            }
+        }
+        drop(self.socket);
+        while connections.join_next().await.is_some() {}
+    }
+}
+
+fn prepare(stream: &TcpStream) {
+    // Answers leave whole, so waiting for more bytes only delays them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY refused");
+    }
+}
+
+async fn serve_one(connection: Connection, dispatcher: Arc<Dispatcher>, stop: watch::Receiver<bool>) {
+    let peer = connection.peer();
+    dispatcher.metrics().connection_opened();
+    let end = connection.run(stop).await;
+    dispatcher.metrics().connection_closed();
+    match end {
+        ConnectionEnd::Frame(error) => tracing::warn!(%peer, %error, "connection closed: bad frame"),
+        ConnectionEnd::Request(error) => tracing::warn!(%peer, %error, "connection closed: bad request"),
+        end => tracing::debug!(%peer, reason = %end, "connection closed"),
+    }
+}

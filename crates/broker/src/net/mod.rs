@@ -1,0 +1,26 @@
+//! Sockets: the listener, one task a connection, answers out by gathered writes and sendfile.
+
+mod budget;
+mod conn;
+mod listener;
+mod out;
+mod slice;
+
+use std::time::Duration;
+
+pub(crate) use budget::Budget;
+pub(crate) use listener::Listener;
+pub(crate) use slice::LogSlice;
+
+/// What bounds one connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NetLimits {
+    /// `socket.request.max.bytes`.
+    pub frame_max_len: usize,
+    /// Requests of one connection that are processed and not answered, at most.
+    pub unanswered_max: usize,
+    /// Slices of at least this many bytes leave by sendfile; 0 turns sendfile off.
+    pub sendfile_min_len: usize,
+    /// `connections.max.idle.ms`.
+    pub idle_timeout: Duration,
+}

@@ -1,0 +1,169 @@
+//! The answers of one connection on their way out: bytes are gathered, small file slices are copied in beside them,
+//! large ones leave by sendfile.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use ottla_protocol::fetch::{RecordsSlice, Segment};
+use rustix::net::SendFlags;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use super::slice::LogSlice;
+use crate::dispatch::Answer;
+
+/// Bytes gathered for one send before the socket is asked to take them.
+const GATHER_LEN: usize = 256 * 1024;
+/// Bytes sent in one turn before other connections of the worker get theirs.
+const TURN_LEN: usize = 1024 * 1024;
+/// Sendfile is cheapest from a page boundary on; the bytes before it are copied.
+const PAGE_LEN: u64 = 4096;
+
+/// A queue of segments, written in order.
+#[derive(Debug)]
+pub(super) struct OutQueue {
+    segments: VecDeque<Segment<LogSlice>>,
+    gathered: BytesMut,
+    /// Slices of at least this many bytes leave by sendfile; 0 turns sendfile off.
+    sendfile_min_len: usize,
+}
+
+/// How a turn of writing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrote {
+    /// Nothing is left to send.
+    All,
+    /// The socket takes no more now.
+    Full,
+    /// The turn is used up; more can be sent.
+    Turn,
+}
+
+impl OutQueue {
+    pub(super) fn new(sendfile_min_len: usize) -> Self {
+        Self { segments: VecDeque::new(), gathered: BytesMut::new(), sendfile_min_len }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.gathered.is_empty()
+    }
+
+    pub(super) fn push(&mut self, answer: Answer) {
+        self.segments.extend(answer.segments);
+    }
+
+    /// Sends until the socket is full, the queue empty or the turn used up.
+    pub(super) fn write(&mut self, stream: &TcpStream) -> io::Result<Wrote> {
+        let mut sent_len = 0;
+        loop {
+            self.gather()?;
+            let sent = if !self.gathered.is_empty() {
+                self.send_gathered(stream)
+            } else if self.segments.is_empty() {
+                // An idle connection keeps no buffer.
+                self.gathered = BytesMut::new();
+                return Ok(Wrote::All);
+            } else {
+                self.send_file(stream)
+            };
+            match sent {
+                Ok(len) => sent_len += len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Wrote::Full),
+                Err(error) => return Err(error),
+            }
+            if sent_len >= TURN_LEN && !self.is_empty() {
+                return Ok(Wrote::Turn);
+            }
+        }
+    }
+
+    /// Moves segments from the front into one buffer, up to a slice that leaves by sendfile.
+    fn gather(&mut self) -> io::Result<()> {
+        while self.gathered.len() < GATHER_LEN {
+            match self.segments.pop_front() {
+                None => return Ok(()),
+                Some(Segment::Bytes(bytes)) => self.gather_bytes(bytes),
+                Some(Segment::File(slice)) => {
+                    if self.gather_slice(slice)? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn gather_bytes(&mut self, mut bytes: Bytes) {
+        let room = GATHER_LEN.saturating_sub(self.gathered.len()).max(1);
+        let head = bytes.split_to(room.min(bytes.len()));
+        self.gathered.put_slice(&head);
+        if !bytes.is_empty() {
+            self.segments.push_front(Segment::Bytes(bytes));
+        }
+    }
+
+    /// Copies a slice's bytes in, or only those before a page boundary when the rest leaves by sendfile (then true).
+    fn gather_slice(&mut self, slice: LogSlice) -> io::Result<bool> {
+        let by_sendfile = self.leaves_by_sendfile(&slice);
+        let room = GATHER_LEN.saturating_sub(self.gathered.len());
+        let copy_len = if by_sendfile {
+            usize::try_from(slice.position().next_multiple_of(PAGE_LEN) - slice.position()).unwrap_or(0)
+        } else {
+            slice.len().min(room.max(1))
+        };
+        let (head, tail) = slice.split_at(copy_len);
+        let start = self.gathered.len();
+        self.gathered.resize(start + head.len(), 0);
+        head.read_into(&mut self.gathered[start..])?;
+        if !tail.is_empty() {
+            self.segments.push_front(Segment::File(tail));
+        }
+        Ok(by_sendfile)
+    }
+
+    fn leaves_by_sendfile(&self, slice: &LogSlice) -> bool {
+        self.sendfile_min_len != 0 && slice.len() >= self.sendfile_min_len && slice.fd().is_some()
+    }
+
+    fn send_gathered(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        let flags = if self.segments.is_empty() {
+            SendFlags::NOSIGNAL
+        } else {
+            SendFlags::NOSIGNAL | SendFlags::MORE
+        };
+        let sent = stream.try_io(Interest::WRITABLE, || {
+            rustix::net::send(stream.as_fd(), &self.gathered, flags).map_err(io::Error::from)
+        })?;
+        self.gathered.advance(sent);
+        Ok(sent)
+    }
+
+    fn send_file(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        let Some(Segment::File(slice)) = self.segments.front_mut() else {
+            return Ok(0);
+        };
+        let Some(fd) = slice.fd() else {
+            return Err(io::Error::other("a slice without a descriptor cannot leave by sendfile"));
+        };
+        let mut position = slice.position();
+        let len = slice.len().min(TURN_LEN);
+        let sent = stream.try_io(Interest::WRITABLE, || {
+            rustix::fs::sendfile(stream.as_fd(), fd, Some(&mut position), len).map_err(io::Error::from)
+        })?;
+        if sent == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "a log segment is shorter than the slice of it",
+            ));
+        }
+        let rest = slice.split_at(sent).1;
+        if rest.is_empty() {
+            self.segments.pop_front();
+        } else {
+            *slice = rest;
+        }
+        Ok(sent)
+    }
+}

@@ -1,0 +1,76 @@
+//! Why a partition refuses; `error_map` says which of Kafka's codes each is.
+
+use ottla_model::LeaderEpoch;
+use ottla_replication::{AcksError, EpochError, RegistrationError};
+use ottla_storage::{ReadError, StorageError};
+
+/// Why nothing was appended, or was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppendError {
+    #[error("not the leader")]
+    NotLeader,
+    #[error("{isr} in-sync replicas, {min} wanted")]
+    NotEnoughReplicas { isr: usize, min: usize },
+    #[error("{isr} in-sync replicas after the append, {min} wanted")]
+    NotEnoughReplicasAfterAppend { isr: usize, min: usize },
+    #[error(transparent)]
+    Log(#[from] ottla_storage::AppendError),
+}
+
+impl From<ottla_replication::AppendError> for AppendError {
+    fn from(error: ottla_replication::AppendError) -> Self {
+        match error {
+            ottla_replication::AppendError::NotLeader => Self::NotLeader,
+            ottla_replication::AppendError::NotEnoughReplicas { isr, min } => {
+                Self::NotEnoughReplicas { isr, min }
+            }
+        }
+    }
+}
+
+impl From<AcksError> for AppendError {
+    fn from(error: AcksError) -> Self {
+        match error {
+            AcksError::NotLeader => Self::NotLeader,
+            AcksError::NotEnoughReplicasAfterAppend { isr, min } => {
+                Self::NotEnoughReplicasAfterAppend { isr, min }
+            }
+        }
+    }
+}
+
+/// Why anything else on a partition was refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PartitionError {
+    #[error("not the leader")]
+    NotLeader,
+    #[error("the offset is out of range")]
+    OffsetOutOfRange,
+    #[error("leader epoch {requested} is fenced by {current}")]
+    FencedLeaderEpoch { requested: LeaderEpoch, current: LeaderEpoch },
+    #[error("leader epoch {requested} is not known yet")]
+    UnknownLeaderEpoch { requested: LeaderEpoch, current: LeaderEpoch },
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<EpochError> for PartitionError {
+    fn from(error: EpochError) -> Self {
+        match error {
+            EpochError::Fenced { requested, current } => Self::FencedLeaderEpoch { requested, current },
+            EpochError::Unknown { requested, current } => Self::UnknownLeaderEpoch { requested, current },
+            EpochError::NotLeader => Self::NotLeader,
+        }
+    }
+}
+
+impl From<ReadError> for PartitionError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::OffsetOutOfRange { .. } => Self::OffsetOutOfRange,
+            ReadError::Storage(error) => Self::Storage(error),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The threads that write logs to the disk: fdatasync runs nowhere else.
+//!
+//! A partition is queued once, however many appends ask; whatever was appended when its turn comes is flushed with it.
+//! So `flush.messages=1` is a group commit.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Partition;
+use crate::clock::Clock;
+
+/// A queue of partitions and the threads that serve it.
+#[derive(Debug)]
+pub(crate) struct Flusher {
+    queue: Arc<Queue>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<QueueState>,
+    wanted: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct QueueState {
+    partitions: VecDeque<Arc<Partition>>,
+    closed: bool,
+}
+
+impl Flusher {
+    /// Starts `thread_count` threads.
+    pub(crate) fn start(thread_count: usize, clock: Clock) -> std::io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let threads = (0..thread_count).map(|number| {
+            let queue = Arc::clone(&queue);
+            std::thread::Builder::new().name(format!("flush-{number}")).spawn(move || serve(&queue, clock))
+        });
+        let threads = Mutex::new(threads.collect::<Result<_, _>>()?);
+        Ok(Self { queue, threads })
+    }
+
+    /// Queues the partition.
+    pub(crate) fn flush(&self, partition: &Arc<Partition>) {
+        if partition.queue_flush() {
+            self.queue.state.lock().partitions.push_back(Arc::clone(partition));
+            self.queue.wanted.notify_one();
+        }
+    }
+
+    /// Serves what is queued and ends the threads.
+    pub(crate) fn close(&self) {
+        self.queue.state.lock().closed = true;
+        self.queue.wanted.notify_all();
+        for thread in self.threads.lock().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a flush thread panicked");
+            }
+        }
+    }
+}
+
+fn serve(queue: &Queue, clock: Clock) {
+    while let Some(partition) = queue.next() {
+        // A failure is logged where the replica goes offline.
+        let _ = partition.flush(|| clock.now());
+    }
+}
+
+impl Queue {
+    fn next(&self) -> Option<Arc<Partition>> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(partition) = state.partitions.pop_front() {
+                return Some(partition);
+            }
+            if state.closed {
+                return None;
+            }
+            self.wanted.wait(&mut state);
+        }
+    }
+}

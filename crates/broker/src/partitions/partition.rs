@@ -1,0 +1,296 @@
+//! One replica on this broker: its log and its machine behind one short lock.
+//!
+//! The machine decides, the log keeps the bytes, this shell carries what happened from one to the other and wakes who
+//! waits. Nothing here awaits, and no fsync runs under the lock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ottla_model::{LeaderEpoch, MonoMs, Now, Offset, TopicIdPartition, TopicPartition};
+use ottla_replication::{
+    Effects, PartitionConfig, PartitionMachine, Registration, RoleChange, Ticket, WaitList,
+};
+use ottla_storage::{AppendInfo, AppendOrigin, PartitionLog, StorageError};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+
+use super::error::{AppendError, PartitionError};
+#[allow(unused_imports, reason = "until storage has them all")]
+use super::pending::Pending as _;
+
+/// Operations of one kind that may be parked on one partition.
+const PARKED_MAX: usize = 100_000;
+
+/// What an append with acks=all waits for; also what acks=1 is answered with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Appended {
+    pub info: AppendInfo,
+    /// The offset that the high watermark must reach.
+    pub required: Offset,
+    /// Whether it has.
+    pub committed: bool,
+    /// `flush.messages` or `flush.ms` ask for a flush.
+    pub flush_due: bool,
+}
+
+/// Which answer of the produce path the caller waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acks {
+    None,
+    Leader,
+    All,
+}
+
+/// A replica.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub name: TopicPartition,
+    pub id: TopicIdPartition,
+    state: Mutex<State>,
+    flush_queued: AtomicBool,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) log: PartitionLog,
+    pub(super) machine: PartitionMachine,
+    produces: WaitList<Arc<Notify>>,
+    fetches: WaitList<Arc<Notify>>,
+}
+
+/// Who is to be woken once the lock is gone.
+#[must_use]
+#[derive(Debug, Default)]
+struct Woken(Vec<Arc<Notify>>);
+
+impl Woken {
+    fn wake(self) {
+        for waiter in self.0 {
+            waiter.notify_one();
+        }
+    }
+}
+
+impl Partition {
+    pub(super) fn new(
+        name: TopicPartition,
+        id: TopicIdPartition,
+        log: PartitionLog,
+        machine: PartitionMachine,
+    ) -> Self {
+        let state =
+            State { log, machine, produces: WaitList::new(PARKED_MAX), fetches: WaitList::new(PARKED_MAX) };
+        Self { name, id, state: Mutex::new(state), flush_queued: AtomicBool::new(false) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Appends one client's or coordinator's batches, whose offsets and epoch are patched in place.
+    pub(crate) fn append(
+        &self,
+        records: &mut [u8],
+        acks: Acks,
+        origin: AppendOrigin,
+        now: Now,
+    ) -> Result<Appended, AppendError> {
+        let mut state = self.state.lock();
+        let leader_epoch = state.machine.begin_append(acks == Acks::All)?;
+        let info = match state.log.append_as_leader(records, leader_epoch, origin, now) {
+            Ok(info) => info,
+            Err(error) => {
+                if let ottla_storage::AppendError::Storage(cause) = &error {
+                    let woken = state.fail(&self.name, cause);
+                    drop(state);
+                    woken.wake();
+                }
+                return Err(error.into());
+            }
+        };
+        let effects = state.machine.appended(info.log_end_offset, now.mono);
+        let woken = state.woken(&effects);
+        let required = info.last_offset.plus(1);
+        let committed = matches!(state.machine.acknowledged(required), Some(Ok(())));
+        let flush_due = state.log.is_flush_due(now);
+        drop(state);
+        woken.wake();
+        Ok(Appended { info, required, committed, flush_due })
+    }
+
+    /// Whether what ends at `required` is committed; `None` while it must wait.
+    pub(crate) fn acknowledged(&self, required: Offset) -> Option<Result<(), AppendError>> {
+        Some(self.state.lock().machine.acknowledged(required)?.map_err(AppendError::from))
+    }
+
+    /// Wakes `waiter` when the high watermark reaches `required`, or the role changes.
+    pub(crate) fn park_produce(&self, required: Offset, waiter: Arc<Notify>) -> Option<Ticket> {
+        self.state.lock().produces.park(required, waiter).ok()
+    }
+
+    /// Wakes `waiter` when there is something to read at `offset`, or the role or the log's start changes.
+    pub(crate) fn park_fetch(&self, offset: Offset, waiter: Arc<Notify>) -> Option<Ticket> {
+        self.state.lock().fetches.park(offset, waiter).ok()
+    }
+
+    /// Takes a parked produce back.
+    pub(crate) fn cancel_produce(&self, ticket: Ticket) {
+        self.state.lock().produces.cancel(ticket);
+    }
+
+    /// Takes a parked fetch back.
+    pub(crate) fn cancel_fetch(&self, ticket: Ticket) {
+        self.state.lock().fetches.cancel(ticket);
+    }
+
+    /// Takes in what the metadata says of the partition.
+    pub(super) fn update(&self, registration: &Registration, now: MonoMs) -> Result<(), PartitionError> {
+        let mut state = self.state.lock();
+        let effects = state.machine.update(registration, now)?;
+        let mut woken = state.woken(&effects);
+        if let Some(RoleChange::Leader { leader_epoch, epoch_start }) = effects.role {
+            if let Err(cause) = state.log.begin_epoch(leader_epoch, epoch_start) {
+                woken = state.fail(&self.name, &cause);
+            }
+            tracing::debug!(partition = %self.name, %leader_epoch, %epoch_start, "leader");
+        }
+        drop(state);
+        woken.wake();
+        Ok(())
+    }
+
+    /// New settings for log and machine.
+    pub(super) fn configure(
+        &self,
+        log: Arc<ottla_storage::LogConfig>,
+        machine: PartitionConfig,
+        now: MonoMs,
+    ) {
+        let mut state = self.state.lock();
+        state.log.set_config(log);
+        let effects = state.machine.configure(machine, now);
+        let woken = state.woken(&effects);
+        drop(state);
+        woken.wake();
+    }
+
+    /// Ends the replica's work here: parked operations fail, appends are refused.
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        let effects = state.machine.offline();
+        let woken = state.woken(&effects);
+        drop(state);
+        woken.wake();
+    }
+
+    /// Moves the log's start up to `offset`, or to the high watermark if it is `None`; gives the new log start.
+    pub(crate) fn delete_records(&self, offset: Option<Offset>) -> Result<Offset, PartitionError> {
+        let mut state = self.state.lock();
+        if !state.machine.is_leader() {
+            return Err(PartitionError::NotLeader);
+        }
+        let high_watermark = state.machine.high_watermark();
+        let offset = offset.unwrap_or(high_watermark);
+        if offset < Offset::ZERO || offset > high_watermark {
+            return Err(PartitionError::OffsetOutOfRange);
+        }
+        if let Err(cause) = state.log.delete_records_before(offset) {
+            let woken = state.fail(&self.name, &cause);
+            drop(state);
+            woken.wake();
+            return Err(cause.into());
+        }
+        let log_start = state.log.log_start_offset();
+        let effects = state.machine.log_start_advanced(log_start);
+        let mut woken = state.woken(&effects);
+        woken.0.extend(state.fetches.all());
+        drop(state);
+        woken.wake();
+        Ok(log_start)
+    }
+
+    /// Applies retention by time and size; gives the count of segments that went.
+    pub(super) fn apply_retention(&self, now: Now) -> Result<usize, StorageError> {
+        let mut state = self.state.lock();
+        let high_watermark = state.machine.high_watermark();
+        let deleted = match state.log.apply_retention(now, high_watermark) {
+            Ok(deleted) => deleted,
+            Err(cause) => {
+                let woken = state.fail(&self.name, &cause);
+                drop(state);
+                woken.wake();
+                return Err(cause);
+            }
+        };
+        let log_start = state.log.log_start_offset();
+        let effects = state.machine.log_start_advanced(log_start);
+        let woken = state.woken(&effects);
+        drop(state);
+        woken.wake();
+        Ok(deleted)
+    }
+
+    /// Marks the partition as waiting for the flusher; false if it was already.
+    pub(super) fn queue_flush(&self) -> bool {
+        !self.flush_queued.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether a flush is due by `flush.messages` or `flush.ms`.
+    pub(crate) fn is_flush_due(&self, now: Now) -> bool {
+        self.state.lock().log.is_flush_due(now)
+    }
+
+    /// Writes what was appended so far to the disk, without holding the lock while the disk works.
+    pub(super) fn flush(&self, now: impl Fn() -> Now) -> Result<(), StorageError> {
+        self.flush_queued.store(false, Ordering::Release);
+        let task = self.state.lock().log.take_flush();
+        let flushed = task.run();
+        let mut state = self.state.lock();
+        let woken = match &flushed {
+            Ok(end) => {
+                state.log.flushed_to(*end, now());
+                let effects = state.machine.flushed(*end, now().mono);
+                state.woken(&effects)
+            }
+            Err(cause) => state.fail(&self.name, cause),
+        };
+        drop(state);
+        woken.wake();
+        flushed.map(|_| ())
+    }
+
+    /// The epoch to stamp on what a coordinator appends; `None` if this is not the leader.
+    pub(crate) fn leader_epoch(&self) -> Option<LeaderEpoch> {
+        let state = self.state.lock();
+        state.machine.is_leader().then(|| state.machine.leader_epoch())
+    }
+
+    pub(crate) fn high_watermark(&self) -> Offset {
+        self.state.lock().machine.high_watermark()
+    }
+}
+
+impl State {
+    fn woken(&mut self, effects: &Effects) -> Woken {
+        if effects.is_empty() {
+            return Woken::default();
+        }
+        let mut woken = Vec::new();
+        if let Some(high_watermark) = effects.high_watermark {
+            woken.extend(self.produces.reached(high_watermark));
+            woken.extend(self.fetches.passed(high_watermark));
+        }
+        if effects.role.is_some() {
+            woken.extend(self.produces.all());
+            woken.extend(self.fetches.all());
+        }
+        Woken(woken)
+    }
+
+    /// Takes the replica offline after the disk failed.
+    fn fail(&mut self, name: &TopicPartition, cause: &StorageError) -> Woken {
+        tracing::error!(partition = %name, error = %cause, "replica offline");
+        let effects = self.machine.offline();
+        self.woken(&effects)
+    }
+}

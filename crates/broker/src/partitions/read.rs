@@ -1,0 +1,146 @@
+//! What a partition answers to readers: file slices for Fetch, offsets for ListOffsets and OffsetForLeaderEpoch.
+
+use ottla_model::{LeaderEpoch, Offset, TimestampMs};
+use ottla_storage::{FileSlice, TimestampOffset};
+
+use super::error::PartitionError;
+use super::partition::{Partition, State};
+#[allow(unused_imports, reason = "until storage has them all")]
+use super::pending::Pending as _;
+
+/// One partition of a Fetch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadRequest {
+    pub offset: Offset,
+    /// Of the leader, as the reader knows it (KIP-320).
+    pub current_leader_epoch: Option<LeaderEpoch>,
+    /// Of the last record that the reader has (KIP-595): answered with where its log diverges.
+    pub last_fetched_epoch: Option<LeaderEpoch>,
+    pub max_len: u32,
+    /// Give the first batch even if it is longer than `max_len` (KIP-74).
+    pub min_one: bool,
+    /// Replica -2 (the verification tool) reads from followers and past the high watermark's bound too.
+    pub debug_replica: bool,
+}
+
+/// What was read, under one lock: bytes and offsets belong together.
+#[derive(Debug)]
+pub(crate) struct PartitionRead {
+    pub slice: Option<FileSlice>,
+    pub high_watermark: Offset,
+    pub last_stable_offset: Offset,
+    pub log_start_offset: Offset,
+    /// The reader's log diverges from ours at the end of this epoch.
+    pub diverging: Option<(LeaderEpoch, Offset)>,
+}
+
+impl PartitionRead {
+    pub(crate) fn len(&self) -> usize {
+        self.slice.as_ref().map_or(0, |slice| usize::try_from(slice.length).unwrap_or(usize::MAX))
+    }
+}
+
+/// What a consumer may see the end of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    Uncommitted,
+    Committed,
+}
+
+impl Partition {
+    /// Reads batches from `request.offset` on, below the high watermark.
+    pub(crate) fn read(&self, request: &ReadRequest) -> Result<PartitionRead, PartitionError> {
+        let state = self.lock();
+        state.machine.check_epoch(request.current_leader_epoch, !request.debug_replica)?;
+        let high_watermark = state.machine.high_watermark();
+        let mut read = PartitionRead {
+            slice: None,
+            high_watermark,
+            // Without transactions everything committed is stable.
+            last_stable_offset: high_watermark,
+            log_start_offset: state.log.log_start_offset(),
+            diverging: request.last_fetched_epoch.and_then(|epoch| state.divergence(epoch, request.offset)),
+        };
+        if read.diverging.is_none() {
+            let upper = if request.debug_replica { state.log.log_end_offset() } else { high_watermark };
+            read.slice = state.log.read(request.offset, request.max_len, upper, request.min_one)?.slice;
+        }
+        Ok(read)
+    }
+
+    /// First offset, checked as ListOffsets does.
+    pub(crate) fn log_start_offset(
+        &self,
+        epoch: Option<LeaderEpoch>,
+    ) -> Result<TimestampOffset, PartitionError> {
+        let state = self.lock();
+        state.machine.check_epoch(epoch, true)?;
+        let offset = state.log.log_start_offset();
+        Ok(TimestampOffset { timestamp: TimestampMs::NONE, offset, leader_epoch: state.epoch_at(offset) })
+    }
+
+    /// The offset after the last one that readers of `isolation` may see.
+    pub(crate) fn latest_offset(
+        &self,
+        epoch: Option<LeaderEpoch>,
+        _isolation: Isolation,
+    ) -> Result<TimestampOffset, PartitionError> {
+        let state = self.lock();
+        state.machine.check_epoch(epoch, true)?;
+        let offset = state.machine.high_watermark();
+        Ok(TimestampOffset {
+            timestamp: TimestampMs::NONE,
+            offset,
+            leader_epoch: state.machine.leader_epoch(),
+        })
+    }
+
+    /// The first record at or after a time, below the high watermark.
+    pub(crate) fn offset_for_timestamp(
+        &self,
+        epoch: Option<LeaderEpoch>,
+        timestamp: TimestampMs,
+    ) -> Result<Option<TimestampOffset>, PartitionError> {
+        let state = self.lock();
+        state.machine.check_epoch(epoch, true)?;
+        let found = state.log.offset_for_timestamp(timestamp)?;
+        Ok(found.filter(|found| found.offset < state.machine.high_watermark()))
+    }
+
+    /// The record with the largest timestamp (KIP-734).
+    pub(crate) fn max_timestamp(
+        &self,
+        epoch: Option<LeaderEpoch>,
+    ) -> Result<Option<TimestampOffset>, PartitionError> {
+        let state = self.lock();
+        state.machine.check_epoch(epoch, true)?;
+        Ok(state.log.max_timestamp()?)
+    }
+
+    /// Where an epoch ends (KIP-279): the largest epoch at or below the one asked for, and its exclusive end offset.
+    pub(crate) fn end_offset_for_epoch(
+        &self,
+        current: Option<LeaderEpoch>,
+        asked: LeaderEpoch,
+    ) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
+        let state = self.lock();
+        state.machine.check_epoch(current, true)?;
+        Ok(state.end_of_epoch(asked))
+    }
+}
+
+impl State {
+    fn end_of_epoch(&self, asked: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        self.log.end_offset_for_epoch(asked)
+    }
+
+    /// KIP-595: the reader's last record is of an epoch that ends before it here, or that is unknown here.
+    fn divergence(&self, last_fetched_epoch: LeaderEpoch, offset: Offset) -> Option<(LeaderEpoch, Offset)> {
+        let (epoch, end) = self.end_of_epoch(last_fetched_epoch)?;
+        (epoch < last_fetched_epoch || end < offset).then_some((epoch, end))
+    }
+
+    fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        self.log.epoch_at(offset).unwrap_or(LeaderEpoch::NONE)
+    }
+}

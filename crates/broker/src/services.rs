@@ -1,0 +1,32 @@
+//! What the composition root makes once and the handlers share, each taking only the one it needs.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use ottla_config::BrokerConfig;
+use ottla_controller::Controller;
+use ottla_replication::session::FetchSessionCache;
+use parking_lot::Mutex;
+
+use crate::auto_topics::AutoTopics;
+use crate::clock::Clock;
+use crate::identity::Identity;
+use crate::metadata_view::MetadataView;
+use crate::partitions::{Flusher, Partitions};
+use crate::telemetry::Metrics;
+
+/// The broker's services.
+#[derive(Debug)]
+pub(crate) struct Services {
+    pub identity: Arc<Identity>,
+    pub clock: Clock,
+    /// Effective settings; replaced when a dynamic one changes.
+    pub config: Arc<ArcSwap<BrokerConfig>>,
+    pub metrics: Arc<Metrics>,
+    pub metadata: Arc<MetadataView>,
+    pub controller: Controller,
+    pub auto_topics: Arc<AutoTopics>,
+    pub partitions: Arc<Partitions>,
+    pub flusher: Arc<Flusher>,
+    pub fetch_sessions: Arc<Mutex<FetchSessionCache>>,
+}
