@@ -1,6 +1,8 @@
 //! The codec's proof: every message that Kafka 4.4.0's own serialisers write, at every stable version, reads with us to
 //! the same fields, writes back to the same bytes, and passes the guard exactly.
 
+#![allow(clippy::unwrap_used, reason = "a test binary, helpers included")]
+
 mod codec;
 mod compare;
 mod debug_value;
