@@ -26,9 +26,9 @@ const RESERVED_PER_BYTE: usize = 160;
 /// Bytes reserved however little came in: one allocation's rounding, an error's text.
 const RESERVED_BASE: usize = 4096;
 
-const WOUNDED_PER_VECTOR: usize = 300;
+const WOUNDED_PER_VECTOR: usize = 150;
 const DENSE_PER_VECTOR: usize = 20;
-const RANDOM_PER_VERSION: usize = 300;
+const RANDOM_PER_VERSION: usize = 150;
 
 // One test, since what it measures is the process's.
 #[test]
