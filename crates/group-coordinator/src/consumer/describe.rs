@@ -84,7 +84,7 @@ fn describe_member(
         subscribed_topic_names: member.subscribed_topic_names.iter().cloned().collect(),
         subscribed_topic_regex: member.subscribed_topic_regex.clone(),
         assignment: by_name(&owned, topics),
-        target_assignment: by_name(group.target.get(&member.member_id).unwrap_or(&none), topics),
+        target_assignment: by_name(group.target(&member.member_id).unwrap_or(&none), topics),
         is_classic: member.uses_classic_protocol(),
     }
 }

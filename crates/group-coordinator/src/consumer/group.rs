@@ -9,7 +9,7 @@ use super::member::{ConsumerGroupMember, EpochAssignment};
 use super::regex::ResolvedRegex;
 use super::subscription::{self, MemberTopics, SubscribedTopics};
 use super::topics::TopicDirectory;
-use crate::assignor::{Assignment, GroupAssignment, SubscriptionType};
+use crate::assignor::{Assignment, SubscriptionType};
 use crate::{GroupId, InstanceId, MemberId};
 
 /// Epoch of a group before anything was written about it.
@@ -62,21 +62,22 @@ pub struct MetadataCheck {
     pub epoch: i32,
 }
 
-/// One consumer group.
+/// One consumer group. What is large is shared, so that a clone, which the engine keeps of each version that may have to
+/// be restored, is cheap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerGroup {
     pub(super) group_id: GroupId,
     pub(super) epoch: i32,
     pub(super) metadata_hash: i64,
-    pub(super) members: BTreeMap<MemberId, ConsumerGroupMember>,
+    pub(super) members: BTreeMap<MemberId, Arc<ConsumerGroupMember>>,
     /// Member id by instance id.
     pub(super) static_members: BTreeMap<InstanceId, MemberId>,
-    pub(super) target: GroupAssignment,
+    pub(super) target: BTreeMap<MemberId, Arc<Assignment>>,
     /// -1 once deleted.
     pub(super) target_epoch: i32,
     /// When the target was computed, wall clock; 0 if the next may be computed at once.
     pub(super) target_timestamp_ms: i64,
-    pub(super) resolved_regexes: BTreeMap<Arc<str>, ResolvedRegex>,
+    pub(super) resolved_regexes: BTreeMap<Arc<str>, Arc<ResolvedRegex>>,
     pub(super) subscribed_topics: SubscribedTopics,
     /// Number of members by regular expression.
     pub(super) subscribed_regexes: BTreeMap<Arc<str>, usize>,
@@ -97,7 +98,7 @@ impl ConsumerGroup {
             metadata_hash: 0,
             members: BTreeMap::new(),
             static_members: BTreeMap::new(),
-            target: GroupAssignment::new(),
+            target: BTreeMap::new(),
             target_epoch: INITIAL_EPOCH,
             target_timestamp_ms: 0,
             resolved_regexes: BTreeMap::new(),
@@ -120,13 +121,22 @@ impl ConsumerGroup {
     }
 
     #[must_use]
-    pub const fn members(&self) -> &BTreeMap<MemberId, ConsumerGroupMember> {
+    pub const fn members(&self) -> &BTreeMap<MemberId, Arc<ConsumerGroupMember>> {
         &self.members
     }
 
     #[must_use]
-    pub const fn target_assignment(&self) -> &GroupAssignment {
+    pub const fn target_assignment(&self) -> &BTreeMap<MemberId, Arc<Assignment>> {
         &self.target
+    }
+
+    #[must_use]
+    pub fn member(&self, member_id: &str) -> Option<&ConsumerGroupMember> {
+        self.members.get(member_id).map(Arc::as_ref)
+    }
+
+    pub(super) fn target(&self, member_id: &str) -> Option<&Assignment> {
+        self.target.get(member_id).map(Arc::as_ref)
     }
 
     /// The group epoch that the target assignment was computed for.
@@ -160,7 +170,7 @@ impl ConsumerGroup {
     }
 
     pub(super) fn static_member(&self, instance_id: &str) -> Option<&ConsumerGroupMember> {
-        self.static_members.get(instance_id).and_then(|id| self.members.get(id))
+        self.static_members.get(instance_id).and_then(|id| self.member(id))
     }
 
     pub(super) fn is_owned(&self, topic_id: TopicId, partition: i32) -> bool {
@@ -170,8 +180,8 @@ impl ConsumerGroup {
     /// The target of a member; that of its predecessor if it takes over an instance id.
     pub(super) fn target_of(&self, member: &ConsumerGroupMember) -> Option<&Assignment> {
         match &member.instance_id {
-            None => self.target.get(&member.member_id),
-            Some(instance_id) => self.static_members.get(instance_id).and_then(|id| self.target.get(id)),
+            None => self.target(&member.member_id),
+            Some(instance_id) => self.static_members.get(instance_id).and_then(|id| self.target(id)),
         }
     }
 
@@ -214,7 +224,7 @@ impl ConsumerGroup {
     }
 
     pub(crate) fn apply_target(&mut self, member_id: MemberId, target: Assignment) {
-        self.target.insert(member_id, target);
+        self.target.insert(member_id, Arc::new(target));
     }
 
     pub(crate) fn apply_target_removed(&mut self, member_id: &str) {
@@ -237,7 +247,7 @@ impl ConsumerGroup {
     pub(crate) fn apply_regex(&mut self, regex: Arc<str>, resolved: ResolvedRegex) {
         self.apply_regex_removed(&regex);
         subscription::add_regex(&mut self.subscribed_topics, &resolved.topics);
-        self.resolved_regexes.insert(regex, resolved);
+        self.resolved_regexes.insert(regex, Arc::new(resolved));
     }
 
     pub(crate) fn apply_regex_removed(&mut self, regex: &str) {
@@ -271,7 +281,7 @@ impl ConsumerGroup {
         if let Some(instance_id) = &member.instance_id {
             self.static_members.insert(instance_id.clone(), member.member_id.clone());
         }
-        self.members.insert(member.member_id.clone(), member);
+        self.members.insert(member.member_id.clone(), Arc::new(member));
         Ok(())
     }
 

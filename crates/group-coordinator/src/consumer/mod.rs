@@ -49,4 +49,6 @@ pub use topics::{TopicDirectory, TopicInfo};
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

@@ -37,7 +37,7 @@ impl ConsumerGroup {
         if (epoch < 0 && self.members.is_empty()) || anonymous {
             return Ok(CommitCheck::Pass);
         }
-        let member = self.members.get(member_id).ok_or_else(|| self.unknown(member_id))?;
+        let member = self.member(member_id).ok_or_else(|| self.unknown(member_id))?;
         if !transactional && !member.uses_classic_protocol() && !knows_epochs {
             return Err(OffsetAccessError::TooOldToCommit);
         }
@@ -64,7 +64,7 @@ impl ConsumerGroup {
             return Ok(());
         }
         let name = member_id.cloned().unwrap_or_default();
-        let member = self.members.get(&name).ok_or_else(|| self.unknown(&name))?;
+        let member = self.member(&name).ok_or_else(|| self.unknown(&name))?;
         let known = member.member_epoch;
         if epoch == known {
             return Ok(());

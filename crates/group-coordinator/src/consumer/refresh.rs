@@ -12,7 +12,7 @@ use super::group::{ConsumerGroup, MetadataCheck};
 use super::heartbeat::Heartbeat;
 use super::member::ConsumerGroupMember;
 use super::records;
-use super::regex::{self, ResolvedRegex};
+use super::regex;
 use super::subscription;
 use super::timer::{TimerCommand, TimerKey};
 
@@ -103,7 +103,7 @@ pub(super) fn resolve_regexes(group: &ConsumerGroup, ctx: &mut Context<'_>) -> O
     for (expression, resolved) in regex::resolve(&expressions, ctx.topics, ctx.now.wall.get()) {
         let old = group.resolved_regexes.get(&expression);
         let none = BTreeSet::new();
-        let old_topics = old.map_or(&none, |ResolvedRegex { topics, .. }| topics);
+        let old_topics = old.map_or(&none, |r| &r.topics);
         if *old_topics != resolved.topics {
             changed = true;
             subscription::remove_regex(&mut topics, old_topics);

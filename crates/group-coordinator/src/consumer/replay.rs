@@ -77,7 +77,7 @@ impl ConsumerGroup {
     }
 
     fn known(&self, member_id: &MemberId) -> ConsumerGroupMember {
-        self.members.get(member_id).cloned().unwrap_or_else(|| ConsumerGroupMember::new(member_id.clone()))
+        self.member(member_id).cloned().unwrap_or_else(|| ConsumerGroupMember::new(member_id.clone()))
     }
 }
 

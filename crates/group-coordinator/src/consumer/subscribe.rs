@@ -41,7 +41,7 @@ fn dynamic_member(
     request: &HeartbeatRequest,
     member_id: &MemberId,
 ) -> Result<ConsumerGroupMember, ConsumerGroupError> {
-    let Some(member) = group.members.get(member_id) else {
+    let Some(member) = group.member(member_id) else {
         if request.member_epoch == JOIN_EPOCH {
             return Ok(ConsumerGroupMember::new(member_id.clone()));
         }
@@ -66,7 +66,7 @@ fn static_member(
         return Ok(existing.clone());
     }
     let Some(existing) = existing else {
-        let known = group.members.get(member_id).cloned();
+        let known = group.member(member_id).cloned();
         return Ok(known.unwrap_or_else(|| ConsumerGroupMember::new(member_id.clone())));
     };
     if existing.member_epoch != STATIC_LEAVE_EPOCH && !existing.uses_classic_protocol() {
@@ -93,7 +93,7 @@ fn replace(
     let none = Assignment::new();
     out.extend(records::member_tombstones(id, &old.member_id));
     out.push(records::member(id, &new));
-    out.push(records::target(id, member_id, group.target.get(&old.member_id).unwrap_or(&none)));
+    out.push(records::target(id, member_id, group.target(&old.member_id).unwrap_or(&none)));
     out.push(records::current(id, &new));
     new
 }
@@ -104,7 +104,7 @@ pub(super) fn leaving_member<'a>(
     request: &HeartbeatRequest,
 ) -> Result<&'a ConsumerGroupMember, ConsumerGroupError> {
     let Some(instance_id) = &request.instance_id else {
-        let member = group.members.get(&request.member_id);
+        let member = group.member(&request.member_id);
         return member.ok_or_else(|| unknown_member(group, &request.member_id));
     };
     let unknown = || ConsumerGroupError::UnknownInstance(instance_id.clone());

@@ -1,6 +1,7 @@
 //! The target assignment: computed when the group epoch has moved on, at most once per assignment interval.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ottla_model::TimestampMs;
 
@@ -60,7 +61,8 @@ pub(super) fn preferred_assignor(
     settings: &ConsumerGroupSettings,
 ) -> Assignor {
     let mut votes: BTreeMap<Assignor, usize> = BTreeMap::new();
-    let others = group.members.values().filter(|m| updated.is_none_or(|u| !is_replaced_by(m, u)));
+    let others =
+        group.members.values().map(Arc::as_ref).filter(|m| updated.is_none_or(|u| !is_replaced_by(m, u)));
     for name in others.chain(updated).filter_map(|m| m.server_assignor.as_deref()) {
         if let Some(assignor) = Assignor::from_name(name) {
             *votes.entry(assignor).or_default() += 1;
@@ -87,9 +89,9 @@ fn last_target<'a>(
     if *member_id == updated.member_id
         && let Some(replaced) = updated.instance_id.as_ref().and_then(|i| group.static_members.get(i))
     {
-        return group.target.get(replaced);
+        return group.target(replaced);
     }
-    group.target.get(member_id)
+    group.target(member_id)
 }
 
 fn group_spec(
@@ -99,7 +101,7 @@ fn group_spec(
 ) -> GroupSpec {
     let group = heartbeat.group;
     let directory = heartbeat.ctx.topics;
-    let others = group.members.values().filter(|m| !is_replaced_by(m, updated));
+    let others = group.members.values().map(Arc::as_ref).filter(|m| !is_replaced_by(m, updated));
     let members: BTreeMap<MemberId, MemberSpec> = others
         .chain([updated])
         .map(|member| {

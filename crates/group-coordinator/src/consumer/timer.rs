@@ -50,9 +50,9 @@ pub fn timer_fired(
 ) -> Outcome<()> {
     let late = match key {
         TimerKey::ResolveRegexes(_) => return refresh::resolve_regexes(group, ctx),
-        TimerKey::Session(_, member_id) => group.members.get(member_id),
+        TimerKey::Session(_, member_id) => group.member(member_id),
         TimerKey::Rebalance(_, member_id) => {
-            group.members.get(member_id).filter(|m| m.member_epoch == member_epoch)
+            group.member(member_id).filter(|m| m.member_epoch == member_epoch)
         }
     };
     late.map_or_else(|| Outcome::of(()), |member| fence::fence(group, member, (), ctx))
