@@ -35,6 +35,29 @@ pub enum Check {
     ShareOffsetReset,
 }
 
+/// What is allowed, as Kafka's documentation prints it; nothing where every value is.
+impl std::fmt::Display for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Any => Ok(()),
+            Self::AtLeast(low) => write!(f, "[{low},...]"),
+            Self::Between(low, high) => write!(f, "[{low},...,{high}]"),
+            Self::Fraction(low, high) => write!(f, "[{low},...,{high}]"),
+            Self::OneOf(words) => write!(f, "[{}]", words.join(", ")),
+            Self::OneOfAnyCase(words) => write!(f, "(case insensitive) [{}]", words.join(", ")),
+            Self::ListOf { words: [], may_be_empty: true } => f.write_str("a list without duplicates"),
+            Self::ListOf { words: [], .. } => f.write_str("a list without duplicates, not empty"),
+            Self::ListOf { words, .. } => write!(f, "[{}]", words.join(", ")),
+            Self::NonEmpty => f.write_str("non-empty string"),
+            Self::GzipLevel => f.write_str("[1,...,9] or -1"),
+            Self::ThrottledReplicas => f.write_str("[partitionId]:[brokerId],[partitionId]:[brokerId],..."),
+            Self::QuorumVoters => f.write_str("{id}@{host}:{port},..."),
+            Self::BootstrapServers => f.write_str("{host}:{port},..."),
+            Self::ShareOffsetReset => f.write_str("[latest, earliest, by_duration:PnDTnHnMn.nS]"),
+        }
+    }
+}
+
 impl Check {
     /// # Errors
     /// The value is not allowed; the message is Kafka's.
