@@ -2,6 +2,7 @@
 
 mod api_versions;
 mod delete_records;
+mod describe_producers;
 mod fetch;
 mod list_offsets;
 mod metadata;
@@ -31,6 +32,7 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
         }),
         typed(list_offsets::ListOffsets { partitions: Arc::clone(&services.partitions) }),
         typed(delete_records::DeleteRecords { partitions: Arc::clone(&services.partitions) }),
+        typed(describe_producers::DescribeProducers { partitions: Arc::clone(&services.partitions) }),
         typed(offset_for_leader_epoch::OffsetForLeaderEpoch { partitions: Arc::clone(&services.partitions) }),
         typed(metadata::Metadata {
             view: Arc::clone(&services.metadata),

@@ -5,7 +5,6 @@ mod error;
 mod flusher;
 mod log_home;
 mod partition;
-mod pending;
 mod read;
 mod registry;
 
