@@ -1,8 +1,1 @@
-//! The `ottla` binary.
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-fn main() {
-    println!("not wired yet");
-}
+fn main() {}

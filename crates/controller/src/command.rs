@@ -160,6 +160,8 @@ pub struct BrokerRegistrationRequest {
     pub features: Vec<BrokerFeature>,
     pub rack: Option<String>,
     pub log_dirs: Vec<DirectoryId>,
+    /// False for a broker that is ready to serve as soon as it is registered; others ask to be unfenced later.
+    pub fenced: bool,
 }
 
 /// 1,000 consecutive producer ids that nobody else has been or will be given.

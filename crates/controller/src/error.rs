@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use ottla_metadata::{RecordError, ReplayError};
+use ottla_metadata::{DirectoryId, RecordError, ReplayError};
 use ottla_model::{BrokerId, TopicId};
 
 /// Why a topic could not be created, changed or deleted.
@@ -60,7 +60,7 @@ pub enum ConfigChangeError {
     #[error("The topic '{0}' does not exist.")]
     UnknownTopic(String),
     /// BROKER_ID_NOT_REGISTERED
-    #[error("No broker with id {0} found.")]
+    #[error("No node with id {0} found.")]
     UnknownBroker(BrokerId),
 }
 
@@ -76,6 +76,9 @@ pub enum BrokerError {
     /// DUPLICATE_BROKER_REGISTRATION
     #[error("Another broker is registered with that broker id.")]
     Duplicate(BrokerId),
+    /// UNKNOWN_SERVER_ERROR
+    #[error("Exhausted all producerIds as the next block's end producerId has exceeded the int64 type limit")]
+    ProducerIdsExhausted,
     /// UNSUPPORTED_VERSION
     #[error(
         "Unable to register because the broker does not support finalized version {level} of {feature}. \
@@ -107,6 +110,8 @@ pub enum StartError {
     WrongCluster { path: PathBuf, found: String, expected: String },
     #[error("the metadata log of {path} belongs to node {found}, not {expected}")]
     WrongNode { path: PathBuf, found: BrokerId, expected: BrokerId },
+    #[error("the metadata log of {path} belongs to directory {found}, not {expected}")]
+    WrongDirectory { path: PathBuf, found: DirectoryId, expected: DirectoryId },
     #[error("the metadata log is damaged: {0}")]
     Record(#[from] RecordError),
     #[error("the metadata log does not replay: {0}")]

@@ -3,14 +3,28 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ottla_metadata::{DirectoryId, MetadataDelta, MetadataImage};
+use ottla_config::BrokerConfig;
+use ottla_metadata::{DirectoryId, MetadataImage, new_cluster_features};
 use ottla_model::BrokerId;
+use ottla_storage::{Disk, RealDisk};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::command::{
     AlterConfigs, BrokerRegistrationRequest, ConfigAnswers, CreatePartitions, CreateTopics, CreatedTopic,
     DeleteTopics, DeletedTopic, IncrementalAlterConfigs, ProducerIdBlock, TopicAnswers,
 };
+use crate::decision::{self, Context, Decision, Settings};
+use crate::decision_loop::{DecisionLoop, Job, Outcome};
 use crate::error::{BrokerError, ControllerError, StartError};
+use crate::publish::{MetadataSubscription, Publisher};
+use crate::raft::{Quorum, QuorumConfig};
+
+/// The metadata log's directory below `metadata.log.dir`.
+const LOG_DIR: &str = "__cluster_metadata-0";
+/// Commands that wait to be decided; a caller waits when there are more.
+const QUEUE_LEN: usize = 1_024;
+/// Bytes after which the metadata log goes on in a new file.
+const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What a controller needs to know before its log says the rest.
 #[derive(Clone, Debug)]
@@ -21,45 +35,18 @@ pub struct ControllerConfig {
     pub cluster_id: String,
     /// Of `dir`, from its `meta.properties`.
     pub directory_id: DirectoryId,
-    /// `num.partitions`: of a topic created with -1.
-    pub default_partition_count: i32,
-    /// `default.replication.factor`: of a topic created with -1.
-    pub default_replication_factor: i16,
+    /// The file's settings: defaults of new topics, and what topic configs are checked against.
+    pub broker: Arc<BrokerConfig>,
     /// Entries after which a snapshot is taken and the log before it purged.
     pub snapshot_every_entries: u64,
-}
-
-/// A newer image, and what it changed since the last one the subscriber was given.
-#[derive(Clone, Debug)]
-pub struct MetadataUpdate {
-    pub image: Arc<MetadataImage>,
-    pub delta: MetadataDelta,
-}
-
-/// Follows the published image. A slow subscriber skips images, never changes: deltas add up.
-#[derive(Debug)]
-pub struct MetadataSubscription {
-    seen: Arc<MetadataImage>,
-}
-
-impl MetadataSubscription {
-    /// The image the subscription stands at.
-    #[must_use]
-    pub fn current(&self) -> &Arc<MetadataImage> {
-        &self.seen
-    }
-
-    /// Waits for a newer image; `None` once the controller is gone. Cancel-safe.
-    pub async fn next(&mut self) -> Option<MetadataUpdate> {
-        None
-    }
 }
 
 /// A running controller; clones share it. Every method that changes something answers only after the change is
 /// durable and in [`Self::image`].
 #[derive(Clone, Debug)]
 pub struct Controller {
-    image: Arc<MetadataImage>,
+    jobs: mpsc::Sender<Job>,
+    publisher: Arc<Publisher>,
 }
 
 impl Controller {
@@ -67,85 +54,169 @@ impl Controller {
     ///
     /// # Errors
     /// I/O, a damaged log, or one that belongs to another node or cluster.
-    pub async fn start(_config: ControllerConfig) -> Result<Self, StartError> {
-        Err(StartError::Raft("not built yet".to_owned()))
+    pub async fn start(config: ControllerConfig) -> Result<Self, StartError> {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let quorum_config = quorum_config(&config);
+        create_dir(disk.as_ref(), &config, &quorum_config)?;
+        let publisher = Arc::new(Publisher::new(MetadataImage::new(quorum_config.cluster_id.clone())));
+        let quorum = Quorum::start(quorum_config, disk, publisher.clone()).await?;
+        Self::run(config, quorum, publisher).await
+    }
+
+    /// Begins to decide, and gives a new cluster its features.
+    pub(crate) async fn run(
+        config: ControllerConfig,
+        quorum: Quorum,
+        publisher: Arc<Publisher>,
+    ) -> Result<Self, StartError> {
+        let (jobs, queue) = mpsc::channel(QUEUE_LEN);
+        let settings = Settings { node_id: config.node_id, broker: config.broker };
+        let decisions = DecisionLoop::new(quorum, publisher.clone(), settings);
+        tokio::spawn(decisions.run(queue));
+        let controller = Self { jobs, publisher };
+        controller.bootstrap().await.map_err(|error| StartError::Raft(error.to_string()))?;
+        Ok(controller)
     }
 
     /// The newest applied image.
     #[must_use]
     pub fn image(&self) -> Arc<MetadataImage> {
-        self.image.clone()
+        self.publisher.image()
     }
 
     /// Follows the image from now on.
     #[must_use]
     pub fn subscribe(&self) -> MetadataSubscription {
-        MetadataSubscription { seen: self.image.clone() }
+        self.publisher.subscribe()
     }
 
     /// CreateTopics: one answer per topic, in the request's order.
     pub async fn create_topics(
         &self,
-        _request: CreateTopics,
+        request: CreateTopics,
     ) -> Result<TopicAnswers<CreatedTopic>, ControllerError> {
-        Err(ControllerError::Closed)
+        self.decide(move |context| decision::create_topics(&request, context)).await
     }
 
     /// DeleteTopics: one answer per topic, in the request's order.
     pub async fn delete_topics(
         &self,
-        _request: DeleteTopics,
+        request: DeleteTopics,
     ) -> Result<TopicAnswers<DeletedTopic>, ControllerError> {
-        Err(ControllerError::Closed)
+        self.decide(move |context| decision::delete_topics(&request, context)).await
     }
 
     /// CreatePartitions: one answer per topic, in the request's order.
     pub async fn create_partitions(
         &self,
-        _request: CreatePartitions,
+        request: CreatePartitions,
     ) -> Result<TopicAnswers<()>, ControllerError> {
-        Err(ControllerError::Closed)
+        self.decide(move |context| decision::create_partitions(&request, context)).await
     }
 
     /// IncrementalAlterConfigs: one answer per resource, in the request's order.
     pub async fn incremental_alter_configs(
         &self,
-        _request: IncrementalAlterConfigs,
+        request: IncrementalAlterConfigs,
     ) -> Result<ConfigAnswers, ControllerError> {
-        Err(ControllerError::Closed)
+        self.decide(move |context| decision::incremental_alter_configs(&request, context)).await
     }
 
     /// AlterConfigs: one answer per resource, in the request's order.
-    pub async fn alter_configs(&self, _request: AlterConfigs) -> Result<ConfigAnswers, ControllerError> {
-        Err(ControllerError::Closed)
+    pub async fn alter_configs(&self, request: AlterConfigs) -> Result<ConfigAnswers, ControllerError> {
+        self.decide(move |context| decision::alter_configs(&request, context)).await
     }
 
-    /// Registers a starting broker, unfenced if it is this node; answers its broker epoch.
+    /// Registers a starting broker; answers its broker epoch.
     pub async fn register_broker(
         &self,
-        _request: BrokerRegistrationRequest,
+        request: BrokerRegistrationRequest,
     ) -> Result<Result<i64, BrokerError>, ControllerError> {
-        Err(ControllerError::Closed)
+        self.decide(move |context| decision::register_broker(&request, context)).await
+    }
+
+    /// Lets a registered broker lead, once it is ready to.
+    pub async fn unfence_broker(
+        &self,
+        broker_id: BrokerId,
+        broker_epoch: i64,
+    ) -> Result<Result<(), BrokerError>, ControllerError> {
+        self.decide(move |context| decision::unfence_broker(broker_id, broker_epoch, context)).await
+    }
+
+    /// Takes leadership from a broker that is gone.
+    pub async fn fence_broker(
+        &self,
+        broker_id: BrokerId,
+        broker_epoch: i64,
+    ) -> Result<Result<(), BrokerError>, ControllerError> {
+        self.decide(move |context| decision::fence_broker(broker_id, broker_epoch, context)).await
     }
 
     /// Begins a broker's controlled shutdown.
     pub async fn controlled_shutdown(
         &self,
-        _broker_id: BrokerId,
-        _broker_epoch: i64,
+        broker_id: BrokerId,
+        broker_epoch: i64,
     ) -> Result<Result<(), BrokerError>, ControllerError> {
-        Err(ControllerError::Closed)
+        self.decide(move |context| decision::controlled_shutdown(broker_id, broker_epoch, context)).await
     }
 
     /// AllocateProducerIds: a block of 1,000 ids for a broker.
     pub async fn allocate_producer_ids(
         &self,
-        _broker_id: BrokerId,
-        _broker_epoch: i64,
+        broker_id: BrokerId,
+        broker_epoch: i64,
     ) -> Result<Result<ProducerIdBlock, BrokerError>, ControllerError> {
-        Err(ControllerError::Closed)
+        self.decide(move |context| decision::allocate_producer_ids(broker_id, broker_epoch, context)).await
     }
 
     /// Stops: nothing is answered or written afterwards. Everything answered before stays.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.jobs.send(Job::Stop(done)).await.is_ok() {
+            // An error says that the loop has ended already.
+            let _ = wait.await;
+        }
+    }
+
+    /// A new cluster's log begins with its features.
+    async fn bootstrap(&self) -> Result<(), ControllerError> {
+        self.decide(|context| {
+            let is_new = context.image.features().iter().next().is_none();
+            Decision { records: if is_new { new_cluster_features() } else { Vec::new() }, answer: () }
+        })
+        .await
+    }
+
+    async fn decide<A: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&mut Context<'_>) -> Decision<A> + Send + 'static,
+    ) -> Result<A, ControllerError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Decide(Box::new(move |context: &mut Context<'_>| {
+            let Decision { records, answer } = decide(context);
+            // Nobody waits any more if the caller was cancelled: the records stand all the same.
+            let finish = move |result: Result<(), ControllerError>| drop(reply.send(result.map(|()| answer)));
+            Outcome { records, finish: Box::new(finish) }
+        }));
+        self.jobs.send(job).await.map_err(|_| ControllerError::Closed)?;
+        answer.await.map_err(|_| ControllerError::NotController { leader: None })?
+    }
+}
+
+fn quorum_config(config: &ControllerConfig) -> QuorumConfig {
+    QuorumConfig {
+        dir: config.dir.join(LOG_DIR),
+        node_id: config.node_id,
+        directory_id: config.directory_id,
+        cluster_id: config.cluster_id.as_str().into(),
+        segment_bytes: SEGMENT_BYTES,
+        snapshot_every_entries: config.snapshot_every_entries,
+    }
+}
+
+fn create_dir(disk: &dyn Disk, config: &ControllerConfig, quorum: &QuorumConfig) -> Result<(), StartError> {
+    let created = disk.create_dir(&quorum.dir).and_then(|()| disk.sync_dir(&config.dir));
+    created.map_err(|source| StartError::Io { path: quorum.dir.clone(), source })
 }

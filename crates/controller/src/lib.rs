@@ -1,15 +1,18 @@
 //! Cluster decisions, replicated: a pure core turns a command into metadata records, and openraft over our own log
 //! makes them durable before anyone is answered.
 //!
-//! Owns: the decision core ([`decide`]), the metadata log and its snapshots, the [`Controller`] handle.
+//! Owns: the decision core ([`decision`]), the metadata log and its snapshots, the [`Controller`] handle.
 //! Never: opening sockets, serving Kafka requests, an openraft type outside `raft`.
 //! Invariants: state changes only by replaying committed records; a command is answered only after its records are
 //! durable and in the published image.
 
 mod command;
-mod decision;
+pub mod decision;
+mod decision_loop;
 mod error;
 mod handle;
+mod publish;
+mod raft;
 
 pub use command::{
     AlterConfigOp, AlterConfigs, BrokerRegistrationRequest, ConfigAlteration, ConfigAnswers, ConfigOp,
@@ -17,4 +20,8 @@ pub use command::{
     NewPartitions, NewTopic, ProducerIdBlock, TopicAnswers, TopicRef,
 };
 pub use error::{BrokerError, ConfigChangeError, ControllerError, StartError, TopicError};
-pub use handle::{Controller, ControllerConfig, MetadataSubscription, MetadataUpdate};
+pub use handle::{Controller, ControllerConfig};
+pub use publish::{MetadataSubscription, MetadataUpdate};
+
+#[cfg(test)]
+mod handle_tests;

@@ -1,1 +1,90 @@
-//! The pure core (under construction).
+//! The pure core: a command and the current image give records and an answer. Nothing here changes state, reads a
+//! clock or makes a random number of its own.
+
+mod alter_configs;
+mod brokers;
+mod config_rules;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod duplicates;
+mod placement;
+mod producer_ids;
+
+pub use alter_configs::{alter_configs, incremental_alter_configs};
+pub use brokers::{controlled_shutdown, fence_broker, register_broker, unfence_broker};
+pub use create_partitions::create_partitions;
+pub use create_topics::create_topics;
+pub use delete_topics::delete_topics;
+pub use producer_ids::{PRODUCER_ID_BLOCK_LEN, allocate_producer_ids};
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ottla_config::BrokerConfig;
+use ottla_metadata::{ConfigResourceType, MetadataImage, MetadataRecord};
+use ottla_model::BrokerId;
+use uuid::Uuid;
+
+/// Partitions that one request may create (`ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`).
+pub const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
+
+/// What decisions need beside the image and randomness: this node's file settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub node_id: BrokerId,
+    pub broker: Arc<BrokerConfig>,
+}
+
+/// Where random numbers come from.
+pub trait Randomness: Send {
+    fn uuid(&mut self) -> Uuid;
+    /// A number below `bound`, which is above zero.
+    fn below(&mut self, bound: usize) -> usize;
+}
+
+/// What a decision is made from.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub image: &'a MetadataImage,
+    pub settings: &'a Settings,
+    pub random: &'a mut dyn Randomness,
+}
+
+impl std::fmt::Debug for dyn Randomness + '_ {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Randomness")
+    }
+}
+
+impl Context<'_> {
+    /// The broker's settings with the dynamic ones of the image: the cluster's default, then this node's own.
+    fn effective_broker_config(&self) -> Cow<'_, BrokerConfig> {
+        let overrides = |name: &str| {
+            let overrides = self.image.configs().overrides(ConfigResourceType::Broker, name);
+            overrides.map(|overrides| overrides.as_ref().clone()).unwrap_or_default()
+        };
+        let (default, own) = (overrides(""), overrides(&self.settings.node_id.to_string()));
+        if default.is_empty() && own.is_empty() {
+            return Cow::Borrowed(&self.settings.broker);
+        }
+        match self.settings.broker.with_dynamic(default, own) {
+            Ok(config) => Cow::Owned(config),
+            Err(_) => Cow::Borrowed(&self.settings.broker),
+        }
+    }
+}
+
+/// Records that make the answer true once they are replayed; none if nothing changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision<A> {
+    pub records: Vec<MetadataRecord>,
+    pub answer: A,
+}
+
+impl<A> Decision<A> {
+    /// An answer that changes nothing.
+    fn answer_only(answer: A) -> Self {
+        Self { records: Vec::new(), answer }
+    }
+}

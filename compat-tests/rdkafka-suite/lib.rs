@@ -1,1 +1,0 @@
-//! Empty: the manifest beside it is what counts.

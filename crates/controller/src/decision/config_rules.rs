@@ -1,0 +1,141 @@
+//! What the configs of a resource may be, and whether the resource is there.
+
+use ottla_config::{Effect, Scope, UpdateMode, definition};
+use ottla_metadata::{ConfigOverrides, ConfigResource, ConfigResourceType};
+use ottla_model::{BrokerId, check_topic_name};
+
+use super::Context;
+use crate::error::ConfigChangeError;
+
+/// `Short.MAX_VALUE`: what a config record's value may be long.
+const VALUE_LEN_MAX: usize = 32_767;
+
+/// Refuses a value that is too long, with Kafka's words.
+pub(super) fn check_value_len(value: &str) -> Result<(), String> {
+    if value.encode_utf16().count() <= VALUE_LEN_MAX {
+        return Ok(());
+    }
+    Err("The configuration value cannot be added because it exceeds the maximum value size of 32767 bytes."
+        .to_owned())
+}
+
+/// The table that a resource's configs stand in; `None` for loggers, which hold no configs.
+pub(super) const fn scope(kind: ConfigResourceType) -> Option<Scope> {
+    match kind {
+        ConfigResourceType::Topic => Some(Scope::Topic),
+        ConfigResourceType::Broker => Some(Scope::Broker),
+        ConfigResourceType::Group => Some(Scope::Group),
+        ConfigResourceType::ClientMetrics => Some(Scope::ClientMetrics),
+        ConfigResourceType::BrokerLogger => None,
+    }
+}
+
+/// Whether a resource may have these configs (all of them, after the change), and is there.
+pub(super) fn check(
+    resource: &ConfigResource,
+    configs: &ConfigOverrides,
+    context: &Context<'_>,
+) -> Result<(), ConfigChangeError> {
+    for value in configs.values() {
+        check_value_len(value).map_err(ConfigChangeError::InvalidConfig)?;
+    }
+    match resource.kind {
+        ConfigResourceType::Topic => check_topic(&resource.name, configs, context),
+        ConfigResourceType::Broker => check_broker(&resource.name, configs, context),
+        ConfigResourceType::Group => {
+            named(&resource.name, "Default group resources are not allowed.")?;
+            check_each(Scope::Group, configs)
+        }
+        ConfigResourceType::ClientMetrics => {
+            named(&resource.name, "Subscription name can't be empty")?;
+            check_each(Scope::ClientMetrics, configs)
+        }
+        ConfigResourceType::BrokerLogger => {
+            let why = "Unknown resource type BROKER_LOGGER";
+            Err(ConfigChangeError::InvalidRequest(why.to_owned()))
+        }
+    }
+}
+
+fn check_topic(
+    name: &str,
+    configs: &ConfigOverrides,
+    context: &Context<'_>,
+) -> Result<(), ConfigChangeError> {
+    named(name, "Default topic resources are not allowed.")?;
+    check_topic_name(name).map_err(|error| ConfigChangeError::InvalidTopicName(error.to_string()))?;
+    ottla_config::validate_topic(configs, &context.effective_broker_config())
+        .map_err(|error| ConfigChangeError::InvalidConfig(error.to_string()))?;
+    match context.image.topic(name) {
+        Some(_) => Ok(()),
+        None => Err(ConfigChangeError::UnknownTopic(name.to_owned())),
+    }
+}
+
+fn check_broker(
+    name: &str,
+    configs: &ConfigOverrides,
+    context: &Context<'_>,
+) -> Result<(), ConfigChangeError> {
+    check_dynamic(configs, !name.is_empty())?;
+    if name.is_empty() {
+        return Ok(());
+    }
+    let invalid = |why: &str| ConfigChangeError::InvalidRequest(why.to_owned());
+    let id: i32 = name.parse().map_err(|_| invalid("Unable to parse broker name as a base 10 number."))?;
+    if id < 0 {
+        return Err(invalid("Invalid negative broker ID."));
+    }
+    match context.image.brokers().get(BrokerId(id)) {
+        Some(_) => Ok(()),
+        None => Err(ConfigChangeError::UnknownBroker(BrokerId(id))),
+    }
+}
+
+/// A broker's dynamic configs must be known, allowed to change while it runs, and honoured (KIP-226).
+fn check_dynamic(configs: &ConfigOverrides, per_broker: bool) -> Result<(), ConfigChangeError> {
+    let (mut fixed, mut per_broker_only) = (Vec::new(), Vec::new());
+    for (name, value) in configs {
+        let Some(definition) = definition(Scope::Broker, name) else {
+            return Err(ConfigChangeError::InvalidRequest(format!("Unknown broker config name: {name}")));
+        };
+        match definition.update {
+            UpdateMode::ReadOnly => fixed.push(name.as_str()),
+            UpdateMode::PerBroker if !per_broker => per_broker_only.push(name.as_str()),
+            UpdateMode::PerBroker | UpdateMode::ClusterWide => {}
+        }
+        definition.parse(value).map_err(|error| ConfigChangeError::InvalidRequest(error.to_string()))?;
+        if matches!(definition.effect, Effect::NotYet | Effect::Security) {
+            let why = format!("Changing {name} is not supported by this broker yet.");
+            return Err(ConfigChangeError::InvalidRequest(why));
+        }
+    }
+    refuse(&fixed, "Cannot update these configs dynamically")?;
+    refuse(
+        &per_broker_only,
+        "Cannot update these configs at default cluster level, broker id must be specified",
+    )
+}
+
+/// Kafka prints a Scala set here.
+fn refuse(names: &[&str], why: &str) -> Result<(), ConfigChangeError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    Err(ConfigChangeError::InvalidRequest(format!("{why}: Set({})", names.join(", "))))
+}
+
+fn named(name: &str, why: &str) -> Result<(), ConfigChangeError> {
+    if name.is_empty() { Err(ConfigChangeError::InvalidRequest(why.to_owned())) } else { Ok(()) }
+}
+
+fn check_each(scope: Scope, configs: &ConfigOverrides) -> Result<(), ConfigChangeError> {
+    for (name, value) in configs {
+        let checked = match definition(scope, name) {
+            Some(definition) => definition.parse(value).map(|_| ()),
+            None => Err(ottla_config::ConfigError::Unknown { scope, name: name.clone() }),
+        };
+        checked.map_err(|error| ConfigChangeError::InvalidConfig(error.to_string()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Decides one batch of commands at a time: what has queued up while one batch became durable is the next.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ottla_metadata::{MetadataImage, MetadataRecord, Provenance};
+use ottla_model::TimestampMs;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::decision::{Context, Randomness, Settings};
+use crate::error::ControllerError;
+use crate::publish::Publisher;
+use crate::raft::{ProposeError, Quorum};
+
+/// Commands decided together.
+const COMMANDS_PER_BATCH: usize = 1_024;
+/// An entry is closed once it has so many records; a single command may go beyond.
+const RECORDS_PER_ENTRY: usize = 10_000;
+
+/// Tells the caller: the answer, or why there is none.
+type Finish = Box<dyn FnOnce(Result<(), ControllerError>) + Send>;
+type Decide = Box<dyn FnOnce(&mut Context<'_>) -> Outcome + Send>;
+
+/// What a caller wants of the loop.
+pub(crate) enum Job {
+    Decide(Decide),
+    /// Ends the loop; told when nothing runs any more.
+    Stop(oneshot::Sender<()>),
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Self::Stop(_)) { "Stop" } else { "Decide" })
+    }
+}
+
+/// A decision with its caller's end.
+pub(crate) struct Outcome {
+    pub(crate) records: Vec<MetadataRecord>,
+    pub(crate) finish: Finish,
+}
+
+/// The only one that proposes, so that what it decides from is what the records will be replayed into.
+#[derive(Debug)]
+pub(crate) struct DecisionLoop {
+    quorum: Quorum,
+    publisher: Arc<Publisher>,
+    settings: Settings,
+    random: SystemRandom,
+}
+
+impl DecisionLoop {
+    pub(crate) fn new(quorum: Quorum, publisher: Arc<Publisher>, settings: Settings) -> Self {
+        Self { quorum, publisher, settings, random: SystemRandom }
+    }
+
+    pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::new();
+        let mut stopped = None;
+        while stopped.is_none() && queue.recv_many(&mut jobs, COMMANDS_PER_BATCH).await > 0 {
+            let mut decides = VecDeque::new();
+            for job in jobs.drain(..) {
+                match job {
+                    Job::Decide(decide) => decides.push_back(decide),
+                    Job::Stop(done) => stopped = Some(done),
+                }
+            }
+            while !decides.is_empty() {
+                self.decide_entry(&mut decides).await;
+            }
+        }
+        queue.close();
+        self.quorum.shutdown().await;
+        if let Some(done) = stopped {
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        }
+    }
+
+    /// Decides as many commands as one entry takes, and answers them when it is applied.
+    async fn decide_entry(&mut self, decides: &mut VecDeque<Decide>) {
+        let Some(term) = self.quorum.leading_term() else {
+            // Callers whose command is dropped learn that this is not the controller.
+            decides.clear();
+            return;
+        };
+        let mut pending = self.publisher.image().as_ref().clone();
+        let mut records = Vec::new();
+        let mut waiting: Vec<Finish> = Vec::new();
+        while records.len() < RECORDS_PER_ENTRY
+            && let Some(decide) = decides.pop_front()
+        {
+            let outcome = self.decide(decide, &mut pending);
+            if let Err(error) = replay(&mut pending, &outcome.records) {
+                tracing::error!(%error, "a decision does not replay");
+                fail(waiting, outcome.finish, &ControllerError::Failed(error));
+                return;
+            }
+            records.extend(outcome.records);
+            waiting.push(outcome.finish);
+        }
+        let result = self.commit(term, records).await;
+        for finish in waiting {
+            finish(result.clone());
+        }
+    }
+
+    fn decide(&mut self, decide: Decide, image: &mut MetadataImage) -> Outcome {
+        decide(&mut Context { image, settings: &self.settings, random: &mut self.random })
+    }
+
+    async fn commit(&self, term: u64, records: Vec<MetadataRecord>) -> Result<(), ControllerError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.quorum.propose(term, wall_clock(), records).await.map_err(|error| match error {
+            ProposeError::NotLeader { leader } => ControllerError::NotController { leader },
+            ProposeError::Failed(why) => ControllerError::Failed(why),
+        })
+    }
+}
+
+/// Brings the overlay to where the image will be once the records are applied.
+fn replay(pending: &mut MetadataImage, records: &[MetadataRecord]) -> Result<(), String> {
+    for record in records {
+        pending.replay(record).map_err(|error| error.to_string())?;
+    }
+    let Provenance { offset, epoch } = pending.provenance();
+    let offset = offset.plus(i64::try_from(records.len()).unwrap_or(i64::MAX));
+    pending.set_provenance(Provenance { offset, epoch });
+    Ok(())
+}
+
+fn fail(waiting: Vec<Finish>, last: Finish, error: &ControllerError) {
+    for finish in waiting.into_iter().chain([last]) {
+        finish(Err(error.clone()));
+    }
+}
+
+fn wall_clock() -> TimestampMs {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    TimestampMs(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The operating system's random numbers.
+#[derive(Clone, Copy, Debug)]
+struct SystemRandom;
+
+impl Randomness for SystemRandom {
+    fn uuid(&mut self) -> Uuid {
+        Uuid::new_v4()
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        // The first 48 bits of a v4 uuid are random; the bias is far below anything placement could show.
+        let (high, _) = Uuid::new_v4().as_u64_pair();
+        usize::try_from(high >> 16).unwrap_or(0) % bound.max(1)
+    }
+}

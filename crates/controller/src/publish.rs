@@ -1,0 +1,156 @@
+//! The published image: read without waiting, followed without missing a change.
+
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+use ottla_metadata::{MetadataDelta, MetadataImage};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// A newer image, and what it changed since the last one the subscriber was given.
+#[derive(Clone, Debug)]
+pub struct MetadataUpdate {
+    pub image: Arc<MetadataImage>,
+    pub delta: MetadataDelta,
+}
+
+/// Where applied images go.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    image: ArcSwap<MetadataImage>,
+    slots: Mutex<Vec<Weak<Slot>>>,
+}
+
+/// What one subscriber has not seen yet.
+#[derive(Debug)]
+struct Slot {
+    pending: Mutex<Pending>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    update: Option<MetadataUpdate>,
+    closed: bool,
+}
+
+impl Publisher {
+    pub(crate) fn new(image: MetadataImage) -> Self {
+        Self { image: ArcSwap::from_pointee(image), slots: Mutex::new(Vec::new()) }
+    }
+
+    pub(crate) fn image(&self) -> Arc<MetadataImage> {
+        self.image.load_full()
+    }
+
+    /// Publishes an image that differs from the last one by `delta`. One caller at a time: the state machine.
+    pub(crate) fn publish(&self, image: MetadataImage, delta: &MetadataDelta) {
+        let image = Arc::new(image);
+        let mut slots = self.slots.lock();
+        self.image.store(image.clone());
+        slots.retain(|slot| {
+            let Some(slot) = slot.upgrade() else { return false };
+            slot.push(&image, delta);
+            true
+        });
+    }
+
+    pub(crate) fn subscribe(&self) -> MetadataSubscription {
+        let slot = Arc::new(Slot { pending: Mutex::default(), changed: Notify::new() });
+        let mut slots = self.slots.lock();
+        slots.push(Arc::downgrade(&slot));
+        MetadataSubscription { seen: self.image(), slot }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        for slot in self.slots.get_mut().iter().filter_map(Weak::upgrade) {
+            slot.pending.lock().closed = true;
+            slot.changed.notify_one();
+        }
+    }
+}
+
+impl Slot {
+    fn push(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+        let mut pending = self.pending.lock();
+        match &mut pending.update {
+            Some(update) => {
+                update.image = image.clone();
+                update.delta.merge(delta);
+            }
+            None => pending.update = Some(MetadataUpdate { image: image.clone(), delta: delta.clone() }),
+        }
+        drop(pending);
+        self.changed.notify_one();
+    }
+}
+
+/// Follows the published image. A slow subscriber skips images, never changes: deltas add up.
+#[derive(Debug)]
+pub struct MetadataSubscription {
+    seen: Arc<MetadataImage>,
+    slot: Arc<Slot>,
+}
+
+impl MetadataSubscription {
+    /// The image the subscription stands at: the one it began with, then that of the last update.
+    #[must_use]
+    pub fn current(&self) -> &Arc<MetadataImage> {
+        &self.seen
+    }
+
+    /// What is there now, without waiting.
+    pub fn try_next(&mut self) -> Option<MetadataUpdate> {
+        let update = self.slot.pending.lock().update.take()?;
+        self.seen = update.image.clone();
+        Some(update)
+    }
+
+    /// Waits for a newer image; `None` once the controller is gone. Cancel-safe.
+    pub async fn next(&mut self) -> Option<MetadataUpdate> {
+        loop {
+            if let Some(update) = self.try_next() {
+                return Some(update);
+            }
+            if self.slot.pending.lock().closed {
+                return None;
+            }
+            self.slot.changed.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_model::BrokerId;
+
+    use super::*;
+
+    fn delta(broker: i32) -> MetadataDelta {
+        MetadataDelta { brokers: [BrokerId(broker)].into(), ..MetadataDelta::default() }
+    }
+
+    #[tokio::test]
+    async fn a_slow_subscriber_gets_the_sum_of_deltas() {
+        let publisher = Publisher::new(MetadataImage::new("c"));
+        let mut subscription = publisher.subscribe();
+        publisher.publish(MetadataImage::new("c"), &delta(1));
+        let mut last = MetadataImage::new("c");
+        last.set_controller(BrokerId(7));
+        publisher.publish(last, &delta(2));
+        let update = subscription.next().await.unwrap();
+        assert_eq!(update.image.controller_id(), BrokerId(7));
+        assert_eq!(update.delta.brokers, [BrokerId(1), BrokerId(2)].into());
+        assert!(subscription.try_next().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_subscription_ends_with_the_publisher() {
+        let publisher = Publisher::new(MetadataImage::new("c"));
+        let mut subscription = publisher.subscribe();
+        drop(publisher);
+        assert!(subscription.next().await.is_none());
+    }
+}

@@ -1,0 +1,179 @@
+//! openraft's view of the log and of what is kept beside it.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::path::Path;
+use std::sync::Arc;
+
+use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader};
+use ottla_storage::Disk;
+use parking_lot::Mutex;
+
+use super::codec::{Purged, log_id_bytes, purged_bytes, read_log_id, read_purged, read_vote, vote_bytes};
+use super::flusher::Flusher;
+use super::meta_store::{MetaKey, MetaStore};
+use super::segmented_log::SegmentedLog;
+use super::types::{Entry, LogId, TypeConfig, Vote};
+
+/// The log, its flush thread and the store of votes and pointers; clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct LogStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    log: Mutex<SegmentedLog>,
+    flusher: Flusher,
+    meta: Arc<dyn MetaStore>,
+    purged: Mutex<Option<Purged>>,
+    /// Where records go on after the last installed snapshot; the log itself never saw them.
+    installed_end_offset: Mutex<i64>,
+}
+
+impl LogStore {
+    /// # Errors
+    /// I/O, damage, or a log that ends before an entry known to be committed.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        meta: Arc<dyn MetaStore>,
+        segment_bytes: u64,
+    ) -> io::Result<Self> {
+        let purged = meta.get(MetaKey::Purged)?.map(|bytes| read_purged(&bytes)).transpose()?;
+        let log = SegmentedLog::open(disk, dir, segment_bytes, purged)?;
+        let shared = Shared {
+            log: Mutex::new(log),
+            flusher: Flusher::spawn()?,
+            meta,
+            purged: Mutex::new(purged),
+            installed_end_offset: Mutex::new(0),
+        };
+        let store = Self { shared: Arc::new(shared) };
+        store.check_committed()?;
+        Ok(store)
+    }
+
+    /// Records after an installed snapshot go on at `end_offset`.
+    pub(crate) fn snapshot_installed(&self, end_offset: i64) {
+        *self.shared.installed_end_offset.lock() = end_offset;
+    }
+
+    fn committed(&self) -> io::Result<Option<LogId>> {
+        self.shared.meta.get(MetaKey::Committed)?.map(|bytes| read_log_id(&bytes)).transpose()
+    }
+
+    fn last_log_id(&self) -> Option<LogId> {
+        let last = self.shared.log.lock().last_log_id();
+        last.or_else(|| self.shared.purged.lock().map(|purged| purged.log_id))
+    }
+
+    /// A committed entry that is gone was not torn off by a crash: refuse, rather than forget what was answered.
+    fn check_committed(&self) -> io::Result<()> {
+        let (committed, last) = (self.committed()?, self.last_log_id());
+        if committed > last {
+            let what = format!("it ends at {last:?}, before {committed:?}, which is committed");
+            return Err(super::codec::corrupt("metadata log", what));
+        }
+        Ok(())
+    }
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, io::Error>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let start = match range.start_bound() {
+            Bound::Included(start) => *start,
+            Bound::Excluded(start) => start.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(end) => end.saturating_add(1),
+            Bound::Excluded(end) => *end,
+            Bound::Unbounded => u64::MAX,
+        };
+        let places = self.shared.log.lock().places(start, end);
+        places.iter().map(super::segmented_log::EntryPlace::read).collect()
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        self.shared.meta.get(MetaKey::Vote)?.map(|bytes| read_vote(&bytes)).transpose()
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
+        let last_purged_log_id = self.shared.purged.lock().map(|purged| purged.log_id);
+        Ok(LogState { last_purged_log_id, last_log_id: self.last_log_id() })
+    }
+
+    async fn get_log_reader(&mut self) -> Self::LogReader {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        let (meta, bytes) = (self.shared.meta.clone(), vote_bytes(vote));
+        blocking(move || meta.save(MetaKey::Vote, &bytes)).await
+    }
+
+    /// Not flushed: it lags at worst, and a new leader's first entry commits what it missed.
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
+        match committed {
+            Some(committed) => self.shared.meta.put(MetaKey::Committed, &log_id_bytes(&committed)),
+            None => Ok(()),
+        }
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
+        self.committed()
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut file = None;
+        {
+            let mut log = self.shared.log.lock();
+            for entry in entries {
+                file = Some(log.append(&entry)?);
+            }
+        }
+        match file {
+            Some(file) => self.shared.flusher.flush(file, Box::new(|result| callback.io_completed(result))),
+            None => callback.io_completed(Ok(())),
+        }
+        Ok(())
+    }
+
+    async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
+        self.shared.log.lock().truncate_after(last_log_id.map(|log_id| log_id.index))
+    }
+
+    async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
+        let end_offset = {
+            let log = self.shared.log.lock();
+            let beyond = || log.next_offset().max(*self.shared.installed_end_offset.lock());
+            log.end_offset(log_id.index).unwrap_or_else(beyond)
+        };
+        let purged = Purged { log_id, end_offset };
+        let (meta, bytes) = (self.shared.meta.clone(), purged_bytes(&purged));
+        blocking(move || meta.save(MetaKey::Purged, &bytes)).await?;
+        *self.shared.purged.lock() = Some(purged);
+        self.shared.log.lock().drop_purged(purged)
+    }
+}
+
+/// Runs what waits for the disk off the workers.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}

@@ -1,0 +1,20 @@
+//! The metadata quorum: openraft over our own log. No openraft type leaves this module.
+
+mod codec;
+mod entry_batch;
+mod flusher;
+mod log_store;
+#[cfg(test)]
+mod memory_store;
+mod meta_store;
+mod network;
+mod quorum;
+mod segmented_log;
+mod snapshot;
+mod state_machine;
+mod types;
+
+pub(crate) use quorum::{ProposeError, Quorum, QuorumConfig};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! One voter of the quorum, started and led.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::errors::{ClientWriteError, RaftError};
+use openraft::{Config, Raft, ReadPolicy, ServerState, SnapshotPolicy};
+use ottla_metadata::{DirectoryId, MetadataRecord};
+use ottla_model::{BrokerId, TimestampMs};
+use ottla_storage::Disk;
+use tokio::sync::oneshot;
+
+use super::codec::{Identity, identity_bytes, read_identity};
+use super::log_store::LogStore;
+use super::meta_store::{MetaKey, MetaStore, SledStore};
+use super::network::NoPeers;
+use super::snapshot::SnapshotStore;
+use super::state_machine::StateMachine;
+use super::types::{Applied, Proposal, TypeConfig, Voter};
+use crate::error::StartError;
+use crate::publish::Publisher;
+
+type OurRaft = Raft<TypeConfig, StateMachine>;
+
+/// Where a voter lives and who it is.
+#[derive(Clone, Debug)]
+pub(crate) struct QuorumConfig {
+    /// `__cluster_metadata-0`, which exists.
+    pub(crate) dir: PathBuf,
+    pub(crate) node_id: BrokerId,
+    pub(crate) directory_id: DirectoryId,
+    pub(crate) cluster_id: Arc<str>,
+    pub(crate) segment_bytes: u64,
+    pub(crate) snapshot_every_entries: u64,
+}
+
+/// Why a proposal was not applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProposeError {
+    /// Nothing was or will be applied.
+    NotLeader { leader: Option<BrokerId> },
+    /// The quorum cannot go on; whether the proposal will be applied is not known.
+    Failed(String),
+}
+
+/// A voter that has started.
+pub(crate) struct Quorum {
+    raft: OurRaft,
+    /// Ends once the store is closed, so that the next start can open it.
+    closed: Option<oneshot::Receiver<()>>,
+}
+
+impl std::fmt::Debug for Quorum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Quorum")
+    }
+}
+
+impl Quorum {
+    /// Opens the log on a real file system and leads.
+    pub(crate) async fn start(
+        config: QuorumConfig,
+        disk: Arc<dyn Disk>,
+        publisher: Arc<Publisher>,
+    ) -> Result<Self, StartError> {
+        let path = config.dir.join(SLED_DIR);
+        let meta = super::log_store::blocking(move || SledStore::open(&path)).await;
+        let (meta, closed) =
+            meta.map_err(|source| StartError::Io { path: config.dir.join(SLED_DIR), source })?;
+        let mut quorum = Self::start_with(config, disk, Arc::new(meta), publisher).await?;
+        quorum.closed = Some(closed);
+        Ok(quorum)
+    }
+
+    /// Opens the log and leads; when it returns, all that was ever answered is in the published image.
+    pub(crate) async fn start_with(
+        config: QuorumConfig,
+        disk: Arc<dyn Disk>,
+        meta: Arc<dyn MetaStore>,
+        publisher: Arc<Publisher>,
+    ) -> Result<Self, StartError> {
+        claim(&config, meta.as_ref())?;
+        let io = |source| StartError::Io { path: config.dir.clone(), source };
+        let log =
+            LogStore::open(disk.clone(), &config.dir, meta.clone(), config.segment_bytes).map_err(io)?;
+        let snapshots = SnapshotStore::new(disk, &config.dir, meta);
+        let machine =
+            StateMachine::open(config.cluster_id.clone(), publisher, snapshots, log.clone()).map_err(io)?;
+        let raft = Raft::new(node(config.node_id), raft_config(&config)?, NoPeers, log, machine);
+        let raft = raft.await.map_err(raft_error)?;
+        let quorum = Self { raft, closed: None };
+        quorum.lead(&config).await?;
+        Ok(quorum)
+    }
+
+    /// The term this voter leads in; `None` while it does not.
+    pub(crate) fn leading_term(&self) -> Option<u64> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        (metrics.state == ServerState::Leader).then_some(metrics.current_term)
+    }
+
+    /// Replicates records computed in `term` and answers once they are in the published image.
+    pub(crate) async fn propose(
+        &self,
+        term: u64,
+        timestamp: TimestampMs,
+        records: Vec<MetadataRecord>,
+    ) -> Result<(), ProposeError> {
+        match self.raft.client_write(Proposal { term, timestamp, records }).await {
+            Ok(response) => match response.data {
+                Applied::At(_) => Ok(()),
+                Applied::Dropped => Err(ProposeError::NotLeader { leader: None }),
+            },
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
+                let leader = forward.leader_id.and_then(|id| i32::try_from(id).ok()).map(BrokerId);
+                Err(ProposeError::NotLeader { leader })
+            }
+            Err(error) => Err(ProposeError::Failed(error.to_string())),
+        }
+    }
+
+    /// Stops, and waits until another may open the log.
+    pub(crate) async fn shutdown(self) {
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(%error, "the metadata quorum did not shut down cleanly");
+        }
+        drop(self.raft);
+        // openraft's workers end by themselves after its core; the last to go closes the store.
+        if let Some(closed) = self.closed
+            && tokio::time::timeout(CLOSE_WAIT, closed).await.is_err()
+        {
+            tracing::warn!("the metadata quorum's store is still in use");
+        }
+    }
+
+    /// A quorum of one needs no election timeout: it forms itself at once, and elects itself at once.
+    async fn lead(&self, config: &QuorumConfig) -> Result<(), StartError> {
+        if !self.raft.is_initialized().await.map_err(raft_error)? {
+            let voter = Voter { directory_id: config.directory_id, ..Voter::default() };
+            self.raft
+                .initialize(BTreeMap::from([(node(config.node_id), voter)]))
+                .await
+                .map_err(raft_error)?;
+        }
+        self.raft.trigger().elect(false).await.map_err(raft_error)?;
+        let wait = self.raft.wait(Some(ELECTION_WAIT));
+        wait.state(ServerState::Leader, "the only voter leads").await.map_err(raft_error)?;
+        // Returns once the leader's first entry, and so everything before it, has been applied.
+        self.raft.ensure_linearizable(ReadPolicy::ReadIndex).await.map_err(raft_error)?;
+        Ok(())
+    }
+}
+
+/// Where sled lives, beside the log's files.
+const SLED_DIR: &str = "quorum-state.sled";
+/// The election of a single voter waits for its disk only.
+const ELECTION_WAIT: Duration = Duration::from_secs(60);
+/// openraft's workers stop within moments; a snapshot that is being written takes a little longer.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+/// Applied entries that stay in the log after a snapshot, for a follower that is a little behind.
+const ENTRIES_KEPT: u64 = 1_000;
+
+fn node(id: BrokerId) -> u64 {
+    u64::try_from(id.get()).unwrap_or(0)
+}
+
+fn raft_error(error: impl std::fmt::Display) -> StartError {
+    StartError::Raft(error.to_string())
+}
+
+fn raft_config(config: &QuorumConfig) -> Result<Arc<Config>, StartError> {
+    let config = Config {
+        cluster_name: config.cluster_id.to_string(),
+        // With one voter there is nobody to beat the heart for, nor anybody whose silence could be noticed.
+        enable_tick: false,
+        enable_heartbeat: false,
+        enable_pre_vote: Some(true),
+        // A restart is a new term, and so a new controller epoch.
+        enable_leader_restore: Some(false),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every_entries),
+        max_in_snapshot_log_to_keep: ENTRIES_KEPT.min(config.snapshot_every_entries),
+        purge_batch_size: 64,
+        api_channel_size: Some(64),
+        notification_channel_size: Some(64),
+        state_machine_channel_size: Some(64),
+        ..Config::default()
+    };
+    config.validate().map(Arc::new).map_err(raft_error)
+}
+
+/// Writes who we are into a new store, or checks that the store is ours.
+fn claim(config: &QuorumConfig, meta: &dyn MetaStore) -> Result<(), StartError> {
+    let path = config.dir.clone();
+    let io = |source| StartError::Io { path: path.clone(), source };
+    let ours = Identity {
+        cluster_id: config.cluster_id.to_string(),
+        node_id: config.node_id,
+        directory_id: config.directory_id,
+    };
+    let Some(found) = meta.get(MetaKey::Identity).map_err(io)? else {
+        return meta.save(MetaKey::Identity, &identity_bytes(&ours)).map_err(io);
+    };
+    let found = read_identity(&found).map_err(io)?;
+    if found.cluster_id != ours.cluster_id {
+        return Err(StartError::WrongCluster { path, found: found.cluster_id, expected: ours.cluster_id });
+    }
+    if found.node_id != ours.node_id {
+        return Err(StartError::WrongNode { path, found: found.node_id, expected: ours.node_id });
+    }
+    if found.directory_id != ours.directory_id {
+        let (found, expected) = (found.directory_id, ours.directory_id);
+        return Err(StartError::WrongDirectory { path, found, expected });
+    }
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! The metadata log's files: `<base offset>.log`, each a run of record batches, one batch a raft entry.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ottla_model::batch::{BatchHeader, batches};
+use ottla_storage::{Disk, DiskFile, OpenMode};
+
+use super::codec::{Purged, corrupt};
+use super::entry_batch::{EntryHeader, decode, encode};
+use super::types::{Entry, LogId, log_id};
+
+const SUFFIX: &str = ".log";
+
+/// Where an entry stands.
+#[derive(Clone, Debug)]
+pub(crate) struct EntryPlace {
+    file: Arc<dyn DiskFile>,
+    pos: u64,
+    header: EntryHeader,
+}
+
+impl EntryPlace {
+    pub(crate) fn log_id(&self) -> LogId {
+        log_id(self.header.term, self.header.index)
+    }
+
+    pub(crate) fn read(&self) -> io::Result<Entry> {
+        let mut batch = vec![0; self.header.len];
+        self.file.read_exact_at(&mut batch, self.pos)?;
+        decode(&batch)
+    }
+}
+
+#[derive(Debug)]
+struct Segment {
+    base_offset: i64,
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+    len: u64,
+}
+
+/// The entries that are not purged, and the files they stand in. Indexes are contiguous; so are offsets.
+pub(crate) struct SegmentedLog {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    segment_bytes: u64,
+    segments: VecDeque<Segment>,
+    places: VecDeque<EntryPlace>,
+    next_offset: i64,
+}
+
+impl fmt::Debug for SegmentedLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SegmentedLog").field("dir", &self.dir).field("entries", &self.places.len()).finish()
+    }
+}
+
+impl SegmentedLog {
+    /// Reads what is there. A tail of the last file that is no whole, sound batch was never acknowledged: cut off.
+    ///
+    /// # Errors
+    /// I/O, or damage before the tail.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        segment_bytes: u64,
+        purged: Option<Purged>,
+    ) -> io::Result<Self> {
+        let next_offset = purged.map_or(0, |purged| purged.end_offset);
+        let mut log = Self {
+            disk,
+            dir: dir.to_owned(),
+            segment_bytes,
+            segments: VecDeque::new(),
+            places: VecDeque::new(),
+            next_offset,
+        };
+        let bases = log.segment_files()?;
+        for (i, base_offset) in bases.iter().enumerate() {
+            log.load_segment(*base_offset, i + 1 == bases.len())?;
+        }
+        if let Some(purged) = purged {
+            log.drop_purged(purged)?;
+        }
+        Ok(log)
+    }
+
+    pub(crate) fn last_log_id(&self) -> Option<LogId> {
+        self.places.back().map(EntryPlace::log_id)
+    }
+
+    /// The places of the entries from index `start` on, before `end`.
+    pub(crate) fn places(&self, start: u64, end: u64) -> Vec<EntryPlace> {
+        let skip = start.saturating_sub(self.first_index());
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        self.places.iter().skip(skip).take_while(|place| place.header.index < end).cloned().collect()
+    }
+
+    /// The record offset after the entry of that index; `None` if the log does not hold it.
+    pub(crate) fn end_offset(&self, index: u64) -> Option<i64> {
+        self.place(index).map(|place| place.header.end_offset)
+    }
+
+    pub(crate) fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    /// Writes an entry; durable once the returned file is synced.
+    pub(crate) fn append(&mut self, entry: &Entry) -> io::Result<Arc<dyn DiskFile>> {
+        if let Some(last) = self.places.back()
+            && entry.log_id.index != last.header.index + 1
+        {
+            return Err(corrupt(
+                "append",
+                format_args!("{} does not follow {}", entry.log_id, last.log_id()),
+            ));
+        }
+        let batch = encode(entry, self.next_offset)?;
+        let header = EntryHeader::from_batch(&BatchHeader::read(&batch).map_err(|e| corrupt("append", e))?)?;
+        let segment = self.active_segment(batch.len())?;
+        segment.file.write_all_at(&batch, segment.len)?;
+        let place = EntryPlace { file: segment.file.clone(), pos: segment.len, header };
+        segment.len += batch.len() as u64;
+        let file = place.file.clone();
+        self.next_offset = header.end_offset;
+        self.places.push_back(place);
+        Ok(file)
+    }
+
+    /// Drops the entries after `index` (all, if `None`), durably.
+    pub(crate) fn truncate_after(&mut self, index: Option<u64>) -> io::Result<()> {
+        let keep = index.map_or(0, |index| (index + 1).saturating_sub(self.first_index()));
+        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+        let Some(first_dropped) = self.places.get(keep).cloned() else { return Ok(()) };
+        self.places.truncate(keep);
+        self.next_offset = first_dropped.header.base_offset;
+        while let Some(last) = self.segments.back()
+            && last.base_offset > first_dropped.header.base_offset
+        {
+            self.disk.remove_file(&last.path)?;
+            self.segments.pop_back();
+        }
+        if let Some(segment) = self.segments.back_mut() {
+            segment.file.set_len(first_dropped.pos)?;
+            segment.file.sync_data()?;
+            segment.len = first_dropped.pos;
+        }
+        self.disk.sync_dir(&self.dir)
+    }
+
+    /// Forgets the entries up to `purged` and removes the files that hold no other. The pointer must be durable.
+    pub(crate) fn drop_purged(&mut self, purged: Purged) -> io::Result<()> {
+        while self.places.front().is_some_and(|place| place.header.index <= purged.log_id.index) {
+            self.places.pop_front();
+        }
+        if let Some(first) = self.places.front() {
+            if first.header.index != purged.log_id.index + 1 {
+                let first = first.log_id();
+                return Err(corrupt(
+                    "metadata log",
+                    format_args!("{first} does not follow purged {}", purged.log_id),
+                ));
+            }
+            let keep_from = first.header.base_offset;
+            while self.segments.get(1).is_some_and(|next| next.base_offset <= keep_from) {
+                self.remove_first_segment()?;
+            }
+            return Ok(());
+        }
+        // Nothing is left: the next entry may stand at a higher offset (after a snapshot was installed), so that it
+        // must not share a file with what came before.
+        while !self.segments.is_empty() {
+            self.remove_first_segment()?;
+        }
+        self.next_offset = self.next_offset.max(purged.end_offset);
+        Ok(())
+    }
+
+    fn first_index(&self) -> u64 {
+        self.places.front().map_or(0, |place| place.header.index)
+    }
+
+    fn place(&self, index: u64) -> Option<&EntryPlace> {
+        let at = index.checked_sub(self.places.front()?.header.index)?;
+        self.places.get(usize::try_from(at).ok()?)
+    }
+
+    fn remove_first_segment(&mut self) -> io::Result<()> {
+        if let Some(segment) = self.segments.pop_front() {
+            self.disk.remove_file(&segment.path)?;
+        }
+        Ok(())
+    }
+
+    /// The file to append to; a new one if there is none or `len` more bytes are too many for the last.
+    fn active_segment(&mut self, len: usize) -> io::Result<&mut Segment> {
+        let full = self
+            .segments
+            .back()
+            .is_none_or(|last| last.len > 0 && last.len.saturating_add(len as u64) > self.segment_bytes);
+        if full {
+            // A later file that is whole implies that the earlier one is: recovery cuts tails of the last file only.
+            if let Some(last) = self.segments.back() {
+                last.file.sync_data()?;
+            }
+            let path = self.dir.join(format!("{:020}{SUFFIX}", self.next_offset));
+            let file = self.disk.open(&path, OpenMode::Truncate)?;
+            self.disk.sync_dir(&self.dir)?;
+            self.segments.push_back(Segment { base_offset: self.next_offset, path, file, len: 0 });
+        }
+        self.segments.back_mut().ok_or_else(|| io::Error::other("no segment"))
+    }
+
+    /// Base offsets of the files, ascending.
+    fn segment_files(&self) -> io::Result<Vec<i64>> {
+        let entries = self.disk.list(&self.dir)?;
+        let bases = entries.iter().filter_map(|entry| entry.name.strip_suffix(SUFFIX)?.parse().ok());
+        let mut bases: Vec<i64> = bases.collect();
+        bases.sort_unstable();
+        Ok(bases)
+    }
+
+    fn load_segment(&mut self, base_offset: i64, is_last: bool) -> io::Result<()> {
+        let path = self.dir.join(format!("{base_offset:020}{SUFFIX}"));
+        let bytes = self.disk.read(&path)?;
+        let file = self.disk.open(&path, OpenMode::Write)?;
+        let mut len = 0;
+        for item in batches(&bytes) {
+            let checked = item.and_then(|(header, batch)| header.verify(batch).map(|()| header));
+            match checked {
+                Ok(header) => {
+                    self.load_entry(&header, &file, len)?;
+                    len += header.size() as u64;
+                }
+                Err(_) if is_last => break,
+                Err(error) => {
+                    return Err(corrupt("metadata log", format_args!("{}: {error}", path.display())));
+                }
+            }
+        }
+        if len < bytes.len() as u64 {
+            tracing::warn!(file = %path.display(), kept = len, cut = bytes.len() as u64 - len, "torn tail of the metadata log cut off");
+            file.set_len(len)?;
+            file.sync_data()?;
+        }
+        self.segments.push_back(Segment { base_offset, path, file, len });
+        Ok(())
+    }
+
+    fn load_entry(&mut self, header: &BatchHeader, file: &Arc<dyn DiskFile>, pos: u64) -> io::Result<()> {
+        let header = EntryHeader::from_batch(header)?;
+        if let Some(last) = self.places.back()
+            && (header.index != last.header.index + 1
+                || header.base_offset != last.header.end_offset
+                || header.term < last.header.term)
+        {
+            let this = log_id(header.term, header.index);
+            return Err(corrupt("metadata log", format_args!("{this} does not follow {}", last.log_id())));
+        }
+        self.next_offset = header.end_offset;
+        self.places.push_back(EntryPlace { file: file.clone(), pos, header });
+        Ok(())
+    }
+}
