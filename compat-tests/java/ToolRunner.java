@@ -11,7 +11,9 @@ import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
 import java.util.Map;
+import java.util.Queue;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import org.apache.kafka.common.utils.Exit;
 
 /**
@@ -33,6 +35,7 @@ public final class ToolRunner {
         final ByteArrayOutputStream out = new ByteArrayOutputStream();
         final ByteArrayOutputStream err = new ByteArrayOutputStream();
         final InputStream in;
+        final Queue<Runnable> hooks = new ConcurrentLinkedQueue<>();
         volatile Integer exitCode;
 
         Call(byte[] stdin) {
@@ -53,7 +56,7 @@ public final class ToolRunner {
         System.setIn(new DemuxInput());
         Exit.setExitProcedure((code, message) -> exit(code));
         Exit.setHaltProcedure((code, message) -> exit(code));
-        Exit.setShutdownHookAdder((name, hook) -> { });
+        Exit.setShutdownHookAdder((name, hook) -> CURRENT.get().hooks.add(hook));
 
         BufferedReader requests =
                 new BufferedReader(new InputStreamReader(new java.io.FileInputStream(FileDescriptor.in)));
@@ -79,6 +82,7 @@ public final class ToolRunner {
         CURRENT.set(call);
         synchronized (CLASS_LOCKS.computeIfAbsent(request[1], name -> new Object())) {
             run(call, request[1], arguments(request[2]));
+            runHooks(call);
         }
         System.out.flush();
         System.err.flush();
@@ -108,6 +112,17 @@ public final class ToolRunner {
             uncaught(call, thrown.getCause());
         } catch (Throwable thrown) {
             uncaught(call, thrown);
+        }
+    }
+
+    /** What the JVM does when a tool exits: the console producer flushes in its hook. */
+    private static void runHooks(Call call) {
+        for (Runnable hook : call.hooks) {
+            try {
+                hook.run();
+            } catch (Throwable thrown) {
+                thrown.printStackTrace();
+            }
         }
     }
 

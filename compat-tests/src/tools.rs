@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::broker::Broker;
 use crate::layout::cache_dir;
-use crate::process::{bound_command, spawn};
+use crate::process::{bound_command, run as run_process, spawn};
 
 pub const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 pub const CONFIGS: &str = "kafka.admin.ConfigCommand";
@@ -85,8 +85,18 @@ impl Ran {
 
 impl std::fmt::Display for Ran {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "$ {}\n-- stdout\n{}\n-- stderr\n{}", self.command, self.out, self.err)
+        write!(f, "$ {}\n-- stdout\n{}\n-- stderr\n{}", self.command, excerpt(&self.out), excerpt(&self.err))
     }
+}
+
+/// The first lines of a text, none of them endless: failure messages are read by people.
+fn excerpt(text: &str) -> String {
+    let cut = |line: &str| line.chars().take(200).collect::<String>();
+    let mut lines: Vec<String> = text.lines().take(16).map(cut).collect();
+    if text.lines().count() > lines.len() {
+        lines.push("...".to_owned());
+    }
+    lines.join("\n")
 }
 
 /// Runs `tool` with `--bootstrap-server` of `broker` before `args`.
@@ -114,6 +124,16 @@ pub fn run_bare(tool: &str, args: &[&str], stdin: &str) -> Ran {
         Err(RecvTimeoutError::Timeout) => panic!("no end within {LIMIT:?}: {command}"),
         Err(RecvTimeoutError::Disconnected) => panic!("the tools' JVM ended during: {command}"),
     }
+}
+
+/// Runs `tool` with exactly these arguments in a JVM of its own, for tools that work in the JVM's own exit hooks.
+#[track_caller]
+pub fn run_alone(tool: &str, args: &[&str]) -> Ran {
+    let output = run_process(own_jvm(tool, args), None, LIMIT);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code().unwrap_or(-1);
+    let command = format!("{tool} {}", args.join(" "));
+    Ran { command, code, out: text(&output.stdout), err: text(&output.stderr) }
 }
 
 /// A command that runs `tool` in a JVM of its own, for tools that stay.

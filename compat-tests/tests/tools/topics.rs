@@ -1,14 +1,10 @@
 //! kafka-topics: create, list, describe, alter, delete, and wrong use.
 
-use std::sync::LazyLock;
-
-use ottla_compat_tests::tools::{Ran, TOPICS, run};
-use ottla_compat_tests::{Broker, needs};
-
-static BROKER: LazyLock<Broker> = LazyLock::new(Broker::start);
+use ottla_compat_tests::needs;
+use ottla_compat_tests::tools::{Ran, TOPICS};
 
 fn topics(args: &[&str]) -> Ran {
-    run(&BROKER, TOPICS, args)
+    crate::tool(TOPICS, args)
 }
 
 #[test]
