@@ -12,8 +12,9 @@ pub struct EpochEnd {
 
 /// A log's leader epochs (`leader-epoch-checkpoint`).
 pub trait EpochHistory {
-    /// The largest epoch that is at most `epoch`, and its end; `None` if the log has no such epoch (KIP-279). Asked for
-    /// the current epoch, the LEO.
+    /// As Kafka's `LeaderEpochFileCache.endOffsetFor` (KIP-279): the largest known epoch that is at most `epoch`, and
+    /// where the next one starts; for the latest epoch, the LEO. An `epoch` from before the first known one keeps its
+    /// name and ends where that starts: its records have been deleted. `None` if it is later than any known epoch.
     fn end_of(&self, epoch: LeaderEpoch) -> Option<EpochEnd>;
 }
 
@@ -21,7 +22,7 @@ pub trait EpochHistory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DivergenceError {
     /// Kafka answers `OFFSET_OUT_OF_RANGE`.
-    #[error("no epoch up to {0} is in the log")]
+    #[error("epoch {0} is later than any in the log")]
     UnknownEpoch(LeaderEpoch),
     /// Kafka answers `OFFSET_OUT_OF_RANGE`.
     #[error("offset {requested} is before the log start {log_start}")]
@@ -57,7 +58,7 @@ pub struct Truncation {
 #[must_use]
 pub fn truncate_to(history: &impl EpochHistory, leader: EpochEnd, leo: Offset) -> Truncation {
     match history.end_of(leader.epoch) {
-        // Nothing here is as old as what the leader named: all of it came later.
+        // All of this log is older than what the leader named.
         None => Truncation { offset: leader.end_offset.min(leo), complete: true },
         Some(own) if own.epoch == leader.epoch => {
             Truncation { offset: own.end_offset.min(leader.end_offset).min(leo), complete: true }
@@ -76,9 +77,14 @@ mod tests {
 
     impl EpochHistory for Log {
         fn end_of(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
-            let at = self.0.iter().rposition(|(start_epoch, _)| *start_epoch <= epoch.get())?;
-            let end = self.0.get(at + 1).map_or(self.1, |(_, start)| *start);
-            Some(EpochEnd { epoch: LeaderEpoch(self.0[at].0), end_offset: Offset(end) })
+            let latest = self.0.last()?;
+            let after = self.0.iter().position(|(known, _)| *known > epoch.get());
+            match after {
+                None if latest.0 == epoch.get() => Some(end(latest.0, self.1)),
+                None => None,
+                Some(0) => Some(end(epoch.get(), self.0[0].1)),
+                Some(at) => Some(end(self.0[at - 1].0, self.0[at].1)),
+            }
         }
     }
 
@@ -94,10 +100,17 @@ mod tests {
         assert_eq!(ask(1, 10), Ok(None));
         assert_eq!(ask(1, 11), Ok(Some(end(1, 10))), "the follower has more of epoch 1");
         assert_eq!(ask(2, 9), Ok(Some(end(1, 10))), "epoch 2 never was here");
-        assert_eq!(ask(4, 15), Ok(Some(end(3, 15))));
-        assert_eq!(ask(0, 5), Err(DivergenceError::UnknownEpoch(LeaderEpoch(0))));
+        assert_eq!(ask(4, 15), Err(DivergenceError::UnknownEpoch(LeaderEpoch(4))));
         let below = DivergenceError::BelowLogStart { requested: Offset(1), log_start: Offset(2) };
         assert_eq!(ask(1, 1), Err(below));
+    }
+
+    #[test]
+    fn a_deleted_epoch_ends_where_the_log_starts() {
+        let leader = Log(vec![(3, 10)], 15);
+        let ask = |offset| diverging_epoch(&leader, LeaderEpoch(1), Offset(offset), Offset(10));
+        assert_eq!(ask(10), Ok(None), "everything of epoch 1 was read before it was deleted");
+        assert_eq!(ask(12), Ok(Some(end(1, 10))));
     }
 
     #[test]
@@ -115,8 +128,15 @@ mod tests {
     }
 
     #[test]
-    fn follower_without_older_epochs_takes_the_leaders_end() {
-        let follower = Log(vec![(5, 0)], 20);
+    fn follower_whose_log_is_all_later_drops_it() {
+        let follower = Log(vec![(5, 4)], 20);
+        let cut = Truncation { offset: Offset(4), complete: true };
+        assert_eq!(truncate_to(&follower, end(3, 7), Offset(20)), cut);
+    }
+
+    #[test]
+    fn follower_whose_log_is_all_earlier_takes_the_leaders_end() {
+        let follower = Log(vec![(1, 0)], 20);
         let cut = Truncation { offset: Offset(7), complete: true };
         assert_eq!(truncate_to(&follower, end(3, 7), Offset(20)), cut);
     }
