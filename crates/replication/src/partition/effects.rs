@@ -13,7 +13,8 @@ pub struct Effects {
     pub role: Option<RoleChange>,
     /// Send AlterPartition (KIP-497) and report the answer.
     pub alter_partition: Option<Box<IsrProposal>>,
-    /// This member of the ISR fetched from below the HW: it has lost committed records. A fact to log.
+    /// This member of the ISR fetched from below the HW: it has lost committed records (or an old request of it came
+    /// late). A fact to log.
     pub lost_committed: Option<BrokerId>,
 }
 
