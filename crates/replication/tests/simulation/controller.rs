@@ -46,6 +46,15 @@ impl Controller {
         self.elect(before);
     }
 
+    /// The broker's heartbeats come again.
+    pub(crate) fn unfence(&mut self, broker: BrokerId, broker_epoch: i64) {
+        let standing = self.standing(broker);
+        if standing.fenced && standing.epoch == Some(broker_epoch) {
+            self.set(broker, |standing| standing.fenced = false);
+            self.elect(self.registration.clone());
+        }
+    }
+
     /// A new incarnation registers; whatever the old one was in the middle of is over. Returns its broker epoch.
     pub(crate) fn register(&mut self, broker: BrokerId) -> i64 {
         self.fence(broker);

@@ -15,6 +15,10 @@ pub(crate) struct World {
     rng: Rng,
     now: MonoMs,
     power_cuts: bool,
+    trouble: usize,
+    min_isr: usize,
+    /// Links that lose everything, as (one end, other end).
+    cut: Vec<(BrokerId, BrokerId)>,
     nodes: Vec<Node>,
     controller: Controller,
     in_flight: Vec<Message>,
@@ -31,17 +35,19 @@ impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let durability = if rng.percent(50) { Durability::Flushed } else { Durability::Appended };
-        let config = PartitionConfig {
-            min_insync_replicas: 1 + rng.below(2),
-            replica_lag_time_max_ms: 1_000,
-            durability,
-        };
+        let min_isr = 1 + rng.below(2);
+        let replica_lag_time_max_ms = if rng.percent(50) { 1_000 } else { 100 };
+        let config = PartitionConfig { min_insync_replicas: min_isr, replica_lag_time_max_ms, durability };
         let ids = [BrokerId(1), BrokerId(2), BrokerId(3)];
+        let trouble = 1 + rng.below(4);
         let mut world = Self {
             rng,
             now: MonoMs(1),
             // What is only appended survives a dead process, not a dead machine.
             power_cuts: durability == Durability::Flushed,
+            trouble,
+            min_isr,
+            cut: Vec::new(),
             nodes: ids.iter().map(|id| Node::new(*id, config)).collect(),
             controller: Controller::new(ids.to_vec()),
             in_flight: Vec::new(),
@@ -60,17 +66,20 @@ impl World {
         self.now = self.now.plus_ms(u64::try_from(self.rng.below(20)).unwrap());
         let at = self.rng.below(self.nodes.len());
         match self.rng.below(100) {
-            0..60 => {
+            0..65 => {
                 let keep = self.rng.percent(10);
                 self.deliver(keep);
             }
-            60..65 => self.lose(),
-            65..80 => self.produce(at),
+            65..67 => self.lose(),
+            67..80 => self.produce(at),
             80..90 => self.tick(at),
-            90..97 => self.flush(at),
-            97 => self.crash(at),
-            98 => self.notice(at),
-            _ => self.restart(at),
+            90..95 => self.flush(at),
+            95 if self.rng.percent(25 * self.trouble) => self.crash(at),
+            96 if self.rng.percent(25 * self.trouble) => self.cut_link(at),
+            97 => self.heal_link(),
+            98 => self.heartbeat(at),
+            99 => self.restart(at),
+            _ => {}
         }
         self.check();
     }
@@ -78,10 +87,13 @@ impl World {
     /// One round of the good time.
     pub(crate) fn settle(&mut self) {
         self.now = self.now.plus_ms(50);
+        self.cut.clear();
         for at in 0..self.nodes.len() {
             self.restart(at);
+            self.heartbeat(at);
             self.tick(at);
             self.flush(at);
+            self.check();
         }
         // Metadata comes for certain in the end.
         self.broadcast();
@@ -129,6 +141,9 @@ impl World {
 
     fn deliver_at(&mut self, at: usize, keep: bool) {
         let message = if keep { self.in_flight[at].clone() } else { self.in_flight.remove(at) };
+        if self.is_cut(message.from, message.to) {
+            return;
+        }
         if let Body::AlterPartition { broker_epoch, proposal } = message.body {
             let answer = self.controller.alter_partition(message.from, broker_epoch, &proposal);
             let proposed_at = proposal.partition_epoch;
@@ -182,15 +197,36 @@ impl World {
         }
     }
 
-    fn notice(&mut self, at: usize) {
-        if !self.nodes[at].up {
-            self.controller.fence(self.nodes[at].id);
-            self.broadcast();
+    /// A broker that the controller hears stays or comes back; one that it does not hear is fenced.
+    fn heartbeat(&mut self, at: usize) {
+        let id = self.nodes[at].id;
+        if self.nodes[at].up && !self.is_cut(id, Controller::ID) {
+            self.controller.unfence(id, self.nodes[at].broker_epoch);
+        } else {
+            self.controller.fence(id);
+        }
+        self.broadcast();
+    }
+
+    fn cut_link(&mut self, at: usize) {
+        let ends = [BrokerId(1), BrokerId(2), BrokerId(3), Controller::ID, Controller::ID];
+        let other = ends[self.rng.below(ends.len())];
+        self.cut.push((self.nodes[at].id, other));
+    }
+
+    fn heal_link(&mut self) {
+        if !self.cut.is_empty() {
+            let at = self.rng.below(self.cut.len());
+            self.cut.remove(at);
         }
     }
 
+    fn is_cut(&self, one: BrokerId, other: BrokerId) -> bool {
+        self.cut.iter().any(|link| *link == (one, other) || *link == (other, one))
+    }
+
     fn restart(&mut self, at: usize) {
-        if self.nodes[at].up {
+        if self.nodes[at].up || self.is_cut(self.nodes[at].id, Controller::ID) {
             return;
         }
         let broker_epoch = self.controller.register(self.nodes[at].id);
@@ -231,6 +267,7 @@ impl World {
             }
             if shown.len() > self.committed.len() {
                 self.committed = shown.to_vec();
+                assert!(node.machine.isr().len() >= self.min_isr, "KIP-966: {:?}", node.machine);
             }
             let epoch = node.machine.leader_epoch();
             let leader = *self.leaders.entry(epoch).or_insert(node.id);
@@ -241,12 +278,15 @@ impl World {
         self.check_newest_leader();
     }
 
-    /// No committed record is lost: whoever leads now holds them all.
+    /// No committed record is lost: whoever leads in the newest epoch holds them all.
     fn check_newest_leader(&self) {
-        let leaders = self.nodes.iter().filter(|node| node.up && node.machine.is_leader());
-        if let Some(newest) = leaders.max_by_key(|node| node.machine.leader_epoch()) {
-            let held = newest.log.records.get(..self.committed.len());
-            assert_eq!(held, Some(&self.committed[..]), "{} leads without all that is committed", newest.id);
+        let Some((newest, leader)) = self.leaders.last_key_value() else { return };
+        let leads = |node: &&Node| node.id == *leader && node.up && node.machine.is_leader();
+        if let Some(node) =
+            self.nodes.iter().find(leads).filter(|node| node.machine.leader_epoch() == *newest)
+        {
+            let held = node.log.records.get(..self.committed.len());
+            assert_eq!(held, Some(&self.committed[..]), "{leader} leads without all that is committed");
         }
     }
 }
