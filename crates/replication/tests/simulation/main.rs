@@ -11,7 +11,10 @@ mod world;
 
 use world::World;
 
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 200;
+/// Seeds that found a planted bug that few find: a follower admitted to the ISR below the epoch's start (KIP-101), a HW
+/// that ignores an expansion in flight (KIP-497). To be replaced when the simulation changes.
+const HARD: [u64; 2] = [1_305, 271];
 const STEPS: usize = 2_000;
 
 struct Shout(u64);
@@ -30,7 +33,7 @@ fn run(seed: u64) -> World {
     for _ in 0..STEPS {
         world.step();
     }
-    for _ in 0..100 {
+    for _ in 0..40 {
         world.settle();
     }
     world.assert_converged();
@@ -41,9 +44,9 @@ fn run(seed: u64) -> World {
 #[test]
 fn no_committed_record_is_lost() {
     let only = std::env::var("OTTLA_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = only.map_or(0..SEEDS, |seed| seed..seed + 1);
+    let seeds = only.map_or_else(|| (0..SEEDS).chain(HARD).collect(), |seed| vec![seed]);
     let (mut committed, mut epochs) = (0, 0);
-    for seed in seeds.clone() {
+    for seed in seeds {
         let world = run(seed);
         committed += world.committed_count();
         epochs += world.epoch_count();
