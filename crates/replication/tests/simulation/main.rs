@@ -3,6 +3,8 @@
 //!
 //! A failure prints its seed: `OTTLA_SEED=n cargo test -p ottla-replication --test simulation` runs it alone.
 
+#![allow(clippy::unwrap_used, reason = "a test: a panic is its failure")]
+
 mod controller;
 mod message;
 mod node;
