@@ -1,1 +1,52 @@
-fn main() {}
+//! Developer commands: `cargo xtask COMMAND`.
+//!
+//! Owns: what `.ci/run` runs, what the tests need on a machine, and the checks of the workspace's structure.
+//! It never links a crate of the product and has no heavy dependency, because everything waits for it to compile.
+
+mod command;
+mod error;
+mod setup;
+mod structure;
+mod summary;
+mod test;
+
+use std::process::ExitCode;
+
+use error::Error;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  test               set up what the tests need, then every check and every test; what CI runs
+  compat [ARGS...]   only the tests with other people's clients; ARGS go to `cargo test`
+  compat-kafka [..]  the same against a real Apache Kafka
+  setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
+  structure          dependency edges, purity and file lengths
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let rest = args.get(1..).unwrap_or_default();
+    let outcome = match args.first().map(String::as_str) {
+        Some("test") => test::all(),
+        Some("compat") => test::compat(rest),
+        Some("compat-kafka") => test::compat_against_kafka(rest),
+        Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
+        Some("structure") => structure::check(),
+        Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => Err(Error::Usage(other.unwrap_or("nothing").to_owned())),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            if let Error::Usage(_) = error {
+                eprint!("{USAGE}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

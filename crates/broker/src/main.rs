@@ -1,1 +1,8 @@
-fn main() {}
+//! The `ottla` binary.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    println!("not wired yet");
+}

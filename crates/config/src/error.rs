@@ -37,7 +37,12 @@ impl ConfigError {
         Self::InvalidValue { name: name.to_owned(), value: value.to_owned(), reason: reason.into() }
     }
 
-    /// An [`ConfigError::Conflict`].
+    /// A [`ConfigError::Refused`].
+    pub(crate) fn refused(name: &str, message: impl Into<String>) -> Self {
+        Self::Refused { name: name.to_owned(), message: message.into() }
+    }
+
+    /// A [`ConfigError::Conflict`].
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::Conflict { message: message.into() }
     }

@@ -7,8 +7,13 @@
 mod broker;
 mod check;
 mod definition;
+mod describe;
 mod differences;
+mod duration;
+mod entry;
 mod error;
+mod group;
+mod properties;
 mod synonyms;
 mod table;
 mod topic;
@@ -23,9 +28,20 @@ pub use broker::{
 };
 pub use check::Check;
 pub use definition::{ConfigType, DefaultValue, Definition, Effect, Scope, UpdateMode};
+pub use describe::{
+    describe_broker, describe_client_metrics, describe_cluster_default, describe_group, describe_topic,
+};
 pub use differences::{DIFFERENCES, Difference};
+pub use entry::{ConfigEntry, ConfigSource, ConfigSynonym};
 pub use error::ConfigError;
+pub use group::ConsumerGroupConfig;
+pub use properties::{Properties, Property};
 pub use table::{definition, definitions};
 pub use topic::{CleanupPolicy, CompressionType, ThrottledReplicas, TopicConfig};
-pub use validate::validate_topic;
+pub use validate::{
+    BrokerResource, change_list, validate_broker, validate_client_metrics, validate_group, validate_topic,
+};
 pub use value::Value;
+
+use broker::default_text as broker_default;
+use table::dynamic_only;

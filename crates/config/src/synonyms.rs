@@ -67,8 +67,44 @@ pub(crate) fn synonym(topic_setting: &str) -> Option<Inherit> {
 pub(crate) fn inherited<'a>(topic_setting: &str, layers: &'a Layers) -> Option<Cow<'a, str>> {
     match synonym(topic_setting) {
         None => topic_default(topic_setting).map(Cow::Borrowed),
-        Some(Inherit::Same(broker)) => layers.text(broker),
+        Some(Inherit::Same(broker)) => layers.text(broker).map(Cow::Borrowed),
         Some(Inherit::Time(units)) => first_time(units, layers).map(|ms| Cow::Owned(ms.to_string())),
+    }
+}
+
+/// The names under which a broker setting may be set, the strongest first (`DynamicBrokerConfig`'s synonyms).
+pub(crate) fn broker_names(name: &str) -> Vec<&str> {
+    const CHAINS: [&[&str]; 3] = [
+        &["log.roll.ms", "log.roll.hours"],
+        &["log.roll.jitter.ms", "log.roll.jitter.hours"],
+        &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+    ];
+    if name == "log.flush.interval.ms" {
+        return vec![name, "log.flush.scheduler.interval.ms"];
+    }
+    match CHAINS.into_iter().find(|chain| chain.contains(&name)) {
+        Some(chain) => chain.to_vec(),
+        None => vec![name],
+    }
+}
+
+/// The broker setting that a group's setting inherits from.
+pub(crate) fn of_group(group_setting: &str) -> Option<&'static str> {
+    if group_setting == "streams.assignor.name" {
+        return Some("group.streams.assignors");
+    }
+    crate::definition(crate::Scope::Broker, &format!("group.{group_setting}"))
+        .map(|definition| definition.name)
+}
+
+/// The value of a group setting that the group does not override.
+pub(crate) fn inherited_by_group<'a>(group_setting: &str, layers: &'a Layers) -> Option<&'a str> {
+    match of_group(group_setting) {
+        Some(broker) => layers.text(broker),
+        None => {
+            let definition = crate::definition(crate::Scope::Group, group_setting)?;
+            definition.default.text()
+        }
     }
 }
 

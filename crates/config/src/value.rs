@@ -55,7 +55,7 @@ fn parse_type(name: &str, config_type: ConfigType, text: &str) -> Result<Value, 
         ConfigType::Int => trimmed.parse().map(Value::Int).map_err(|_| not_a_number()),
         ConfigType::Short => trimmed.parse().map(Value::Short).map_err(|_| not_a_number()),
         ConfigType::Long => trimmed.parse().map(Value::Long).map_err(|_| not_a_number()),
-        ConfigType::Double => trimmed.parse().map(Value::Double).map_err(|_| not_a_number()),
+        ConfigType::Double => parse_double(trimmed).map(Value::Double).ok_or_else(not_a_number),
         ConfigType::String => Ok(Value::String(trimmed.to_owned())),
         ConfigType::Class => Ok(Value::Class(trimmed.to_owned())),
         ConfigType::Password => Ok(Value::Password(text.to_owned())),
@@ -69,4 +69,36 @@ pub(crate) fn split_list(text: &str) -> Vec<String> {
         return Vec::new();
     }
     text.split(',').map(|item| item.trim().to_owned()).collect()
+}
+
+/// Java's spellings of the special values, not Rust's; Java allows a type suffix, too.
+fn parse_double(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if matches!(unsigned, "NaN" | "Infinity") {
+        return text.parse().ok();
+    }
+    if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
+    text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text).parse().ok()
+}
+
+/// As `Double.toString` prints it, for the magnitudes that settings have.
+pub(crate) fn double_text(x: f64) -> String {
+    if x.is_infinite() {
+        return if x > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() };
+    }
+    if x.abs() >= 1e7 || (x != 0.0 && x.abs() < 1e-3) {
+        return java_exponent(x);
+    }
+    format!("{x:?}")
+}
+
+/// `1.7976931348623157E308`: one digit before the point, at least one after it.
+fn java_exponent(x: f64) -> String {
+    let text = format!("{x:E}");
+    match text.split_once('E') {
+        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
+        _ => text,
+    }
 }

@@ -4,6 +4,7 @@
 //! Never: sleeps, reads a clock, knows a request's version, touches a log or a socket.
 
 pub mod assignor;
+pub mod consumer;
 mod ids;
 pub mod records;
 

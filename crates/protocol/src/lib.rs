@@ -1,8 +1,16 @@
 //! The wire: frames, headers, the API table, error codes, and typed requests and responses.
 //!
-//! Owns: `ErrorCode`, `ApiKey` with Kafka's version ranges, the guard that bounds what a frame may claim, messages and
-//! versions that the `kafka-protocol` crate lacks, and the hot path's own Produce and Fetch.
+//! Owns: `ErrorCode`; `ApiKey` with Kafka's version ranges; frames and headers; the guard that bounds what a body may claim;
+//! every message under one name (`messages`: the `kafka-protocol` crate's, and ours where it lags behind Kafka 4.4.0); the
+//! hot path's own Produce (taken apart in place) and Fetch (gathered around file slices).
 //! Never: tokio, policy, storage, a panic on hostile bytes.
+//!
+//! Invariants:
+//! - No decoder of the message crate sees a body that the guard has not walked, since it reserves memory by counts alone.
+//! - A version outside the API table is refused both ways, whatever a decoder could do with it.
+//! - What is read comes out as slices of the frame; what is written is byte for byte what Kafka 4.4.0 writes
+//!   (`testdata/golden`, `tests/golden`). What cannot be read yet stands in `tests/golden/gaps.rs`, and nowhere else.
+//! - Which APIs a broker advertises is decided by the handlers it registers, not here.
 
 mod api;
 mod error_code;

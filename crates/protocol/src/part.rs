@@ -58,7 +58,7 @@ impl<'a> BodyReader<'a> {
         }
     }
 
-    /// Reads a tagged section; `field` says whether it knew the tag, and has then read all of the field.
+    /// Reads a tagged section; `field` gets each tag with a reader of its bytes, which it may leave unread.
     pub(crate) fn tagged_fields(
         &mut self,
         mut field: impl FnMut(u32, &mut Self) -> Result<(), WireError>,

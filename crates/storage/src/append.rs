@@ -22,7 +22,7 @@ pub enum AppendOrigin {
 pub struct AppendInfo {
     pub first_offset: Offset,
     pub last_offset: Offset,
-    /// The broker's time if the topic has LogAppendTime, else -1.
+    /// The broker's time if the topic has LogAppendTime, else -1; for a duplicate, the batch's largest timestamp.
     pub log_append_time: TimestampMs,
     pub log_start_offset: Offset,
     /// The batch was already in the log: nothing was written, the offsets are those of the first time.
@@ -51,15 +51,21 @@ pub enum AppendError {
     /// UNSUPPORTED_COMPRESSION_TYPE.
     #[error("compression codec {0} is unknown")]
     UnsupportedCompression(i16),
-    /// INVALID_TIMESTAMP, with the record's number within the batch where one record is to blame.
+    /// INVALID_TIMESTAMP.
     #[error("timestamp {timestamp} is not within [{min}, {max}]")]
-    InvalidTimestamp { timestamp: TimestampMs, min: TimestampMs, max: TimestampMs, record_index: Option<i32> },
+    InvalidTimestamp { timestamp: TimestampMs, min: TimestampMs, max: TimestampMs },
+    /// INVALID_TIMESTAMP: only the broker may set LogAppendTime.
+    #[error("a producer may not set the timestamp type LogAppendTime")]
+    ProducerSetLogAppendTime,
     /// OUT_OF_ORDER_SEQUENCE_NUMBER.
     #[error("producer {producer_id} epoch {epoch} sent sequence {sequence} after {last_sequence}")]
     OutOfOrderSequence { producer_id: ProducerId, epoch: ProducerEpoch, sequence: i32, last_sequence: i32 },
     /// INVALID_PRODUCER_EPOCH.
     #[error("producer {producer_id} sent epoch {epoch}, the log has seen {current}")]
     InvalidProducerEpoch { producer_id: ProducerId, epoch: ProducerEpoch, current: ProducerEpoch },
+    /// INVALID_TXN_STATE: transactions are not served yet.
+    #[error("producer {producer_id} sent a transactional batch")]
+    InvalidTxnState { producer_id: ProducerId },
     /// A follower's append does not start at the log end offset, or goes backwards inside.
     #[error("batch at offset {offset} does not follow log end offset {log_end_offset}")]
     OffsetsOutOfOrder { offset: Offset, log_end_offset: Offset },
@@ -89,4 +95,6 @@ pub enum InvalidRecord {
     NoKey { record_index: i32 },
     #[error("the records of the batch cannot be read: {0}")]
     Malformed(BatchError),
+    #[error("the batch could not be compressed anew: {0}")]
+    Recompress(BatchError),
 }

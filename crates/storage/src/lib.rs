@@ -9,21 +9,26 @@
 //!
 //! Layouts: `docs/formats/partition-directory.md` and its neighbours.
 
-#![allow(dead_code, reason = "the write-out of indexes, rolling and recovery land next")]
-
 mod append;
+mod atomic_file;
+mod checkpoint;
 mod config;
 mod disk;
 mod error;
 mod file_slice;
+mod leader_epochs;
 mod log;
+mod producer;
 mod read;
 mod segment;
+mod validate;
 
 pub use append::{AppendError, AppendInfo, AppendOrigin, InvalidRecord};
 pub use config::{CleanupPolicy, LogConfig};
 pub use disk::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode, RealDisk, SimDisk};
 pub use error::StorageError;
 pub use file_slice::FileSlice;
-pub use log::{LogStart, PartitionLog};
+pub use leader_epochs::{EpochEnd, EpochStart};
+pub use log::{FlushTask, LogStart, PartitionLog, RetentionRun, Writeback, partition_dir};
+pub use producer::ActiveProducer;
 pub use read::{LogRead, ReadError, TimestampOffset};

@@ -1,8 +1,12 @@
 //! One file an API; what stands in [`table`] is what the broker serves and advertises.
 
 mod api_versions;
+mod delete_records;
+mod describe_producers;
 mod fetch;
+mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 
 use std::sync::Arc;
@@ -26,6 +30,10 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
             clock: services.clock,
             response_max_len: usize::try_from(config.fetch.response_bytes_max).unwrap_or(0),
         }),
+        typed(list_offsets::ListOffsets { partitions: Arc::clone(&services.partitions) }),
+        typed(delete_records::DeleteRecords { partitions: Arc::clone(&services.partitions) }),
+        typed(describe_producers::DescribeProducers { partitions: Arc::clone(&services.partitions) }),
+        typed(offset_for_leader_epoch::OffsetForLeaderEpoch { partitions: Arc::clone(&services.partitions) }),
         typed(metadata::Metadata {
             view: Arc::clone(&services.metadata),
             auto_topics: Arc::clone(&services.auto_topics),

@@ -10,13 +10,11 @@ use ottla_model::{LeaderEpoch, MonoMs, Now, Offset, TopicIdPartition, TopicParti
 use ottla_replication::{
     Effects, PartitionConfig, PartitionMachine, Registration, RoleChange, Ticket, WaitList,
 };
-use ottla_storage::{AppendInfo, AppendOrigin, PartitionLog, StorageError};
+use ottla_storage::{AppendInfo, AppendOrigin, PartitionLog, RetentionRun, StorageError};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::error::{AppendError, PartitionError};
-#[allow(unused_imports, reason = "until storage has them all")]
-use super::pending::Pending as _;
 
 /// Operations of one kind that may be parked on one partition.
 const PARKED_MAX: usize = 100_000;
@@ -112,7 +110,7 @@ impl Partition {
         let woken = state.woken(&effects);
         let required = info.last_offset.plus(1);
         let committed = matches!(state.machine.acknowledged(required), Some(Ok(())));
-        let flush_due = state.log.is_flush_due(now);
+        let flush_due = state.log.flush_due(now);
         drop(state);
         woken.wake();
         Ok(Appended { info, required, committed, flush_due })
@@ -147,11 +145,9 @@ impl Partition {
     pub(super) fn update(&self, registration: &Registration, now: MonoMs) -> Result<(), PartitionError> {
         let mut state = self.state.lock();
         let effects = state.machine.update(registration, now)?;
-        let mut woken = state.woken(&effects);
+        let woken = state.woken(&effects);
         if let Some(RoleChange::Leader { leader_epoch, epoch_start }) = effects.role {
-            if let Err(cause) = state.log.begin_epoch(leader_epoch, epoch_start) {
-                woken = state.fail(&self.name, &cause);
-            }
+            state.log.assign_epoch(leader_epoch);
             tracing::debug!(partition = %self.name, %leader_epoch, %epoch_start, "leader");
         }
         drop(state);
@@ -194,12 +190,7 @@ impl Partition {
         if offset < Offset::ZERO || offset > high_watermark {
             return Err(PartitionError::OffsetOutOfRange);
         }
-        if let Err(cause) = state.log.delete_records_before(offset) {
-            let woken = state.fail(&self.name, &cause);
-            drop(state);
-            woken.wake();
-            return Err(cause.into());
-        }
+        state.log.increment_log_start_offset(offset);
         let log_start = state.log.log_start_offset();
         let effects = state.machine.log_start_advanced(log_start);
         let mut woken = state.woken(&effects);
@@ -209,12 +200,13 @@ impl Partition {
         Ok(log_start)
     }
 
-    /// Applies retention by time and size; gives the count of segments that went.
-    pub(super) fn apply_retention(&self, now: Now) -> Result<usize, StorageError> {
+    /// Applies retention by time and size, and removes files that retention renamed long enough ago.
+    pub(super) fn apply_retention(&self, now: Now) -> Result<RetentionRun, StorageError> {
         let mut state = self.state.lock();
         let high_watermark = state.machine.high_watermark();
-        let deleted = match state.log.apply_retention(now, high_watermark) {
-            Ok(deleted) => deleted,
+        let run = state.log.apply_retention(now, high_watermark);
+        let run = match run.and_then(|run| state.log.remove_deleted_files(now).map(|_| run)) {
+            Ok(run) => run,
             Err(cause) => {
                 let woken = state.fail(&self.name, &cause);
                 drop(state);
@@ -227,7 +219,7 @@ impl Partition {
         let woken = state.woken(&effects);
         drop(state);
         woken.wake();
-        Ok(deleted)
+        Ok(run)
     }
 
     /// Marks the partition as waiting for the flusher; false if it was already.
@@ -237,26 +229,27 @@ impl Partition {
 
     /// Whether a flush is due by `flush.messages` or `flush.ms`.
     pub(crate) fn is_flush_due(&self, now: Now) -> bool {
-        self.state.lock().log.is_flush_due(now)
+        self.state.lock().log.flush_due(now)
     }
 
     /// Writes what was appended so far to the disk, without holding the lock while the disk works.
     pub(super) fn flush(&self, now: impl Fn() -> Now) -> Result<(), StorageError> {
         self.flush_queued.store(false, Ordering::Release);
         let task = self.state.lock().log.take_flush();
-        let flushed = task.run();
+        let Some(task) = task? else { return Ok(()) };
+        let outcome = task.run();
         let mut state = self.state.lock();
+        let flushed = state.log.flushed(&task, outcome, now());
         let woken = match &flushed {
-            Ok(end) => {
-                state.log.flushed_to(*end, now());
-                let effects = state.machine.flushed(*end, now().mono);
+            Ok(()) => {
+                let effects = state.machine.flushed(task.up_to(), now().mono);
                 state.woken(&effects)
             }
             Err(cause) => state.fail(&self.name, cause),
         };
         drop(state);
         woken.wake();
-        flushed.map(|_| ())
+        flushed
     }
 
     /// The epoch to stamp on what a coordinator appends; `None` if this is not the leader.

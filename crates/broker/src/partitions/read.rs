@@ -1,12 +1,12 @@
 //! What a partition answers to readers: file slices for Fetch, offsets for ListOffsets and OffsetForLeaderEpoch.
 
+use std::path::PathBuf;
+
 use ottla_model::{LeaderEpoch, Offset, TimestampMs};
-use ottla_storage::{FileSlice, TimestampOffset};
+use ottla_storage::{ActiveProducer, FileSlice, TimestampOffset};
 
 use super::error::PartitionError;
 use super::partition::{Partition, State};
-#[allow(unused_imports, reason = "until storage has them all")]
-use super::pending::Pending as _;
 
 /// One partition of a Fetch.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +101,7 @@ impl Partition {
         epoch: Option<LeaderEpoch>,
         timestamp: TimestampMs,
     ) -> Result<Option<TimestampOffset>, PartitionError> {
-        let state = self.lock();
+        let mut state = self.lock();
         state.machine.check_epoch(epoch, true)?;
         let found = state.log.offset_for_timestamp(timestamp)?;
         Ok(found.filter(|found| found.offset < state.machine.high_watermark()))
@@ -112,9 +112,22 @@ impl Partition {
         &self,
         epoch: Option<LeaderEpoch>,
     ) -> Result<Option<TimestampOffset>, PartitionError> {
-        let state = self.lock();
+        let mut state = self.lock();
         state.machine.check_epoch(epoch, true)?;
         Ok(state.log.max_timestamp()?)
+    }
+
+    /// The producers that the leader's log remembers.
+    pub(crate) fn active_producers(&self) -> Result<Vec<ActiveProducer>, PartitionError> {
+        let state = self.lock();
+        state.machine.check_epoch(None, true)?;
+        Ok(state.log.active_producers().collect())
+    }
+
+    /// Bytes of the log, and the directory it is in.
+    pub(crate) fn log_size(&self) -> (u64, PathBuf) {
+        let state = self.lock();
+        (state.log.size_bytes(), state.log.dir().to_path_buf())
     }
 
     /// Where an epoch ends (KIP-279): the largest epoch at or below the one asked for, and its exclusive end offset.
@@ -131,7 +144,7 @@ impl Partition {
 
 impl State {
     fn end_of_epoch(&self, asked: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        self.log.end_offset_for_epoch(asked)
+        self.log.end_offset_for_epoch(asked).map(|end| (end.epoch, end.end_offset))
     }
 
     /// KIP-595: the reader's last record is of an epoch that ends before it here, or that is unknown here.
@@ -141,6 +154,6 @@ impl State {
     }
 
     fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
-        self.log.epoch_at(offset).unwrap_or(LeaderEpoch::NONE)
+        self.log.epoch_of(offset).unwrap_or(LeaderEpoch::NONE)
     }
 }

@@ -1,10 +1,9 @@
 //! Where broker settings come from, and the strongest value of each.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::value::split_list;
-use crate::{ConfigError, Definition, Scope, Value, definition, differences};
+use crate::{ConfigError, Scope, Value, definition, differences};
 
 /// Settings as text, by name.
 pub type ConfigMap = BTreeMap<String, String>;
@@ -28,18 +27,15 @@ impl Layers {
     }
 
     /// What holds: what somebody has set, or the default.
-    pub(crate) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        if let Some(text) = self.set(name) {
-            return Some(Cow::Borrowed(text));
-        }
-        default_text(name).map(Cow::Borrowed)
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.set(name).or_else(|| default_text(name))
     }
 
     fn value(&self, name: &'static str) -> Result<Value, ConfigError> {
         let missing = || ConfigError::Missing { name: name.to_owned() };
         let definition = definition(Scope::Broker, name).ok_or_else(missing)?;
         match self.text(name) {
-            Some(text) => definition.parse(&text),
+            Some(text) => definition.parse(text),
             None => Ok(Value::Null),
         }
     }
@@ -88,10 +84,6 @@ impl Layers {
 pub(crate) fn default_text(name: &str) -> Option<&'static str> {
     match differences::difference(name) {
         Some(difference) => difference.default,
-        None => definition(Scope::Broker, name).and_then(default_of),
+        None => definition(Scope::Broker, name).and_then(|definition| definition.default.text()),
     }
-}
-
-fn default_of(definition: &Definition) -> Option<&'static str> {
-    definition.default.text()
 }

@@ -5,6 +5,7 @@ mod layers;
 mod listeners;
 mod types;
 
+pub(crate) use layers::default_text;
 pub use layers::{ConfigMap, Layers};
 pub use types::{
     ControllerConfig, FetchConfig, GroupCoordinatorConfig, Listener, LogDirsConfig, MigrationPolicy,

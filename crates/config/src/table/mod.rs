@@ -38,6 +38,17 @@ const BROKER: &[&[Definition]] = &[
     transactions::ROWS,
 ];
 
+const DYNAMIC_ONLY: &[Definition] = &[
+    rate("follower.replication.throttled.rate"),
+    rate("leader.replication.throttled.rate"),
+    rate("replica.alter.log.dirs.io.max.bytes.per.second"),
+];
+
+const fn rate(name: &'static str) -> Definition {
+    let unlimited = DefaultValue::Text("9223372036854775807");
+    long(name, unlimited, Check::AtLeast(0), UpdateMode::ClusterWide, Effect::Inert(ONE_NODE))
+}
+
 type Index = BTreeMap<&'static str, &'static Definition>;
 
 static TOPIC_INDEX: LazyLock<Index> = LazyLock::new(|| index(&[topic::ROWS]));
@@ -54,6 +65,11 @@ pub fn definition(scope: Scope, name: &str) -> Option<&'static Definition> {
 /// All settings of a scope, by name.
 pub fn definitions(scope: Scope) -> impl Iterator<Item = &'static Definition> {
     index_of(scope).values().copied()
+}
+
+/// A broker setting that exists only dynamically (KIP-73, KIP-113): no file holds it, no broker describes it.
+pub(crate) fn dynamic_only(name: &str) -> Option<&'static Definition> {
+    DYNAMIC_ONLY.iter().find(|definition| definition.name == name)
 }
 
 fn index_of(scope: Scope) -> &'static Index {

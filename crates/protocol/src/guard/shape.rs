@@ -2,7 +2,6 @@
 //!
 //! The grammar stands in `tools/shapes.py`, which writes the file from Kafka's schemas.
 
-use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
@@ -11,8 +10,15 @@ use crate::ApiKey;
 
 pub(super) const SHAPES: &str = include_str!("shapes.txt");
 
-static BY_API: LazyLock<HashMap<(ApiKey, Direction), Vec<Field>>> =
-    LazyLock::new(|| SHAPES.lines().filter_map(read_line).collect());
+/// By `slot`.
+static BY_API: LazyLock<Vec<Option<Vec<Field>>>> = LazyLock::new(|| {
+    let mut shapes = Vec::new();
+    for (slot, fields) in SHAPES.lines().filter_map(read_line) {
+        shapes.resize(shapes.len().max(slot + 1), None);
+        shapes[slot] = Some(fields);
+    }
+    shapes
+});
 
 /// A field of a struct.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +50,15 @@ impl Field {
 
 /// The fields of a message; `None` if the file has none or cannot be read, which a test rules out.
 pub(super) fn of(key: ApiKey, direction: Direction) -> Option<&'static [Field]> {
-    BY_API.get(&(key, direction)).map(Vec::as_slice)
+    BY_API.get(slot(key, direction)?)?.as_deref()
 }
 
-fn read_line(line: &str) -> Option<((ApiKey, Direction), Vec<Field>)> {
+fn slot(key: ApiKey, direction: Direction) -> Option<usize> {
+    let half = usize::from(direction == Direction::Response);
+    usize::try_from(key.code()).ok().map(|code| 2 * code + half)
+}
+
+fn read_line(line: &str) -> Option<(usize, Vec<Field>)> {
     let mut words = line.splitn(7, ' ');
     let key = ApiKey::from_code(words.next()?.parse().ok()?)?;
     let direction = match words.next()? {
@@ -58,7 +69,7 @@ fn read_line(line: &str) -> Option<((ApiKey, Direction), Vec<Field>)> {
     // Name, versions, flexible version and listeners are the API table's; a test compares them.
     let mut text = Text { left: words.nth(4).unwrap_or_default() };
     let fields = text.fields()?;
-    text.left.is_empty().then_some(((key, direction), fields))
+    text.left.is_empty().then_some((slot(key, direction)?, fields))
 }
 
 struct Text<'a> {

@@ -5,7 +5,7 @@ use std::ops::{Bound, RangeBounds};
 use bytes::BytesMut;
 use ottla_model::wire::WireError;
 
-use super::{BodyReader, Part, Version};
+use super::{BodyReader, Part, Version, wire_len};
 use crate::EncodeError;
 
 /// A field's line in its schema. Ranges are inclusive; an empty one never matches.
@@ -54,7 +54,7 @@ impl FieldRule {
         Ok(())
     }
 
-    /// Reads the field if `tag` is its own; others are skipped by the caller.
+    /// Reads the field if `tag` is its own, and then all of its bytes; others are skipped by the caller.
     pub(crate) fn read_tagged<T: Part>(
         &self,
         value: &mut T,
@@ -62,10 +62,14 @@ impl FieldRule {
         reader: &mut BodyReader<'_>,
         v: Version,
     ) -> Result<(), WireError> {
-        if self.tag == Some(tag) && self.travels(v) {
-            *value = self.read(reader, v)?;
+        if self.tag != Some(tag) || !self.travels(v) {
+            return Ok(());
         }
-        Ok(())
+        *value = self.read(reader, v)?;
+        match reader.raw.remaining().len() {
+            0 => Ok(()),
+            left => Err(WireError::BadLength(wire_len(left))),
+        }
     }
 
     fn read<T: Part>(&self, reader: &mut BodyReader<'_>, v: Version) -> Result<T, WireError> {

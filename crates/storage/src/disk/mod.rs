@@ -61,6 +61,8 @@ pub trait Disk: Send + Sync + Debug {
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
     /// Length of a file; `None` if there is no such file.
     fn file_len(&self, path: &Path) -> io::Result<Option<u64>>;
+    /// When a file was last written, in Unix milliseconds; `None` where that is not known.
+    fn modified_ms(&self, path: &Path) -> io::Result<Option<i64>>;
     fn space(&self, path: &Path) -> io::Result<DiskSpace>;
     /// Takes the exclusive lock on the file `path`, made if missing; `None` if another process has it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;

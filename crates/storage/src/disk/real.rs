@@ -77,6 +77,12 @@ impl Disk for RealDisk {
         }
     }
 
+    fn modified_ms(&self, path: &Path) -> io::Result<Option<i64>> {
+        let modified = std::fs::metadata(path)?.modified()?;
+        let since = modified.duration_since(std::time::UNIX_EPOCH);
+        Ok(since.ok().and_then(|since| i64::try_from(since.as_millis()).ok()))
+    }
+
     fn space(&self, path: &Path) -> io::Result<DiskSpace> {
         let stat = rustix::fs::statvfs(path)?;
         Ok(DiskSpace {

@@ -246,6 +246,10 @@ impl Disk for SimDisk {
         }
     }
 
+    fn modified_ms(&self, _path: &Path) -> io::Result<Option<i64>> {
+        Ok(None)
+    }
+
     fn space(&self, _path: &Path) -> io::Result<DiskSpace> {
         Ok(DiskSpace { total_bytes: u64::MAX, usable_bytes: u64::MAX })
     }

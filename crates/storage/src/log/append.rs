@@ -1,48 +1,76 @@
 //! Appending: one walk that validates and assigns, one write, one walk that counts.
 
-use ottla_model::batch::{BatchError, BatchHeader, batches};
-use ottla_model::{LeaderEpoch, Now, Offset, TimestampMs};
+use ottla_model::batch::{BatchHeader, TimestampType, batches, stamp};
+use ottla_model::{LeaderEpoch, Now, TimestampMs};
 
 use crate::append::{AppendError, AppendInfo, AppendOrigin, InvalidRecord};
+use crate::error::StorageError;
+use crate::producer::BatchMetadata;
+use crate::validate;
 
 use super::PartitionLog;
+use super::roll::Incoming;
 
 impl PartitionLog {
     /// Appends whole batches as the partition's leader: validates them as `origin` asks, assigns offsets and the
-    /// leader epoch in `records` (in place), and writes them with one call.
+    /// leader epoch in `records` (in place, outside their CRC), and writes them with one call. Nothing is appended
+    /// unless all can be. With LogAppendTime the timestamps and the CRC are rewritten, too.
     pub fn append_as_leader(
         &mut self,
         records: &mut [u8],
         leader_epoch: LeaderEpoch,
         origin: AppendOrigin,
-        _now: Now,
+        now: Now,
     ) -> Result<AppendInfo, AppendError> {
         self.check_online()?;
-        let first_offset = self.log_end_offset;
-        let mut next_offset = first_offset;
-        let mut position = 0;
-        let mut count = 0;
-        while position < records.len() {
-            let header = self.validate(&records[position..], origin)?;
-            let size = header.size();
-            BatchHeader::assign(&mut records[position..position + size], next_offset, leader_epoch);
-            next_offset = next_offset.plus(i64::from(header.last_offset_delta) + 1);
-            position += size;
-            count += 1;
+        let first = validate::batches(records, origin, &self.config, now)?;
+        if let Some(duplicate) = self.check_producers(records, &first, origin)? {
+            return Ok(self.duplicate(&duplicate));
         }
-        match count {
-            0 => return Err(InvalidRecord::NoBatch.into()),
-            2.. if origin == AppendOrigin::Client => return Err(InvalidRecord::SeveralBatches.into()),
-            _ => {}
+        let codec = self.config.compression.filter(|codec| first.compression() != Ok(*codec));
+        if let (Some(codec), AppendOrigin::Client) = (codec, origin) {
+            let mut recompressed = validate::recompress(records, &first, codec, &self.config)?;
+            return self.append_validated(&mut recompressed, leader_epoch, now);
         }
-        self.write(records, first_offset)
+        self.append_validated(records, leader_epoch, now)
     }
 
-    /// Appends what a leader has assigned: offsets and epochs are kept, and must go on from the log end offset.
-    pub fn append_as_follower(&mut self, records: &[u8], _now: Now) -> Result<AppendInfo, AppendError> {
-        self.check_online()?;
+    fn append_validated(
+        &mut self,
+        records: &mut [u8],
+        leader_epoch: LeaderEpoch,
+        now: Now,
+    ) -> Result<AppendInfo, AppendError> {
+        let stamps = self.config.message_timestamp_type == TimestampType::LogAppendTime;
+        let mut incoming = self.incoming(records)?;
         let mut next_offset = self.log_end_offset;
-        let mut first_offset = None;
+        let mut position = 0;
+        while let Some(batch) = records.get_mut(position..).filter(|batch| !batch.is_empty()) {
+            let header = BatchHeader::read(batch).map_err(AppendError::Corrupt)?;
+            if stamps {
+                stamp(batch, TimestampType::LogAppendTime, now.wall).map_err(AppendError::Corrupt)?;
+            }
+            BatchHeader::assign(batch, next_offset, leader_epoch);
+            next_offset = next_offset.plus(i64::from(header.last_offset_delta) + 1);
+            position += header.size();
+            incoming.max_timestamp =
+                incoming.max_timestamp.max(if stamps { now.wall } else { header.max_timestamp });
+        }
+        incoming.last_offset = next_offset.plus(-1);
+        self.epochs.assign(leader_epoch, self.log_end_offset);
+        let mut info = self.write(records, incoming, now)?;
+        if stamps {
+            info.log_append_time = now.wall;
+        }
+        Ok(info)
+    }
+
+    /// Appends what a leader has assigned: offsets and epochs are kept. They must ascend from the log end offset on,
+    /// gaps allowed (compaction); an empty log takes any start.
+    pub fn append_as_follower(&mut self, records: &[u8], now: Now) -> Result<AppendInfo, AppendError> {
+        self.check_online()?;
+        let mut incoming = self.incoming(records)?;
+        let mut next_offset = self.log_end_offset;
         for batch in batches(records) {
             let (header, bytes) = batch.map_err(AppendError::Corrupt)?;
             header.verify(bytes).map_err(AppendError::Corrupt)?;
@@ -50,61 +78,91 @@ impl PartitionLog {
                 let offset = header.base_offset;
                 return Err(AppendError::OffsetsOutOfOrder { offset, log_end_offset: self.log_end_offset });
             }
-            first_offset.get_or_insert(header.base_offset);
+            if next_offset == self.log_end_offset {
+                incoming.first_offset = header.base_offset;
+            }
             next_offset = header.next_offset();
+            incoming.max_timestamp = incoming.max_timestamp.max(header.max_timestamp);
         }
-        let first_offset = first_offset.ok_or(InvalidRecord::NoBatch)?;
-        self.write(records, first_offset)
+        incoming.last_offset = next_offset.plus(-1);
+        for batch in batches(records).flatten() {
+            self.epochs.assign(batch.0.partition_leader_epoch, batch.0.base_offset);
+        }
+        self.write(records, incoming, now)
     }
 
-    fn validate(&self, bytes: &[u8], origin: AppendOrigin) -> Result<BatchHeader, AppendError> {
-        let header = BatchHeader::read(bytes).map_err(|error| match error {
-            BatchError::Magic(magic) => InvalidRecord::Magic(magic).into(),
-            other => AppendError::Corrupt(other),
-        })?;
-        let max = self.config.max_message_bytes;
-        if header.size() > max as usize {
-            return Err(AppendError::MessageTooLarge { size: header.size(), max });
-        }
-        header.verify(bytes).map_err(AppendError::Corrupt)?;
-        if let Err(BatchError::Codec(codec)) = header.compression() {
-            return Err(AppendError::UnsupportedCompression(codec));
-        }
-        let (count, last_offset_delta) = (header.record_count, header.last_offset_delta);
-        if count <= 0 || last_offset_delta != count - 1 {
-            return Err(InvalidRecord::Count { count, last_offset_delta }.into());
-        }
-        if origin == AppendOrigin::Client && header.is_control() {
-            return Err(InvalidRecord::ControlBatch.into());
-        }
-        Ok(header)
-    }
-
-    fn write(&mut self, records: &[u8], first_offset: Offset) -> Result<AppendInfo, AppendError> {
+    fn incoming(&self, records: &[u8]) -> Result<Incoming, AppendError> {
         let max = self.config.segment_bytes;
-        let bytes = match u32::try_from(records.len()) {
-            Ok(bytes) if bytes <= max => bytes,
-            _ => return Err(AppendError::RecordListTooLarge { size: records.len(), max }),
-        };
-        let interval = self.config.index_interval_bytes;
-        let Some(active) = self.segments.last_mut() else { return Err(InvalidRecord::NoBatch.into()) };
-        if let Err(error) = active.write(records) {
-            self.offline = true;
-            return Err(error.into());
+        match u32::try_from(records.len()) {
+            Ok(0) => Err(InvalidRecord::NoBatch.into()),
+            Ok(bytes) if bytes <= max => Ok(Incoming {
+                bytes,
+                first_offset: self.log_end_offset,
+                last_offset: self.log_end_offset,
+                max_timestamp: TimestampMs::NONE,
+            }),
+            _ => Err(AppendError::RecordListTooLarge { size: records.len(), max }),
+        }
+    }
+
+    /// The batch that was appended before, if the first one is its duplicate.
+    fn check_producers(
+        &self,
+        records: &[u8],
+        first: &BatchHeader,
+        origin: AppendOrigin,
+    ) -> Result<Option<BatchMetadata>, AppendError> {
+        if origin == AppendOrigin::Client {
+            return if first.has_producer_id() { self.producers.check(first, origin) } else { Ok(None) };
         }
         for batch in batches(records) {
             let (header, _) = batch.map_err(AppendError::Corrupt)?;
-            active.appended(&header, interval)?;
-            self.log_end_offset = header.next_offset();
+            if header.has_producer_id() {
+                self.producers.check(&header, origin)?;
+            }
         }
+        Ok(None)
+    }
+
+    fn duplicate(&self, duplicate: &BatchMetadata) -> AppendInfo {
+        AppendInfo {
+            first_offset: duplicate.first_offset(),
+            last_offset: duplicate.last_offset,
+            log_append_time: duplicate.timestamp,
+            log_start_offset: self.log_start_offset,
+            duplicate: true,
+            bytes: 0,
+            log_end_offset: self.log_end_offset,
+        }
+    }
+
+    fn write(&mut self, records: &[u8], incoming: Incoming, now: Now) -> Result<AppendInfo, AppendError> {
+        self.guarded(|log| {
+            log.roll_for(incoming, now)?;
+            log.active_mut().write(records, now)?;
+            log.count(records)
+        })?;
         Ok(AppendInfo {
-            first_offset,
-            last_offset: self.log_end_offset.plus(-1),
+            first_offset: incoming.first_offset,
+            last_offset: incoming.last_offset,
             log_append_time: TimestampMs::NONE,
             log_start_offset: self.log_start_offset,
             duplicate: false,
-            bytes,
+            bytes: incoming.bytes,
             log_end_offset: self.log_end_offset,
         })
+    }
+
+    /// Takes batches that were just written into account.
+    fn count(&mut self, records: &[u8]) -> Result<(), StorageError> {
+        let interval = self.config.index_interval_bytes;
+        for batch in batches(records) {
+            let (header, bytes) =
+                batch.map_err(|error| StorageError::corrupt(&self.dir, error.to_string()))?;
+            self.active_mut().count(&header, interval)?;
+            self.producers.update(&header, bytes);
+            self.log_end_offset = header.next_offset();
+        }
+        Ok(())
     }
 }

@@ -1,37 +1,46 @@
 //! One partition's log.
 
 mod append;
+mod flush;
+mod open;
 mod read;
+mod retention;
+mod roll;
 #[cfg(test)]
 mod tests;
+mod timestamps;
+mod truncate;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ottla_model::{Now, Offset, TopicPartition};
+use ottla_model::{LeaderEpoch, Now, Offset, TopicPartition};
 use parking_lot::Mutex;
 
 use crate::config::LogConfig;
 use crate::disk::Disk;
-use crate::error::{At, StorageError};
+use crate::error::StorageError;
+use crate::leader_epochs::{EpochEnd, EpochStart, LeaderEpochs};
+use crate::producer::{ActiveProducer, ProducerState};
 use crate::segment::Segment;
 
 use read::PositionCache;
+use retention::DeletedFiles;
 
-/// What a log dir knows about a partition before its files are opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogStart {
-    /// Everything below is known to be on disk (`recovery-point-offset-checkpoint`).
-    pub recovery_point: Offset,
-    /// Records below are deleted (`log-start-offset-checkpoint`).
-    pub log_start_offset: Offset,
-    /// The log dir was closed cleanly: nothing needs to be checked.
-    pub clean: bool,
-}
+pub use flush::{FlushTask, Writeback};
+pub use open::LogStart;
+pub use retention::RetentionRun;
 
 /// The log of one partition: one owner appends, reads hand out slices of its files. Nothing here waits, except for
 /// the disk.
+///
+/// ```text
+///   log_start_offset <= recovery_point <= log_end_offset
+///        |                   |                 |
+///        first readable      all below is      offset of the
+///        record              on disk           next record
+/// ```
 pub struct PartitionLog {
     disk: Arc<dyn Disk>,
     dir: Arc<Path>,
@@ -41,6 +50,12 @@ pub struct PartitionLog {
     segments: Vec<Segment>,
     log_start_offset: Offset,
     log_end_offset: Offset,
+    recovery_point: Offset,
+    epochs: LeaderEpochs,
+    producers: ProducerState,
+    flush: flush::FlushState,
+    deleted: Vec<DeletedFiles>,
+    /// Set by a failure of the disk: nothing is trusted, and nothing more is written.
     offline: bool,
     positions: Mutex<PositionCache>,
 }
@@ -57,56 +72,12 @@ impl fmt::Debug for PartitionLog {
 }
 
 impl PartitionLog {
-    /// Opens the log in `dir`, which is made if it does not exist.
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        dir: PathBuf,
-        topic_partition: TopicPartition,
-        config: Arc<LogConfig>,
-        start: LogStart,
-        _now: Now,
-    ) -> Result<Self, StorageError> {
-        disk.create_dir(&dir).at("mkdir", &dir)?;
-        let dir: Arc<Path> = dir.into();
-        let mut segments = Vec::new();
-        for entry in disk.list(&dir).at("list", &dir)? {
-            if let Some(base_offset) = entry.name.strip_suffix(".log").and_then(|name| name.parse().ok()) {
-                segments.push(Segment::open(&disk, &dir, Offset(base_offset))?);
-            }
-        }
-        if segments.is_empty() {
-            segments.push(Segment::create(&disk, &dir, start.log_start_offset)?);
-        }
-        let mut log = Self {
-            disk,
-            dir,
-            topic_partition,
-            config,
-            log_start_offset: start.log_start_offset.max(segments[0].base_offset()),
-            log_end_offset: Offset::ZERO,
-            segments,
-            offline: false,
-            positions: Mutex::default(),
-        };
-        log.log_end_offset = log.find_log_end()?;
-        Ok(log)
-    }
-
-    fn find_log_end(&self) -> Result<Offset, StorageError> {
-        let active = self.active();
-        let mut walk = active.walk(active.index.last()?.map_or(0, |entry| entry.position))?;
-        let mut end = active.base_offset();
-        while let Some(batch) = walk.next()? {
-            end = batch.header.next_offset();
-        }
-        Ok(end)
-    }
-
     #[must_use]
     pub fn topic_partition(&self) -> &TopicPartition {
         &self.topic_partition
     }
 
+    /// The partition's directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -134,17 +105,112 @@ impl PartitionLog {
         self.log_end_offset
     }
 
+    /// Everything below is on disk.
+    #[must_use]
+    pub fn recovery_point(&self) -> Offset {
+        self.recovery_point
+    }
+
     /// Bytes of all segments' records.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| u64::from(segment.size())).sum()
     }
 
+    #[must_use]
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// The leader epoch of the latest record, or the latest one assigned.
+    #[must_use]
+    pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
+        self.epochs.latest().map(|entry| entry.epoch)
+    }
+
+    /// All known leader epochs, ascending.
+    #[must_use]
+    pub fn epochs(&self) -> &[EpochStart] {
+        self.epochs.entries()
+    }
+
+    /// Notes that a new leader's epoch starts at the log end offset: done when this replica becomes the leader.
+    pub fn assign_epoch(&mut self, epoch: LeaderEpoch) {
+        self.epochs.assign(epoch, self.log_end_offset);
+    }
+
+    /// End offset of the largest epoch <= `epoch` (KIP-279), exclusive; `None` if the log cannot tell.
+    #[must_use]
+    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<EpochEnd> {
+        self.epochs.end_offset_for(epoch, self.log_end_offset)
+    }
+
+    /// The leader epoch of the record at `offset`.
+    #[must_use]
+    pub fn epoch_of(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.epochs.epoch_of(offset)
+    }
+
+    /// The producers that the log remembers (DescribeProducers), by id.
+    pub fn active_producers(&self) -> impl ExactSizeIterator<Item = ActiveProducer> {
+        self.producers.active()
+    }
+
+    /// First offset of the oldest transaction without a marker: a bound of the last stable offset.
+    #[must_use]
+    pub fn first_undecided_offset(&self) -> Option<Offset> {
+        self.producers.first_undecided_offset()
+    }
+
+    /// Forgets producers that wrote nothing for `producer.id.expiration.ms`.
+    pub fn expire_producers(&mut self, now: Now) {
+        self.producers.expire(now.wall, self.config.producer_id_expiration_ms);
+    }
+
+    /// Whether an earlier failure of the disk took the log offline.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.offline
+    }
+
+    /// Takes the log offline: every later append, read and flush is refused.
+    pub fn set_offline(&mut self) {
+        self.offline = true;
+    }
+
+    /// Closes the files that nobody used since the last call; they are opened again when needed.
+    pub fn close_idle_files(&self) {
+        for segment in &self.segments {
+            segment.close_idle_files();
+        }
+    }
+
     fn active(&self) -> &Segment {
+        // Every constructor and every truncation leaves at least one segment.
         &self.segments[self.segments.len() - 1]
+    }
+
+    fn active_mut(&mut self) -> &mut Segment {
+        let last = self.segments.len() - 1;
+        &mut self.segments[last]
     }
 
     fn check_online(&self) -> Result<(), StorageError> {
         if self.offline { Err(StorageError::Offline { path: self.dir.to_path_buf() }) } else { Ok(()) }
     }
+
+    /// Runs what touches the disk; a failure takes the log offline.
+    fn guarded<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        self.check_online()?;
+        act(self).inspect_err(|_| self.offline = true)
+    }
+}
+
+/// The directory of a partition within its log dir: `<topic>-<partition>`.
+#[must_use]
+pub fn partition_dir(log_dir: &Path, topic_partition: &TopicPartition) -> PathBuf {
+    log_dir.join(format!("{}-{}", topic_partition.topic, topic_partition.partition))
 }

@@ -35,6 +35,12 @@ impl PositionCache {
         self.next = (self.next + 1) % self.recent.len();
     }
 
+    fn put_once(&mut self, offset: Offset, segment: Offset, position: u32) {
+        if self.get(offset, segment).is_none() {
+            self.put(offset, segment, position);
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.recent = [None; 8];
     }
@@ -85,6 +91,10 @@ impl PartitionLog {
             }
             let next_base = self.segments.get(number + 1).map_or(self.log_end_offset, Segment::base_offset);
             let limit = if upper >= next_base { segment.size() } else { self.find_end(segment, upper)? };
+            if upper == self.log_end_offset && number + 1 == self.segments.len() {
+                // Where a reader that has caught up will come back.
+                self.positions.lock().put_once(upper, segment.base_offset(), limit);
+            }
             return self.cut(segment, &batch, limit, max_bytes, min_one);
         }
         Ok(None)
@@ -103,24 +113,45 @@ impl PartitionLog {
         if available == 0 || (first_size > max_bytes && !min_one) {
             return Ok(None);
         }
-        let length = available.min(max_bytes.max(first_size));
+        let wanted = max_bytes.max(first_size);
+        let length =
+            if available <= wanted { available } else { self.whole_batches(segment, first, wanted)? };
         Ok(Some(FileSlice { file: segment.file()?, position: u64::from(first.position), length }))
+    }
+
+    /// At most `wanted` bytes from `first` on that end with a batch, where the index knows one that ends late enough:
+    /// what a reader gets of a cut batch is of no use to it, and it would come back for an offset that needs a lookup.
+    fn whole_batches(&self, segment: &Segment, first: &BatchAt, wanted: u32) -> Result<u32, StorageError> {
+        let bound = first.position.saturating_add(wanted);
+        let before = segment.index().partition_point(|entry| entry.position <= bound)?;
+        let Some(number) = before.checked_sub(1) else { return Ok(wanted) };
+        let length = segment.index().get(number)?.position.saturating_sub(first.position);
+        if length < wanted / 2 || u64::from(length) < first.header.size() as u64 {
+            return Ok(wanted);
+        }
+        let position = first.position + length;
+        if let Some(next) = segment.batch_at(position)? {
+            self.positions.lock().put(next.header.base_offset, segment.base_offset(), position);
+        }
+        Ok(length)
     }
 
     fn find(&self, segment: &Segment, offset: Offset) -> Result<Option<BatchAt>, StorageError> {
         let known = self.positions.lock().get(offset, segment.base_offset());
         match known {
-            Some(position) => segment.walk(position)?.next(),
+            Some(position) => segment.batch_at(position),
             None => segment.locate(offset),
         }
     }
 
     /// The position of the first batch that does not lie below `upper`.
     fn find_end(&self, segment: &Segment, upper: Offset) -> Result<u32, StorageError> {
-        let found = self.find(segment, upper)?;
-        if let Some(batch) = &found {
-            self.positions.lock().put(upper, segment.base_offset(), batch.position);
+        let known = self.positions.lock().get(upper, segment.base_offset());
+        if let Some(position) = known {
+            return Ok(position);
         }
-        Ok(found.map_or(segment.size(), |batch| batch.position))
+        let Some(batch) = segment.locate(upper)? else { return Ok(segment.size()) };
+        self.positions.lock().put(upper, segment.base_offset(), batch.position);
+        Ok(batch.position)
     }
 }

@@ -1,5 +1,8 @@
 //! The sparse indexes of a segment: entries of fixed length, sorted, the newest kept in memory and written in batches.
 
+use std::sync::Arc;
+
+use crate::disk::DiskFile;
 use crate::error::StorageError;
 
 use super::LazyFile;
@@ -91,14 +94,22 @@ pub(crate) struct SparseIndex<E> {
     tail: Vec<E>,
     tail_first: u32,
     written: u32,
-    /// Reused by every write.
-    encoded: Vec<u8>,
+}
+
+/// Encoded entries with the place where they go.
+#[derive(Debug)]
+pub(crate) struct PendingEntries {
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) position: u64,
+    pub(crate) bytes: Vec<u8>,
+    /// Entries of the index when this was made.
+    pub(crate) count: u32,
 }
 
 impl<E: IndexEntry> SparseIndex<E> {
     /// An index without entries; the file is made on the first write.
     pub(crate) fn empty(file: LazyFile) -> Self {
-        Self { file, tail: Vec::new(), tail_first: 0, written: 0, encoded: Vec::new() }
+        Self { file, tail: Vec::new(), tail_first: 0, written: 0 }
     }
 
     /// The whole entries that the file holds; a partial one at its end is overwritten by the next write.
@@ -106,7 +117,7 @@ impl<E: IndexEntry> SparseIndex<E> {
         let entries = file.len()? / E::LEN as u64;
         let written = u32::try_from(entries)
             .map_err(|_| StorageError::corrupt(&file.path(), format!("{entries} entries are too many")))?;
-        Ok(Self { file, tail: Vec::new(), tail_first: written, written, encoded: Vec::new() })
+        Ok(Self { file, tail: Vec::new(), tail_first: written, written })
     }
 
     pub(crate) fn file(&self) -> &LazyFile {
@@ -171,7 +182,7 @@ impl<E: IndexEntry> SparseIndex<E> {
         }
     }
 
-    /// Keeps the first `count` entries.
+    /// Keeps the first `count` entries, in the file, too.
     pub(crate) fn truncate(&mut self, count: u32) -> Result<(), StorageError> {
         if count >= self.count() {
             return Ok(());
@@ -180,49 +191,63 @@ impl<E: IndexEntry> SparseIndex<E> {
         self.tail_first = self.tail_first.min(count);
         if count < self.written {
             let len = u64::from(count) * E::LEN as u64;
-            self.file.get()?.set_len(len).map_err(|error| self.file.error("truncate", error))?;
+            self.file.get()?.set_len(len).map_err(self.file.err("truncate"))?;
             self.written = count;
         }
         Ok(())
     }
 
-    /// Writes what is in memory only, in one call; syncing is the caller's.
-    pub(crate) fn write_out(&mut self) -> Result<(), StorageError> {
-        let first = self.written - self.tail_first;
-        self.encoded.clear();
-        for entry in &self.tail[first as usize..] {
-            entry.encode(&mut self.encoded);
+    /// All entries.
+    pub(crate) fn entries(&self) -> Result<Vec<E>, StorageError> {
+        let mut bytes = vec![0; self.tail_first as usize * E::LEN];
+        if !bytes.is_empty() {
+            self.read_file(&mut bytes, 0)?;
         }
-        if !self.encoded.is_empty() {
-            let pos = u64::from(self.written) * E::LEN as u64;
-            self.file
-                .get()?
-                .write_all_at(&self.encoded, pos)
-                .map_err(|error| self.file.error("write", error))?;
-            self.written = self.count();
+        Ok(bytes.chunks_exact(E::LEN).map(E::decode).chain(self.tail.iter().copied()).collect())
+    }
+
+    /// What is in memory only, for a flush to write.
+    pub(crate) fn pending(&self) -> Result<PendingEntries, StorageError> {
+        let first = self.written.saturating_sub(self.tail_first) as usize;
+        let mut bytes = Vec::with_capacity(self.unwritten() as usize * E::LEN);
+        for entry in self.tail.get(first..).unwrap_or(&[]) {
+            entry.encode(&mut bytes);
         }
+        let position = u64::from(self.written) * E::LEN as u64;
+        Ok(PendingEntries { file: self.file.get()?, position, bytes, count: self.count() })
+    }
+
+    /// The first `count` entries are on disk.
+    pub(crate) fn mark_written(&mut self, count: u32) {
+        self.written = self.written.max(count.min(self.count()));
         let surplus = self.tail.len().saturating_sub(KEPT_ENTRIES);
+        let surplus = surplus.min(self.written.saturating_sub(self.tail_first) as usize);
         self.tail.drain(..surplus);
         self.tail_first += u32::try_from(surplus).unwrap_or(0);
+    }
+
+    /// Writes what is in memory only and trims the file to what is an entry.
+    pub(crate) fn write_out(&mut self) -> Result<(), StorageError> {
+        let pending = self.pending()?;
+        pending.file.write_all_at(&pending.bytes, pending.position).map_err(self.file.err("write"))?;
+        self.mark_written(pending.count);
+        let len = u64::from(self.written) * E::LEN as u64;
+        if pending.file.len().map_err(self.file.err("stat"))? != len {
+            pending.file.set_len(len).map_err(self.file.err("truncate"))?;
+        }
         Ok(())
     }
 
-    /// For a segment that takes no more appends: writes what is left and frees the memory.
-    pub(crate) fn seal(&mut self) -> Result<(), StorageError> {
-        self.write_out()?;
-        self.tail_first = self.written;
-        self.tail = Vec::new();
-        self.encoded = Vec::new();
-        // A reused or partial tail of the file would read as entries.
-        let len = u64::from(self.written) * E::LEN as u64;
-        if self.file.len()? != len || len == 0 {
-            self.file.get()?.set_len(len).map_err(|error| self.file.error("truncate", error))?;
+    /// Frees the memory of what is on disk: the segment takes no more appends.
+    pub(crate) fn forget_written(&mut self) {
+        if self.written == self.count() {
+            self.tail_first = self.written;
+            self.tail = Vec::new();
         }
-        Ok(())
     }
 
     fn read_file(&self, bytes: &mut [u8], number: u32) -> Result<(), StorageError> {
         let pos = u64::from(number) * E::LEN as u64;
-        self.file.get()?.read_exact_at(bytes, pos).map_err(|error| self.file.error("read", error))
+        self.file.get()?.read_exact_at(bytes, pos).map_err(self.file.err("read"))
     }
 }

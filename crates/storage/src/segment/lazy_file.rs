@@ -59,8 +59,9 @@ impl LazyFile {
         Ok(self.disk.file_len(&path).at("stat", &path)?.unwrap_or(0))
     }
 
-    pub(crate) fn error(&self, op: &'static str, source: std::io::Error) -> StorageError {
-        StorageError::io(op, &self.path(), source)
+    /// For `map_err`: names this file; the path is only made on failure.
+    pub(crate) fn err(&self, op: &'static str) -> impl FnOnce(std::io::Error) -> StorageError + '_ {
+        move |source| StorageError::io(op, &self.path(), source)
     }
 }
 

@@ -2,74 +2,98 @@
 
 mod index;
 mod lazy_file;
+mod recover;
+mod walk;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use ottla_model::Offset;
-use ottla_model::batch::{BatchError, BatchHeader, HEADER_LEN};
+use ottla_model::batch::BatchHeader;
+use ottla_model::{Now, Offset, TimestampMs};
 
+use crate::config::LogConfig;
 use crate::disk::{Disk, DiskFile};
-use crate::error::StorageError;
+use crate::error::{At, StorageError};
 
-pub(crate) use index::{OffsetEntry, SparseIndex, TimeEntry};
+pub(crate) use index::{IndexEntry, OffsetEntry, PendingEntries, SparseIndex, TimeEntry};
 pub(crate) use lazy_file::LazyFile;
+pub(crate) use walk::BatchAt;
 
-/// Bytes of one look at the file while walking headers.
-const WALK_BYTES: usize = 4096;
+/// What a file of a deleted segment is called until it is removed.
+pub(crate) const DELETED: &str = ".deleted";
+/// The files of a segment.
+pub(crate) const SUFFIXES: [&str; 4] = [".log", ".index", ".timeindex", ".txnindex"];
+/// Space is reserved this far ahead of the appends.
+const ALLOCATE_STEP: u32 = 8 << 20;
+/// A segment that never grows beyond this does not reserve.
+const ALLOCATE_FROM: u32 = 1 << 20;
 
 /// The largest timestamp of a range of batches, and the last offset of the first batch that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MaxTimestamp {
-    pub(crate) timestamp: i64,
-    pub(crate) offset: i64,
+    pub(crate) timestamp: TimestampMs,
+    pub(crate) offset: Offset,
 }
 
-/// A batch's place in a segment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BatchAt {
-    pub(crate) header: BatchHeader,
-    pub(crate) position: u32,
+/// Owned handles of what a flush does for one segment.
+#[derive(Debug)]
+pub(crate) struct FlushParts {
+    pub(crate) base_offset: Offset,
+    pub(crate) log: Arc<dyn DiskFile>,
+    /// Time index, then offset index.
+    pub(crate) indexes: Option<(PendingEntries, PendingEntries)>,
 }
 
-impl BatchAt {
-    pub(crate) fn end(&self) -> u64 {
-        u64::from(self.position) + self.header.size() as u64
-    }
+/// Counts a batch; one without a timestamp (-1) changes nothing.
+fn later(max: Option<MaxTimestamp>, header: &BatchHeader) -> Option<MaxTimestamp> {
+    let timestamp = header.max_timestamp;
+    let is_later = timestamp > max.map_or(TimestampMs::NONE, |max| max.timestamp);
+    if is_later { Some(MaxTimestamp { timestamp, offset: header.last_offset() }) } else { max }
 }
 
 #[derive(Debug)]
 pub(crate) struct Segment {
     base_offset: Offset,
     log: LazyFile,
-    pub(crate) index: SparseIndex<OffsetEntry>,
-    pub(crate) time_index: SparseIndex<TimeEntry>,
+    index: SparseIndex<OffsetEntry>,
+    time_index: SparseIndex<TimeEntry>,
     size: u32,
     bytes_since_entry: u32,
+    /// `None` until looked up: the time index knows.
     max_timestamp: Option<MaxTimestamp>,
+    /// When the segment was made or opened; it decides about rolling when its records have no timestamps.
+    created: TimestampMs,
+    /// The first batch's timestamp, from which `segment.ms` counts; `None` until looked up.
+    first_timestamp: Option<TimestampMs>,
+    /// When the last append was, for retention when records have no timestamps.
+    modified: TimestampMs,
+    allocated: u32,
 }
 
 impl Segment {
-    /// A segment without records; its files are made.
+    /// A segment without records; its files are made, or emptied.
     pub(crate) fn create(
         disk: &Arc<dyn Disk>,
         dir: &Arc<Path>,
         base_offset: Offset,
+        now: Now,
     ) -> Result<Self, StorageError> {
         let file = |suffix| LazyFile::new(Arc::clone(disk), Arc::clone(dir), base_offset.get(), suffix);
-        let log = file(".log");
-        let opened = log.get()?;
-        if !opened.is_empty().map_err(|error| log.error("stat", error))? {
-            opened.set_len(0).map_err(|error| log.error("truncate", error))?;
+        for empty in [file(".log"), file(".index"), file(".timeindex")] {
+            empty.get()?.set_len(0).at("truncate", &empty.path())?;
         }
         Ok(Self {
             base_offset,
-            log,
+            log: file(".log"),
             index: SparseIndex::empty(file(".index")),
             time_index: SparseIndex::empty(file(".timeindex")),
             size: 0,
             bytes_since_entry: 0,
             max_timestamp: None,
+            created: now.wall,
+            first_timestamp: None,
+            modified: now.wall,
+            allocated: 0,
         })
     }
 
@@ -78,11 +102,13 @@ impl Segment {
         disk: &Arc<dyn Disk>,
         dir: &Arc<Path>,
         base_offset: Offset,
+        now: Now,
     ) -> Result<Self, StorageError> {
         let file = |suffix| LazyFile::new(Arc::clone(disk), Arc::clone(dir), base_offset.get(), suffix);
         let log = file(".log");
         let size = u32::try_from(log.len()?)
             .map_err(|_| StorageError::corrupt(&log.path(), "longer than a segment can be"))?;
+        let modified = disk.modified_ms(&log.path()).at("stat", &log.path())?.map_or(now.wall, TimestampMs);
         Ok(Self {
             base_offset,
             log,
@@ -91,6 +117,10 @@ impl Segment {
             size,
             bytes_since_entry: 0,
             max_timestamp: None,
+            created: now.wall,
+            first_timestamp: None,
+            modified,
+            allocated: size,
         })
     }
 
@@ -106,44 +136,62 @@ impl Segment {
         self.log.get()
     }
 
-    pub(crate) fn log(&self) -> &LazyFile {
-        &self.log
+    pub(crate) fn index(&self) -> &SparseIndex<OffsetEntry> {
+        &self.index
     }
 
-    /// Whether the indexes can express `offset` here.
-    pub(crate) fn can_hold(&self, offset: Offset) -> bool {
-        let relative = offset.get().saturating_sub(self.base_offset.get());
-        i32::try_from(relative).is_ok_and(|relative| relative >= 0)
+    pub(crate) fn time_index(&self) -> &SparseIndex<TimeEntry> {
+        &self.time_index
     }
 
-    /// Writes `bytes` (whole batches) at the end in one call. The batches count only once [`Segment::appended`] was
-    /// told of each.
-    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), StorageError> {
+    pub(crate) fn close_idle_files(&self) {
+        self.log.close_if_idle();
+        self.index.file().close_if_idle();
+        self.time_index.file().close_if_idle();
+    }
+
+    /// Writes `bytes` (whole batches) at the end in one call. They count only once [`Segment::count`] was told of each
+    /// batch.
+    pub(crate) fn write(&mut self, bytes: &[u8], now: Now) -> Result<(), StorageError> {
         let file = self.log.get()?;
         let pos = u64::from(self.size);
+        let end = pos + bytes.len() as u64;
+        if end > u64::from(self.allocated) && end > u64::from(ALLOCATE_FROM) {
+            self.allocate(&*file, end)?;
+        }
+        self.modified = now.wall;
         file.write_all_at(bytes, pos).map_err(|error| {
             // Whatever was written is no part of the log; the next open would cut it off, too.
             let _ = file.set_len(pos);
-            self.log.error("write", error)
+            self.log.err("write")(error)
         })
     }
 
+    /// Blocks reserved ahead make the appends cheaper; the file's length stays.
+    fn allocate(&mut self, file: &dyn DiskFile, end: u64) -> Result<(), StorageError> {
+        let upto = end.next_multiple_of(u64::from(ALLOCATE_STEP));
+        let from = u64::from(self.allocated.max(self.size));
+        file.allocate(from, upto - from).map_err(self.log.err("allocate"))?;
+        self.allocated = u32::try_from(upto).unwrap_or(u32::MAX);
+        Ok(())
+    }
+
     /// Counts a batch that stands at the end of what is counted, and indexes it when it is time.
-    pub(crate) fn appended(
+    pub(crate) fn count(
         &mut self,
         header: &BatchHeader,
         index_interval_bytes: u32,
     ) -> Result<(), StorageError> {
-        let last_offset = header.last_offset().get();
+        let last_offset = header.last_offset();
         let size = u32::try_from(header.size()).unwrap_or(u32::MAX);
-        let largest = self.max_timestamp()?;
-        if largest.is_none_or(|max| header.max_timestamp.get() > max.timestamp) {
-            self.max_timestamp =
-                Some(MaxTimestamp { timestamp: header.max_timestamp.get(), offset: last_offset });
+        if self.size == 0 {
+            self.first_timestamp = Some(header.max_timestamp);
         }
+        let max = later(self.max_timestamp()?, header);
+        self.max_timestamp = max;
         if self.bytes_since_entry > index_interval_bytes {
-            let relative_offset = self.relative(header.last_offset());
-            self.index.append(OffsetEntry { relative_offset, position: self.size });
+            self.index
+                .append(OffsetEntry { relative_offset: self.relative(last_offset), position: self.size });
             self.index_timestamp()?;
             self.bytes_since_entry = 0;
         }
@@ -154,84 +202,153 @@ impl Segment {
 
     /// Adds the largest timestamp to the time index unless it is there.
     fn index_timestamp(&mut self) -> Result<(), StorageError> {
-        let Some(max) = self.max_timestamp else { return Ok(()) };
-        if self.time_index.last()?.is_none_or(|last| max.timestamp > last.timestamp) {
-            let relative_offset = self.relative(Offset(max.offset));
-            self.time_index.append(TimeEntry { timestamp: max.timestamp, relative_offset });
+        let Some(max) = self.max_timestamp()? else { return Ok(()) };
+        if self.time_index.last()?.is_none_or(|last| max.timestamp.get() > last.timestamp) {
+            let relative_offset = self.relative(max.offset);
+            self.time_index.append(TimeEntry { timestamp: max.timestamp.get(), relative_offset });
         }
         Ok(())
     }
 
-    fn max_timestamp(&mut self) -> Result<Option<MaxTimestamp>, StorageError> {
-        if self.max_timestamp.is_none() {
+    /// `None` if the segment holds no timestamp, which is also so while it is empty.
+    pub(crate) fn max_timestamp(&mut self) -> Result<Option<MaxTimestamp>, StorageError> {
+        if self.max_timestamp.is_none() && self.size > 0 {
             self.max_timestamp = self.time_index.last()?.map(|last| MaxTimestamp {
-                timestamp: last.timestamp,
-                offset: self.base_offset.get() + i64::from(last.relative_offset),
+                timestamp: TimestampMs(last.timestamp),
+                offset: self.base_offset.plus(i64::from(last.relative_offset)),
             });
         }
         Ok(self.max_timestamp)
     }
 
-    fn relative(&self, offset: Offset) -> u32 {
+    /// Bytes appended since the last index entry, and the largest timestamp since the last time index entry: for a
+    /// segment that was opened, not appended to from its start.
+    pub(crate) fn load_tail(&mut self) -> Result<Offset, StorageError> {
+        let entry = self.index.last()?;
+        let mut end_offset = self.base_offset;
+        let mut max = self.max_timestamp()?;
+        let mut walk = self.walk(entry.map_or(0, |entry| entry.position))?;
+        while let Some(batch) = walk.next()? {
+            end_offset = batch.header.next_offset();
+            max = later(max, &batch.header);
+        }
+        self.max_timestamp = max;
+        self.bytes_since_entry = self.size - entry.map_or(0, |entry| entry.position);
+        Ok(end_offset)
+    }
+
+    /// When retention by time measures from: the largest timestamp, or the last append where records have none.
+    pub(crate) fn retention_timestamp(&mut self) -> Result<TimestampMs, StorageError> {
+        let max = self.max_timestamp()?.map(|max| max.timestamp);
+        Ok(max.filter(|timestamp| *timestamp >= TimestampMs(0)).unwrap_or(self.modified))
+    }
+
+    pub(crate) fn relative(&self, offset: Offset) -> u32 {
         u32::try_from(offset.get().saturating_sub(self.base_offset.get())).unwrap_or(u32::MAX)
     }
 
-    /// The first batch whose last offset is at least `offset`; `None` if there is none in this segment.
-    pub(crate) fn locate(&self, offset: Offset) -> Result<Option<BatchAt>, StorageError> {
-        let entry = self.index.floor(self.relative(offset.max(self.base_offset)))?;
-        let mut walk = self.walk(entry.map_or(0, |entry| entry.position))?;
-        while let Some(batch) = walk.next()? {
-            if batch.header.last_offset() >= offset {
-                return Ok(Some(batch));
-            }
+    /// Whether the segment must be closed before `bytes` more that end at `last_offset` are appended.
+    pub(crate) fn must_roll(
+        &mut self,
+        config: &LogConfig,
+        bytes: u32,
+        max_timestamp: TimestampMs,
+        last_offset: Offset,
+        jitter_ms: i64,
+        now: Now,
+    ) -> Result<bool, StorageError> {
+        let index_full = u64::from(self.index.count() + 1) * OffsetEntry::LEN as u64
+            > u64::from(config.segment_index_bytes)
+            || u64::from(self.time_index.count() + 2) * TimeEntry::LEN as u64
+                > u64::from(config.segment_index_bytes);
+        let offset_too_far = i32::try_from(last_offset.get().saturating_sub(self.base_offset.get())).is_err();
+        if index_full || offset_too_far || self.size > config.segment_bytes.saturating_sub(bytes) {
+            return Ok(true);
         }
-        Ok(None)
+        let waited = self.waited_ms(max_timestamp, now)?;
+        Ok(self.size > 0 && waited > config.segment_ms.saturating_sub(jitter_ms))
     }
 
-    /// Reads the headers from the batch boundary `position` on.
-    pub(crate) fn walk(&self, position: u32) -> Result<Walk<'_>, StorageError> {
-        Ok(Walk {
-            segment: self,
-            file: self.log.get()?,
-            position,
-            window: [0; WALK_BYTES],
-            from: 0,
-            filled: 0,
+    /// `segment.ms` counts in record time from the first batch, or in wall time if that has no timestamp.
+    fn waited_ms(&mut self, max_timestamp: TimestampMs, now: Now) -> Result<i64, StorageError> {
+        if self.first_timestamp.is_none() && self.size > 0 {
+            self.first_timestamp = self.walk(0)?.next()?.map(|batch| batch.header.max_timestamp);
+        }
+        Ok(match self.first_timestamp {
+            Some(first) if first >= TimestampMs(0) => max_timestamp.get().saturating_sub(first.get()),
+            _ => now.wall.get().saturating_sub(self.created.get()),
         })
     }
-}
 
-/// Reads batch headers one after the other, several with one read where batches are small.
-pub(crate) struct Walk<'a> {
-    segment: &'a Segment,
-    file: Arc<dyn DiskFile>,
-    position: u32,
-    window: [u8; WALK_BYTES],
-    /// Position in the file of the window's first byte, and how many are filled.
-    from: u32,
-    filled: usize,
-}
+    /// For a segment that takes no more appends: its last timestamp is indexed.
+    pub(crate) fn seal(&mut self) -> Result<(), StorageError> {
+        self.index_timestamp()
+    }
 
-impl Walk<'_> {
-    pub(crate) fn next(&mut self) -> Result<Option<BatchAt>, StorageError> {
-        if self.position >= self.segment.size {
-            return Ok(None);
+    /// Index entries that are in memory only.
+    pub(crate) fn unwritten_entries(&self) -> u32 {
+        self.index.unwritten() + self.time_index.unwritten()
+    }
+
+    /// Writes the index entries that are in memory only, and trims the files. Syncing is the caller's.
+    pub(crate) fn write_indexes(&mut self) -> Result<(), StorageError> {
+        // A time entry is on disk before the offset entry that was made with it: recovery relies on that.
+        self.time_index.write_out()?;
+        self.index.write_out()
+    }
+
+    /// What a flush must write and sync for this segment to be durable.
+    pub(crate) fn flush_parts(&self, with_indexes: bool) -> Result<FlushParts, StorageError> {
+        let log = self.log.get()?;
+        if !with_indexes {
+            return Ok(FlushParts { base_offset: self.base_offset, log, indexes: None });
         }
-        let corrupt = |error: BatchError| {
-            let what = format!("no batch at position {}: {error}", self.position);
-            StorageError::corrupt(&self.segment.log.path(), what)
-        };
-        let in_window = self.position.wrapping_sub(self.from) as usize;
-        if self.position < self.from || in_window + HEADER_LEN > self.filled {
-            let error = |error| self.segment.log.error("read", error);
-            self.filled = self.file.read_at(&mut self.window, u64::from(self.position)).map_err(error)?;
-            self.from = self.position;
+        let indexes = Some((self.time_index.pending()?, self.index.pending()?));
+        Ok(FlushParts { base_offset: self.base_offset, log, indexes })
+    }
+
+    /// A flush has written what [`Segment::flush_parts`] said.
+    pub(crate) fn flushed(&mut self, parts: &FlushParts) {
+        if let Some((times, offsets)) = &parts.indexes {
+            self.time_index.mark_written(times.count);
+            self.index.mark_written(offsets.count);
         }
-        let in_window = (self.position - self.from) as usize;
-        let header = BatchHeader::read(&self.window[in_window..self.filled]).map_err(corrupt)?;
-        let batch = BatchAt { header, position: self.position };
-        self.position =
-            u32::try_from(batch.end()).map_err(|_| corrupt(BatchError::Length(header.batch_length)))?;
-        Ok(Some(batch))
+    }
+
+    /// Frees the memory that a segment without further appends does not need.
+    pub(crate) fn forget_written(&mut self) {
+        self.time_index.forget_written();
+        self.index.forget_written();
+    }
+
+    /// Frees the blocks reserved beyond the end.
+    pub(crate) fn release_reserved(&mut self) -> Result<(), StorageError> {
+        if self.allocated > self.size {
+            self.log.get()?.set_len(u64::from(self.size)).map_err(self.log.err("truncate"))?;
+            self.allocated = self.size;
+        }
+        Ok(())
+    }
+
+    /// Cuts the segment in front of the batch that contains `offset` (or follows it).
+    pub(crate) fn truncate_to(&mut self, offset: Offset) -> Result<(), StorageError> {
+        let Some(batch) = self.locate(offset)? else { return Ok(()) };
+        // Entries carry last offsets: those of a batch that is kept lie below its successor's base offset.
+        let kept_below = self.relative(batch.header.base_offset);
+        let kept = self.index.partition_point(|entry| entry.relative_offset < kept_below)?;
+        self.index.truncate(kept)?;
+        let kept = self.time_index.partition_point(|entry| entry.relative_offset < kept_below)?;
+        self.time_index.truncate(kept)?;
+        self.log.get()?.set_len(u64::from(batch.position)).map_err(self.log.err("truncate"))?;
+        self.size = batch.position;
+        self.allocated = batch.position;
+        self.max_timestamp = None;
+        if self.size == 0 {
+            self.first_timestamp = None;
+            self.bytes_since_entry = 0;
+        } else {
+            self.load_tail()?;
+        }
+        Ok(())
     }
 }

@@ -60,8 +60,7 @@ impl Refusal {
 
     pub(super) fn of_log(code: ErrorCode, error: &LogError) -> Self {
         let records = match error {
-            LogError::InvalidTimestamp { record_index: Some(index), .. }
-            | LogError::InvalidRecord(InvalidRecord::NoKey { record_index: index }) => vec![*index],
+            LogError::InvalidRecord(InvalidRecord::NoKey { record_index: index }) => vec![*index],
             _ => Vec::new(),
         };
         Self { records, ..Self::new(code, error.to_string()) }

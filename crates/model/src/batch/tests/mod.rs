@@ -1,3 +1,5 @@
+mod golden;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -32,12 +34,17 @@ fn read_all(batch: &[u8]) -> Result<Vec<Plain>, BatchError> {
     Ok(out)
 }
 
-fn build(records: &[Plain], codec: Compression) -> Vec<u8> {
-    let mut builder = BatchBuilder::new(Offset(7)).compression(codec, None).leader_epoch(LeaderEpoch(3));
+fn push_all(builder: &mut BatchBuilder, records: &[Plain]) {
     for record in records {
         let headers: Vec<_> = record.headers.iter().map(|(k, v)| (k.as_slice(), v.as_deref())).collect();
-        builder.push(TimestampMs(record.timestamp), record.key.as_deref(), record.value.as_deref(), &headers);
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        builder.push(TimestampMs(record.timestamp), key, value, &headers);
     }
+}
+
+fn build(records: &[Plain], codec: Compression) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(Offset(7)).compression(codec, None).leader_epoch(LeaderEpoch(3));
+    push_all(&mut builder, records);
     builder.build().unwrap()
 }
 

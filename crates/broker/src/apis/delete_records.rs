@@ -1,0 +1,61 @@
+//! DeleteRecords (KIP-107): moves the start of logs up.
+
+use std::sync::Arc;
+
+use ottla_model::Offset;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::delete_records_response::{
+    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
+};
+use ottla_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
+
+use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::error_map;
+use crate::internal_topics::is_internal;
+use crate::partitions::Partitions;
+
+/// Asks for everything below the high watermark.
+const HIGH_WATERMARK: i64 = -1;
+
+/// Works on the leaders on this broker.
+#[derive(Debug)]
+pub(crate) struct DeleteRecords {
+    pub partitions: Arc<Partitions>,
+}
+
+impl Handler for DeleteRecords {
+    type Request = DeleteRecordsRequest;
+
+    fn handle(&self, _: &RequestContext, request: DeleteRecordsRequest) -> Reply<DeleteRecordsResponse> {
+        let topics = request.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|asked| {
+                let deleted = self.delete(&topic.name, asked.partition_index, asked.offset);
+                let (error, low_watermark) = match deleted {
+                    Ok(low_watermark) => (ErrorCode::None, low_watermark),
+                    Err(error) => (error, Offset::NONE),
+                };
+                DeleteRecordsPartitionResult::default()
+                    .with_partition_index(asked.partition_index)
+                    .with_low_watermark(low_watermark.get())
+                    .with_error_code(error.code())
+            });
+            DeleteRecordsTopicResult::default()
+                .with_name(topic.name.clone())
+                .with_partitions(partitions.collect())
+        });
+        Reply::Ready(DeleteRecordsResponse::default().with_topics(topics.collect()))
+    }
+}
+
+impl DeleteRecords {
+    /// The low watermark after the deletion: with one replica, the log's start.
+    fn delete(&self, topic: &str, partition: i32, offset: i64) -> Result<Offset, ErrorCode> {
+        if is_internal(topic) {
+            return Err(ErrorCode::InvalidTopicException);
+        }
+        let partition =
+            self.partitions.by_name(topic, partition).map_err(|error| error_map::absent(&error))?;
+        let upto = (offset != HIGH_WATERMARK).then_some(Offset(offset));
+        partition.delete_records(upto).map_err(|error| error_map::partition(&error))
+    }
+}

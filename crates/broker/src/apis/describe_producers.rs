@@ -1,0 +1,60 @@
+//! DescribeProducers (KIP-664): who has written to a partition lately.
+
+use std::sync::Arc;
+
+use ottla_protocol::messages::describe_producers_response::{
+    PartitionResponse, ProducerState, TopicResponse,
+};
+use ottla_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, StrBytes};
+use ottla_storage::ActiveProducer;
+
+use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::error_map;
+use crate::partitions::Partitions;
+
+/// Answers from the leaders on this broker.
+#[derive(Debug)]
+pub(crate) struct DescribeProducers {
+    pub partitions: Arc<Partitions>,
+}
+
+impl Handler for DescribeProducers {
+    type Request = DescribeProducersRequest;
+
+    fn handle(
+        &self,
+        _: &RequestContext,
+        request: DescribeProducersRequest,
+    ) -> Reply<DescribeProducersResponse> {
+        let topics = request.topics.iter().map(|topic| {
+            let partitions = topic.partition_indexes.iter().map(|index| self.describe(&topic.name, *index));
+            TopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
+        });
+        Reply::Ready(DescribeProducersResponse::default().with_topics(topics.collect()))
+    }
+}
+
+impl DescribeProducers {
+    fn describe(&self, topic: &str, index: i32) -> PartitionResponse {
+        let answer = PartitionResponse::default().with_partition_index(index);
+        let found = self.partitions.by_name(topic, index).map_err(|error| error_map::absent(&error));
+        let producers = found
+            .and_then(|partition| partition.active_producers().map_err(|error| error_map::partition(&error)));
+        match producers {
+            Ok(producers) => answer.with_active_producers(producers.iter().map(state).collect()),
+            Err(error) => answer
+                .with_error_code(error.code())
+                .with_error_message(Some(StrBytes::from_static_str(error.name()))),
+        }
+    }
+}
+
+fn state(producer: &ActiveProducer) -> ProducerState {
+    ProducerState::default()
+        .with_producer_id(producer.producer_id.get().into())
+        .with_producer_epoch(i32::from(producer.producer_epoch.get()))
+        .with_last_sequence(producer.last_sequence)
+        .with_last_timestamp(producer.last_timestamp.get())
+        .with_coordinator_epoch(producer.coordinator_epoch)
+        .with_current_txn_start_offset(producer.current_txn_start_offset.map_or(-1, |offset| offset.get()))
+}

@@ -1,0 +1,151 @@
+//! ListOffsets (KIP-79, KIP-734, KIP-1005, KIP-1023): offsets by time, and the special ones at both ends.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use ottla_model::{LeaderEpoch, Offset, TimestampMs};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use ottla_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use ottla_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use ottla_storage::TimestampOffset;
+
+use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::error_map;
+use crate::partitions::{Isolation, Partition, Partitions};
+
+/// Answers from the leaders on this broker.
+#[derive(Debug)]
+pub(crate) struct ListOffsets {
+    pub partitions: Arc<Partitions>,
+}
+
+/// What a request's timestamp asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Latest,
+    Earliest,
+    MaxTimestamp,
+    /// Of tiered storage, which no topic here has: there is no such offset.
+    Tiered,
+    AtOrAfter(TimestampMs),
+}
+
+impl Wanted {
+    fn from_timestamp(timestamp: i64, version: i16) -> Option<Self> {
+        match timestamp {
+            -1 => Some(Self::Latest),
+            -2 => Some(Self::Earliest),
+            -3 if version >= 7 => Some(Self::MaxTimestamp),
+            // Without tiered storage the earliest local offset is the earliest.
+            -4 if version >= 8 => Some(Self::Earliest),
+            -5 if version >= 9 => Some(Self::Tiered),
+            -6 if version >= 11 => Some(Self::Tiered),
+            timestamp if timestamp >= 0 => Some(Self::AtOrAfter(TimestampMs(timestamp))),
+            _ => None,
+        }
+    }
+}
+
+impl Handler for ListOffsets {
+    type Request = ListOffsetsRequest;
+
+    fn handle(&self, context: &RequestContext, request: ListOffsetsRequest) -> Reply<ListOffsetsResponse> {
+        let isolation =
+            if request.isolation_level == 1 { Isolation::Committed } else { Isolation::Uncommitted };
+        let duplicates = duplicates(&request.topics);
+        let topics = request.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|asked| {
+                let key = (topic.name.as_str(), asked.partition_index);
+                let found = if duplicates.contains(&key) {
+                    Err(ErrorCode::InvalidRequest)
+                } else {
+                    self.find(&topic.name, asked, context.version, isolation)
+                };
+                respond(asked.partition_index, found)
+            });
+            ListOffsetsTopicResponse::default()
+                .with_name(topic.name.clone())
+                .with_partitions(partitions.collect())
+        });
+        Reply::Ready(ListOffsetsResponse::default().with_topics(topics.collect()))
+    }
+}
+
+impl ListOffsets {
+    fn find(
+        &self,
+        topic: &str,
+        asked: &ListOffsetsPartition,
+        version: i16,
+        isolation: Isolation,
+    ) -> Result<Option<TimestampOffset>, ErrorCode> {
+        let wanted = Wanted::from_timestamp(asked.timestamp, version).ok_or(ErrorCode::UnsupportedVersion)?;
+        let partition = self
+            .partitions
+            .by_name(topic, asked.partition_index)
+            .map_err(|error| error_map::absent(&error))?;
+        let epoch = (asked.current_leader_epoch >= 0).then_some(LeaderEpoch(asked.current_leader_epoch));
+        lookup(&partition, wanted, epoch, isolation).map_err(|error| error_map::partition(&error))
+    }
+}
+
+fn lookup(
+    partition: &Partition,
+    wanted: Wanted,
+    epoch: Option<LeaderEpoch>,
+    isolation: Isolation,
+) -> Result<Option<TimestampOffset>, crate::partitions::PartitionError> {
+    match wanted {
+        Wanted::Latest => partition.latest_offset(epoch, isolation).map(Some),
+        Wanted::Earliest => partition.log_start_offset(epoch).map(Some),
+        Wanted::MaxTimestamp => partition.max_timestamp(epoch),
+        Wanted::AtOrAfter(timestamp) => partition.offset_for_timestamp(epoch, timestamp),
+        Wanted::Tiered => partition.latest_offset(epoch, isolation).map(|_| None),
+    }
+}
+
+fn respond(index: i32, found: Result<Option<TimestampOffset>, ErrorCode>) -> ListOffsetsPartitionResponse {
+    let none = TimestampOffset {
+        timestamp: TimestampMs::NONE,
+        offset: Offset::NONE,
+        leader_epoch: LeaderEpoch::NONE,
+    };
+    let (error, found) = match found {
+        Ok(found) => (ErrorCode::None, found.unwrap_or(none)),
+        Err(error) => (error, none),
+    };
+    ListOffsetsPartitionResponse::default()
+        .with_partition_index(index)
+        .with_error_code(error.code())
+        .with_timestamp(found.timestamp.get())
+        .with_offset(found.offset.get())
+        .with_leader_epoch(found.leader_epoch.get())
+}
+
+/// The partitions that the request names more than once.
+fn duplicates(topics: &[ListOffsetsTopic]) -> HashSet<(&str, i32)> {
+    let mut seen = HashSet::new();
+    let named = topics.iter().flat_map(|topic| {
+        topic.partitions.iter().map(|partition| (topic.name.as_str(), partition.partition_index))
+    });
+    named.filter(|key| !seen.insert(*key)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_timestamps_need_their_version() {
+        assert_eq!(Wanted::from_timestamp(-3, 6), None);
+        assert_eq!(Wanted::from_timestamp(-3, 7), Some(Wanted::MaxTimestamp));
+        assert_eq!(Wanted::from_timestamp(-4, 7), None);
+        assert_eq!(Wanted::from_timestamp(-5, 9), Some(Wanted::Tiered));
+        assert_eq!(Wanted::from_timestamp(-6, 10), None);
+        assert_eq!(Wanted::from_timestamp(-7, 11), None);
+        assert_eq!(Wanted::from_timestamp(0, 1), Some(Wanted::AtOrAfter(TimestampMs(0))));
+    }
+}

@@ -1,0 +1,166 @@
+//! Carries the metadata to the replicas: opens, updates and removes logs, then publishes the image that speaks of them.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use ottla_config::BrokerConfig;
+use ottla_metadata::{ConfigResourceType, MetadataDelta, MetadataImage, PartitionRegistration, TopicImage};
+use ottla_model::{BrokerId, TopicId, TopicIdPartition, TopicPartition};
+use ottla_replication::{LogOffsets, PartitionMachine, Registration};
+use ottla_storage::{PartitionLog, StorageError};
+
+use super::{LogHome, Partition, Partitions};
+use crate::clock::Clock;
+use crate::log_config::{ReplicaConfig, overrides};
+use crate::metadata_view::MetadataView;
+
+/// Applies images, one after the other. Its calls do file I/O: they run on a thread that may block.
+#[derive(Debug)]
+pub(crate) struct ReplicaDriver {
+    pub partitions: Arc<Partitions>,
+    pub view: Arc<MetadataView>,
+    pub logs: Arc<LogHome>,
+    pub config: Arc<ArcSwap<BrokerConfig>>,
+    pub node_id: BrokerId,
+    pub clock: Clock,
+}
+
+impl ReplicaDriver {
+    /// Brings the replicas to what `image` says, given what has changed since the last one, and publishes it.
+    pub(crate) fn apply(&self, image: Arc<MetadataImage>, delta: &MetadataDelta) {
+        for (id, changed) in &delta.topics {
+            match image.topic_by_id(*id) {
+                Some(topic) => self.apply_topic(&image, topic, changed.partitions.iter().copied()),
+                None => self.remove_topic(*id),
+            }
+        }
+        if delta.configs.iter().any(|resource| resource.kind == ConfigResourceType::Broker) {
+            self.configure_broker(&image);
+        }
+        for resource in &delta.configs {
+            if resource.kind == ConfigResourceType::Topic {
+                self.configure_topic(&image, &resource.name);
+            }
+        }
+        self.view.publish(image);
+    }
+
+    /// Dynamic broker settings are below every topic's own: all logs are told.
+    fn configure_broker(&self, image: &MetadataImage) {
+        let node = self.node_id.to_string();
+        let layer = |name| overrides(image, ConfigResourceType::Broker, name);
+        match self.config.load().with_dynamic(layer(""), layer(&node)) {
+            Ok(config) => self.config.store(Arc::new(config)),
+            Err(error) => {
+                tracing::error!(%error, "dynamic broker settings do not resolve");
+                return;
+            }
+        }
+        for topic in image.topics().iter() {
+            self.configure_topic(image, &topic.name);
+        }
+    }
+
+    fn apply_topic(&self, image: &MetadataImage, topic: &TopicImage, changed: impl Iterator<Item = i32>) {
+        let config = match ReplicaConfig::resolve(image, &topic.name, &self.config.load()) {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!(topic = %topic.name, %error, "topic settings do not resolve");
+                return;
+            }
+        };
+        let log_config = Arc::new(config.log.clone());
+        for index in changed {
+            if let Some(registration) = topic.partition(index) {
+                self.apply_partition(topic, index, registration, &config, &log_config);
+            }
+        }
+    }
+
+    fn apply_partition(
+        &self,
+        topic: &TopicImage,
+        index: i32,
+        registration: &PartitionRegistration,
+        config: &ReplicaConfig,
+        log_config: &Arc<ottla_storage::LogConfig>,
+    ) {
+        if !registration.replicas.contains(&self.node_id) {
+            self.partitions.set_elsewhere(&topic.name, topic.id, index);
+            return;
+        }
+        let here = match self.partitions.by_id(topic.id, index) {
+            Ok(here) => here,
+            Err(_) => match self.open(topic, index, config, log_config) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    tracing::error!(topic = %topic.name, partition = index, %error, "log could not be opened");
+                    self.partitions.set_offline(&topic.name, topic.id, index);
+                    return;
+                }
+            },
+        };
+        if let Err(error) = here.update(&machine_registration(registration), self.clock.now().mono) {
+            tracing::error!(partition = %here.name, %error, "metadata refused");
+        }
+        self.partitions.insert(&topic.name, topic.id, index, here);
+    }
+
+    fn open(
+        &self,
+        topic: &TopicImage,
+        index: i32,
+        config: &ReplicaConfig,
+        log_config: &Arc<ottla_storage::LogConfig>,
+    ) -> Result<Arc<Partition>, StorageError> {
+        let name = TopicPartition::new(Arc::clone(&topic.name), index);
+        let id = TopicIdPartition { topic_id: topic.id, partition: index };
+        let log = self.logs.open(&name, topic.id, Arc::clone(log_config), self.clock.now())?;
+        let machine = PartitionMachine::new(self.node_id, config.machine, offsets_of(&log));
+        Ok(Arc::new(Partition::new(name, id, log, machine)))
+    }
+
+    fn remove_topic(&self, id: TopicId) {
+        for partition in self.partitions.remove_topic(id) {
+            partition.close();
+            if let Err(error) = self.logs.remove(&partition.name) {
+                tracing::error!(partition = %partition.name, %error, "log could not be removed");
+            }
+        }
+    }
+
+    fn configure_topic(&self, image: &MetadataImage, topic: &str) {
+        let config = match ReplicaConfig::resolve(image, topic, &self.config.load()) {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!(topic, %error, "topic settings do not resolve");
+                return;
+            }
+        };
+        let log_config = Arc::new(config.log);
+        for partition in self.partitions.of_topic(topic) {
+            partition.configure(Arc::clone(&log_config), config.machine, self.clock.now().mono);
+        }
+    }
+}
+
+/// A log that was just opened: recovery has flushed it.
+fn offsets_of(log: &PartitionLog) -> LogOffsets {
+    LogOffsets {
+        log_start: log.log_start_offset(),
+        // With one replica everything in the log is committed.
+        high_watermark: log.log_end_offset(),
+        flushed: log.log_end_offset(),
+        leo: log.log_end_offset(),
+    }
+}
+
+fn machine_registration(registration: &PartitionRegistration) -> Registration {
+    Registration {
+        leader: registration.has_leader().then_some(registration.leader),
+        leader_epoch: registration.leader_epoch,
+        partition_epoch: registration.partition_epoch,
+        replicas: registration.replicas.clone(),
+        isr: registration.isr.clone(),
+    }
+}

@@ -1,0 +1,197 @@
+//! The broker as a whole: starts its parts in order, serves, and stops them in the opposite order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ottla_config::BrokerConfig;
+use ottla_controller::{Controller, MetadataSubscription};
+use ottla_metadata::{MetadataDelta, MetadataImage};
+use ottla_replication::session::{FetchSessionCache, FetchSessionConfig};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::auto_topics::AutoTopics;
+use crate::clock::Clock;
+use crate::dispatch::Dispatcher;
+use crate::home::Home;
+use crate::identity::Identity;
+use crate::metadata_view::MetadataView;
+use crate::net::{Budget, Listener, NetLimits};
+use crate::partitions::{Flusher, LogHome, Partitions, ReplicaDriver};
+use crate::registration;
+use crate::services::Services;
+use crate::start_error::StartError;
+use crate::telemetry::{Health, Metrics};
+
+/// Requests of one connection that are processed and not answered.
+const UNANSWERED_MAX: usize = 100;
+/// Slices from this length on leave by sendfile (measured; see `docs/BENCHMARKS.md`).
+const SENDFILE_MIN_LEN: usize = 256 * 1024;
+/// What frames in flight may hold where `queued.max.request.bytes` sets no limit.
+const REQUEST_BUDGET_LEN: usize = 512 * 1024 * 1024;
+/// Threads that run fdatasync.
+const FLUSH_THREADS: usize = 2;
+
+/// A running broker.
+#[derive(Debug)]
+pub struct Server {
+    services: Arc<Services>,
+    addresses: Vec<String>,
+    health: Arc<Health>,
+    stop: watch::Sender<bool>,
+    serving: JoinSet<()>,
+    following: JoinHandle<()>,
+}
+
+impl Server {
+    /// Binds the listeners, opens the metadata log and the partitions' logs, and serves.
+    ///
+    /// # Errors
+    /// Whatever keeps the broker from serving; its text is one clear line.
+    pub async fn start(
+        config: BrokerConfig,
+        metrics: Arc<Metrics>,
+        health: Arc<Health>,
+    ) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        // Bound first, so that a port in use is found before anything is written.
+        let listeners = bind(&config).await?;
+        let home = Home::open(&config)?;
+        let identity =
+            Arc::new(Identity { cluster_id: Arc::clone(&home.cluster_id), node_id: config.node.node_id });
+        let controller =
+            Controller::start(registration::controller_config(&config, &identity, &home)).await?;
+        registration::register(&controller, &config, &listeners, &home).await?;
+
+        let services = services(config, identity, clock, controller, Arc::clone(&metrics))?;
+        let driver = replica_driver(&services, home.logs);
+        let subscription = services.controller.subscribe();
+        let image = Arc::clone(subscription.current());
+        let driver = tokio::task::spawn_blocking(move || {
+            let everything =
+                MetadataDelta::between(&MetadataImage::new(Arc::clone(image.cluster_id())), &image);
+            driver.apply(image, &everything);
+            driver
+        })
+        .await
+        .map_err(|error| StartError::Internal(error.to_string()))?;
+        let following = tokio::spawn(follow(driver, subscription));
+
+        let (stop, stopped) = watch::channel(false);
+        let dispatcher = Arc::new(Dispatcher::new(crate::apis::table(&services), metrics));
+        let limits = net_limits(&services.config.load());
+        let budget = Budget::new(request_budget(&services.config.load()));
+        let mut serving = JoinSet::new();
+        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
+        let addresses = addresses.map(|address| address.to_string()).collect();
+        for listener in listeners {
+            serving.spawn(listener.serve(Arc::clone(&dispatcher), limits, budget.clone(), stopped.clone()));
+        }
+        health.ready();
+        Ok(Self { services: Arc::new(services), addresses, health, stop, serving, following })
+    }
+
+    /// Where clients are served.
+    #[must_use]
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// The cluster's id.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.services.identity.cluster_id
+    }
+
+    /// Answers what is parked, flushes and closes everything.
+    pub async fn stop(mut self) {
+        self.health.stopping();
+        self.stop.send_replace(true);
+        while self.serving.join_next().await.is_some() {}
+        self.following.abort();
+        let flusher = Arc::clone(&self.services.flusher);
+        let _ = tokio::task::spawn_blocking(move || flusher.close()).await;
+    }
+}
+
+async fn bind(config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
+    let mut listeners = Vec::new();
+    for listener in &config.net.listeners {
+        let host = if listener.host.is_empty() { "0.0.0.0" } else { &listener.host };
+        let address = format!("{host}:{}", listener.port);
+        let bound = Listener::bind(&listener.name, &address).await;
+        listeners.push(bound.map_err(|source| StartError::Bind { address, source })?);
+    }
+    Ok(listeners)
+}
+
+fn services(
+    config: BrokerConfig,
+    identity: Arc<Identity>,
+    clock: Clock,
+    controller: Controller,
+    metrics: Arc<Metrics>,
+) -> Result<Services, StartError> {
+    let metadata =
+        Arc::new(MetadataView::new(Arc::new(MetadataImage::new(Arc::clone(&identity.cluster_id)))));
+    let auto_topics = AutoTopics {
+        controller: controller.clone(),
+        view: Arc::clone(&metadata),
+        enable: config.topics.auto_create_enable,
+    };
+    let sessions = FetchSessionConfig {
+        slots: usize::try_from(config.fetch.session_cache_slots).unwrap_or(0),
+        ..FetchSessionConfig::default()
+    };
+    Ok(Services {
+        identity,
+        clock,
+        config: Arc::new(ArcSwap::from_pointee(config)),
+        metrics,
+        metadata,
+        controller,
+        auto_topics: Arc::new(auto_topics),
+        partitions: Arc::new(Partitions::default()),
+        flusher: Arc::new(Flusher::start(FLUSH_THREADS, clock).map_err(StartError::Threads)?),
+        fetch_sessions: Arc::new(Mutex::new(FetchSessionCache::new(sessions))),
+    })
+}
+
+fn replica_driver(services: &Services, logs: Arc<LogHome>) -> ReplicaDriver {
+    ReplicaDriver {
+        partitions: Arc::clone(&services.partitions),
+        view: Arc::clone(&services.metadata),
+        logs,
+        config: Arc::clone(&services.config),
+        node_id: services.identity.node_id,
+        clock: services.clock,
+    }
+}
+
+/// Applies every later image; the file I/O runs on a blocking thread.
+async fn follow(driver: ReplicaDriver, mut subscription: MetadataSubscription) {
+    let driver = Arc::new(driver);
+    while let Some(update) = subscription.next().await {
+        let driver = Arc::clone(&driver);
+        let applied = tokio::task::spawn_blocking(move || driver.apply(update.image, &update.delta)).await;
+        if let Err(error) = applied {
+            tracing::error!(%error, "metadata could not be applied");
+        }
+    }
+}
+
+fn net_limits(config: &BrokerConfig) -> NetLimits {
+    let idle_ms = u64::try_from(config.net.connections_max_idle_ms).unwrap_or(u64::from(u32::MAX));
+    NetLimits {
+        frame_max_len: usize::try_from(config.net.request_bytes_max).unwrap_or(0),
+        unanswered_max: UNANSWERED_MAX,
+        sendfile_min_len: SENDFILE_MIN_LEN,
+        idle_timeout: Duration::from_millis(idle_ms),
+    }
+}
+
+fn request_budget(config: &BrokerConfig) -> usize {
+    usize::try_from(config.net.queued_request_bytes_max).unwrap_or(REQUEST_BUDGET_LEN)
+}

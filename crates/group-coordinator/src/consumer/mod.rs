@@ -1,0 +1,54 @@
+//! Consumer groups with server-side assignment (KIP-848).
+//!
+//! Three epochs, each chasing the one before it: the *group epoch* grows when subscriptions or topics change, the
+//! *target assignment epoch* says for which group epoch partitions were last distributed, a *member's epoch* says
+//! which target assignment it has reached.
+//!
+//! The shard holds the groups and calls in here: [`heartbeat`] and [`timer_fired`] read a group and return records and
+//! effects; [`ConsumerGroup::replay`] is the only thing that changes one.
+
+mod context;
+mod describe;
+mod error;
+mod fence;
+mod group;
+mod heartbeat;
+mod member;
+mod metadata_hash;
+mod offsets;
+mod reconcile;
+mod records;
+mod refresh;
+mod regex;
+mod regex_syntax;
+mod replay;
+mod request;
+mod subscribe;
+mod subscription;
+mod target;
+mod timer;
+mod topics;
+
+pub use context::{ConsumerGroupSettings, Context, Outcome};
+pub use describe::{DescribedConsumerGroup, DescribedMember, TopicPartitionsByName, describe};
+pub use error::{ConsumerGroupError, OffsetAccessError};
+pub use group::{ConsumerGroup, ConsumerGroupState, IllegalRecord, MetadataCheck};
+pub use heartbeat::heartbeat;
+pub use member::{
+    ConsumerGroupMember, EpochAssignment, JOIN_EPOCH, LEAVE_EPOCH, MemberState, STATIC_LEAVE_EPOCH,
+};
+pub use metadata_hash::TopicHashes;
+pub use offsets::CommitCheck;
+pub use records::tombstones;
+pub use regex::{InvalidRegex, ResolvedRegex};
+pub use replay::Fate;
+pub use request::{HeartbeatRequest, HeartbeatResponse};
+pub use timer::{TimerCommand, TimerKey, timer_fired, timers_on_load};
+pub use topics::{TopicDirectory, TopicInfo};
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The target assignment: computed when the group epoch has moved on, at most once per assignment interval.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_model::TimestampMs;
+
+use super::context::ConsumerGroupSettings;
+use super::error::ConsumerGroupError;
+use super::group::ConsumerGroup;
+use super::heartbeat::Heartbeat;
+use super::member::ConsumerGroupMember;
+use super::records;
+use crate::MemberId;
+use crate::assignor::{Assignment, Assignor, GroupSpec, MemberSpec, SubscriptionType};
+
+/// One member's part of the target assignment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Target {
+    pub(super) epoch: i32,
+    pub(super) assignment: Assignment,
+}
+
+/// The target of `member` for the group at `epoch`: a new one if one is due, else the last.
+pub(super) fn update(
+    heartbeat: &mut Heartbeat<'_, '_>,
+    member: &ConsumerGroupMember,
+    epoch: i32,
+    subscription_type: SubscriptionType,
+) -> Result<Target, ConsumerGroupError> {
+    let group = heartbeat.group;
+    let settings = heartbeat.ctx.settings;
+    let now = heartbeat.ctx.now.wall;
+    if group.target_epoch >= epoch || !is_due(group.target_timestamp_ms, settings, now) {
+        let assignment = group.target_of(member).cloned().unwrap_or_default();
+        return Ok(Target { epoch: group.target_epoch, assignment });
+    }
+    let spec = group_spec(heartbeat, member, subscription_type);
+    let assignor = preferred_assignor(group, Some(member), settings);
+    let mut target = assignor.assign(&spec).map_err(|cause| ConsumerGroupError::Assignor { epoch, cause })?;
+    for member_id in spec.members.keys() {
+        let new = target.entry(member_id.clone()).or_default();
+        if last_target(group, member, member_id) != Some(new) {
+            heartbeat.records.push(records::target(&group.group_id, member_id, new));
+        }
+    }
+    heartbeat.records.push(records::target_epoch(&group.group_id, epoch, now));
+    Ok(Target { epoch, assignment: target.remove(&member.member_id).unwrap_or_default() })
+}
+
+/// KIP-1263: members that come in one by one are given partitions together.
+fn is_due(last_ms: i64, settings: &ConsumerGroupSettings, now: TimestampMs) -> bool {
+    let interval = i64::from(settings.assignment_interval_ms);
+    last_ms == 0 || interval == 0 || now.get() >= last_ms.saturating_add(interval)
+}
+
+/// The assignor that most members want, with `updated` as one of them; else the default.
+pub(super) fn preferred_assignor(
+    group: &ConsumerGroup,
+    updated: Option<&ConsumerGroupMember>,
+    settings: &ConsumerGroupSettings,
+) -> Assignor {
+    let mut votes: BTreeMap<Assignor, usize> = BTreeMap::new();
+    let others =
+        group.members.values().map(Arc::as_ref).filter(|m| updated.is_none_or(|u| !is_replaced_by(m, u)));
+    for name in others.chain(updated).filter_map(|m| m.server_assignor.as_deref()) {
+        if let Some(assignor) = Assignor::from_name(name) {
+            *votes.entry(assignor).or_default() += 1;
+        }
+    }
+    // Of those with the most votes the first in the enum's order.
+    let most = votes.values().copied().max();
+    let winner = votes.into_iter().find(|(_, count)| Some(*count) == most);
+    winner.map_or_else(|| settings.default_assignor(), |(assignor, _)| assignor)
+}
+
+/// Whether `updated` is this member, or takes its place under the same instance id.
+fn is_replaced_by(member: &ConsumerGroupMember, updated: &ConsumerGroupMember) -> bool {
+    member.member_id == updated.member_id
+        || (member.instance_id.is_some() && member.instance_id == updated.instance_id)
+}
+
+/// The last target of a member; for `updated` that of the member that it replaces.
+fn last_target<'a>(
+    group: &'a ConsumerGroup,
+    updated: &ConsumerGroupMember,
+    member_id: &MemberId,
+) -> Option<&'a Assignment> {
+    if *member_id == updated.member_id
+        && let Some(replaced) = updated.instance_id.as_ref().and_then(|i| group.static_members.get(i))
+    {
+        return group.target(replaced);
+    }
+    group.target(member_id)
+}
+
+fn group_spec(
+    heartbeat: &Heartbeat<'_, '_>,
+    updated: &ConsumerGroupMember,
+    subscription_type: SubscriptionType,
+) -> GroupSpec {
+    let group = heartbeat.group;
+    let directory = heartbeat.ctx.topics;
+    let others = group.members.values().map(Arc::as_ref).filter(|m| !is_replaced_by(m, updated));
+    let members: BTreeMap<MemberId, MemberSpec> = others
+        .chain([updated])
+        .map(|member| {
+            let spec = MemberSpec {
+                instance_id: member.instance_id.clone(),
+                subscribed: group.topics_of(member, directory).ids(),
+                assigned: last_target(group, updated, &member.member_id).cloned().unwrap_or_default(),
+            };
+            (member.member_id.clone(), spec)
+        })
+        .collect();
+    let subscribed = members.values().flat_map(|m| &m.subscribed);
+    let partition_counts =
+        subscribed.filter_map(|id| directory.topic_by_id(*id)).map(|t| (t.id, t.partition_count)).collect();
+    GroupSpec { members, subscription_type, partition_counts }
+}

@@ -1,0 +1,48 @@
+//! Small files that are replaced as a whole: temporary file, fsync, rename, fsync of the directory.
+
+use std::path::Path;
+
+use crate::disk::{Disk, OpenMode};
+use crate::error::{At, StorageError};
+
+/// Replaces `<dir>/<name>` durably; after a crash it is the old or the new one.
+pub(crate) fn replace(disk: &dyn Disk, dir: &Path, name: &str, contents: &[u8]) -> Result<(), StorageError> {
+    write_and_rename(disk, dir, name, contents, true)?;
+    disk.sync_dir(dir).at("fsync", dir)
+}
+
+/// The same without the fsyncs, for a caller that syncs the whole file system afterwards.
+pub(crate) fn replace_unsynced(
+    disk: &dyn Disk,
+    dir: &Path,
+    name: &str,
+    contents: &[u8],
+) -> Result<(), StorageError> {
+    write_and_rename(disk, dir, name, contents, false)
+}
+
+fn write_and_rename(
+    disk: &dyn Disk,
+    dir: &Path,
+    name: &str,
+    contents: &[u8],
+    sync: bool,
+) -> Result<(), StorageError> {
+    let path = dir.join(name);
+    let temporary = dir.join(format!("{name}.tmp"));
+    let file = disk.open(&temporary, OpenMode::Truncate).at("create", &temporary)?;
+    file.write_all_at(contents, 0).at("write", &temporary)?;
+    if sync {
+        file.sync_all().at("fsync", &temporary)?;
+    }
+    disk.rename(&temporary, &path).at("rename", &path)
+}
+
+/// The file's contents; `None` if it does not exist.
+pub(crate) fn read_if_exists(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
+    match disk.read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StorageError::io("read", path, error)),
+    }
+}

@@ -1,0 +1,279 @@
+//! Making appends durable, outside the lock: `take_flush`, run the task, `flushed`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ottla_model::{MonoMs, Now, Offset};
+
+use crate::atomic_file;
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::error::{At, StorageError};
+use crate::leader_epochs;
+use crate::segment::FlushParts;
+
+use super::PartitionLog;
+
+/// The indexes of the active segment are written when it has grown by this much since.
+const INDEX_EVERY_BYTES: u32 = 64 << 20;
+/// [`PartitionLog::take_writeback`] has something every so many bytes.
+const WRITEBACK_EVERY_BYTES: u32 = 4 << 20;
+
+/// What a log remembers between flushes.
+#[derive(Debug)]
+pub(super) struct FlushState {
+    last_flush: MonoMs,
+    /// Names were added to the directory since it was synced.
+    new_names: bool,
+    rolled: bool,
+    snapshots: Vec<PathBuf>,
+    epochs_version: u64,
+    /// Grows with each truncation: a flush that began before one says nothing about what was appended after.
+    truncations: u64,
+    index_written_at: u32,
+    writeback_from: u32,
+}
+
+impl FlushState {
+    pub(super) fn new(now: Now) -> Self {
+        Self {
+            last_flush: now.mono,
+            new_names: true,
+            rolled: false,
+            snapshots: Vec::new(),
+            epochs_version: 0,
+            truncations: 0,
+            index_written_at: 0,
+            writeback_from: 0,
+        }
+    }
+
+    pub(super) fn add_directory_entries(&mut self) {
+        self.new_names = true;
+    }
+
+    pub(super) fn rolled(&mut self, snapshot: Option<PathBuf>) {
+        self.new_names = true;
+        self.rolled = true;
+        self.snapshots.extend(snapshot);
+        self.index_written_at = 0;
+        self.writeback_from = 0;
+    }
+
+    pub(super) fn truncated(&mut self) {
+        self.truncations += 1;
+        self.new_names = true;
+        self.index_written_at = 0;
+        self.writeback_from = 0;
+    }
+}
+
+/// What makes everything below [`FlushTask::up_to`] durable; owns its handles, so that it runs while the log is in
+/// use.
+#[derive(Debug)]
+#[must_use = "nothing is flushed until it runs"]
+pub struct FlushTask {
+    disk: Arc<dyn Disk>,
+    dir: Arc<Path>,
+    up_to: Offset,
+    truncations: u64,
+    parts: Vec<FlushParts>,
+    /// Bytes of the active segment when this was made.
+    active_size: u32,
+    new_names: bool,
+    snapshots: Vec<PathBuf>,
+    epochs: Option<(u64, Vec<u8>)>,
+}
+
+impl FlushTask {
+    /// The log end offset when the task was made.
+    #[must_use]
+    pub fn up_to(&self) -> Offset {
+        self.up_to
+    }
+
+    /// Writes and syncs; give the result to [`PartitionLog::flushed`]. A failure is final: the kernel may have
+    /// dropped the dirty pages, so a second try would succeed without having written them.
+    pub fn run(&self) -> Result<(), StorageError> {
+        for parts in &self.parts {
+            parts.log.sync_data().at("fsync", &self.dir)?;
+            let Some((times, offsets)) = &parts.indexes else { continue };
+            // Time entries first: an offset entry on disk vouches for the time entries up to it.
+            for pending in [times, offsets] {
+                pending
+                    .file
+                    .write_all_at(&pending.bytes, pending.position)
+                    .at("write index in", &self.dir)?;
+                pending.file.sync_data().at("fsync index in", &self.dir)?;
+            }
+        }
+        for path in &self.snapshots {
+            match self.disk.open(path, OpenMode::Write) {
+                Ok(file) => file.sync_data().at("fsync", path)?,
+                // Retention was faster.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StorageError::io("open", path, error)),
+            }
+        }
+        if let Some((_, contents)) = &self.epochs {
+            atomic_file::replace(&*self.disk, &self.dir, leader_epochs::FILE_NAME, contents)?;
+        }
+        if self.new_names {
+            self.disk.sync_dir(&self.dir).at("fsync", &self.dir)?;
+        }
+        Ok(())
+    }
+}
+
+/// A range of the active segment whose write-back should begin now, so that no later append stalls behind it.
+#[derive(Debug)]
+#[must_use = "it does nothing until it runs"]
+pub struct Writeback {
+    file: Arc<dyn DiskFile>,
+    from: u32,
+    to: u32,
+}
+
+impl Writeback {
+    /// Asks the kernel; a failure is of no consequence.
+    pub fn start(&self) {
+        let _ = self.file.start_writeback(u64::from(self.from), u64::from(self.to - self.from));
+    }
+}
+
+impl PartitionLog {
+    /// Records that a crash of the machine would lose.
+    #[must_use]
+    pub fn unflushed_count(&self) -> i64 {
+        self.log_end_offset.get() - self.recovery_point.get()
+    }
+
+    /// Milliseconds since the last flush, if there is something to flush.
+    #[must_use]
+    pub fn unflushed_ms(&self, now: Now) -> Option<u64> {
+        (self.unflushed_count() > 0).then(|| now.mono.since_ms(self.flush.last_flush))
+    }
+
+    /// Whether `flush.messages`, `flush.ms` or a roll ask for a flush now.
+    #[must_use]
+    pub fn flush_due(&self, now: Now) -> bool {
+        let unflushed = self.unflushed_count();
+        let waited = i64::try_from(now.mono.since_ms(self.flush.last_flush)).unwrap_or(i64::MAX);
+        self.flush.rolled
+            || (unflushed > 0 && (unflushed >= self.config.flush_messages || waited >= self.config.flush_ms))
+    }
+
+    /// A task that makes everything appended so far durable; `None` if it is. Run it outside the lock, then call
+    /// [`PartitionLog::flushed`].
+    pub fn take_flush(&mut self) -> Result<Option<FlushTask>, StorageError> {
+        if self.unflushed_count() <= 0 && !self.flush.new_names && !self.flush.rolled {
+            return Ok(None);
+        }
+        self.guarded(Self::flush_task).map(Some)
+    }
+
+    fn flush_task(&mut self) -> Result<FlushTask, StorageError> {
+        let first = self.segments.partition_point(|segment| segment.base_offset() <= self.recovery_point);
+        let last = self.segments.len() - 1;
+        let active_size = self.active().size();
+        let mut parts = Vec::with_capacity(1);
+        for (number, segment) in self.segments.iter().enumerate().skip(first.saturating_sub(1)) {
+            let grown = segment.size().saturating_sub(self.flush.index_written_at);
+            parts.push(segment.flush_parts(number < last || grown >= INDEX_EVERY_BYTES)?);
+        }
+        let version = self.epochs.version();
+        let epochs = (version != self.flush.epochs_version).then(|| (version, self.epochs.encode()));
+        self.flush.rolled = false;
+        Ok(FlushTask {
+            disk: Arc::clone(&self.disk),
+            dir: Arc::clone(&self.dir),
+            up_to: self.log_end_offset,
+            truncations: self.flush.truncations,
+            parts,
+            active_size,
+            new_names: std::mem::take(&mut self.flush.new_names),
+            snapshots: std::mem::take(&mut self.flush.snapshots),
+            epochs,
+        })
+    }
+
+    /// Takes the outcome of a flush into account: the recovery point moves, or the log goes offline.
+    pub fn flushed(
+        &mut self,
+        task: &FlushTask,
+        outcome: Result<(), StorageError>,
+        now: Now,
+    ) -> Result<(), StorageError> {
+        if let Err(error) = outcome {
+            self.offline = true;
+            return Err(error);
+        }
+        if let Some((version, _)) = task.epochs {
+            self.flush.epochs_version = version;
+        }
+        self.flush.last_flush = now.mono;
+        if task.truncations != self.flush.truncations {
+            return Ok(());
+        }
+        self.recovery_point = self.recovery_point.max(task.up_to);
+        let active = self.active().base_offset();
+        for parts in &task.parts {
+            let Some(segment) =
+                self.segments.iter_mut().find(|segment| segment.base_offset() == parts.base_offset)
+            else {
+                continue;
+            };
+            segment.flushed(parts);
+            if parts.base_offset != active {
+                segment.forget_written();
+            } else if parts.indexes.is_some() {
+                self.flush.index_written_at = task.active_size;
+            }
+        }
+        Ok(())
+    }
+
+    /// Flushes at once, in the caller's thread.
+    pub fn flush_now(&mut self, now: Now) -> Result<(), StorageError> {
+        let Some(task) = self.take_flush()? else { return Ok(()) };
+        let outcome = task.run();
+        self.flushed(&task, outcome, now)
+    }
+
+    /// A range that is worth handing to the kernel early, every few megabytes appended.
+    pub fn take_writeback(&mut self) -> Option<Writeback> {
+        let (from, to) = (self.flush.writeback_from, self.active().size());
+        if self.offline || to.saturating_sub(from) < WRITEBACK_EVERY_BYTES {
+            return None;
+        }
+        let file = self.active().file().ok()?;
+        self.flush.writeback_from = to;
+        Some(Writeback { file, from, to })
+    }
+
+    /// Closes the log cleanly: indexes and producer snapshot are written and everything is flushed, or only written
+    /// when `sync` is off because the caller syncs the whole file system afterwards.
+    pub fn close(&mut self, sync: bool, now: Now) -> Result<(), StorageError> {
+        self.guarded(|log| {
+            let snapshot = log.producers.write_snapshot(&*log.disk, &log.dir)?;
+            log.flush.snapshots.extend(snapshot);
+            for segment in &mut log.segments {
+                if segment.unwritten_entries() > 0 {
+                    segment.write_indexes()?;
+                }
+            }
+            let active = log.active_mut();
+            active.seal()?;
+            active.write_indexes()?;
+            active.release_reserved()
+        })?;
+        if sync {
+            return self.flush_now(now);
+        }
+        if self.epochs.version() != self.flush.epochs_version {
+            let contents = self.epochs.encode();
+            atomic_file::replace_unsynced(&*self.disk, &self.dir, leader_epochs::FILE_NAME, &contents)?;
+        }
+        self.recovery_point = self.log_end_offset;
+        Ok(())
+    }
+}

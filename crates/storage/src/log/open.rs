@@ -1,0 +1,241 @@
+//! Opening a log: what is on disk, what a crash left half done, and the recovery of the unflushed tail.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ottla_model::{Now, Offset, TopicPartition};
+use parking_lot::Mutex;
+
+use crate::atomic_file;
+use crate::config::LogConfig;
+use crate::disk::Disk;
+use crate::error::{At, StorageError};
+use crate::leader_epochs::{self, LeaderEpochs};
+use crate::producer::ProducerState;
+use crate::segment::{SUFFIXES, Segment};
+
+use super::flush::FlushState;
+use super::{PartitionLog, PositionCache};
+
+/// What a log dir knows about a partition before its files are opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogStart {
+    /// Everything below is known to be on disk (`recovery-point-offset-checkpoint`).
+    pub recovery_point: Offset,
+    /// Records below are deleted (`log-start-offset-checkpoint`).
+    pub log_start_offset: Offset,
+    /// The log dir was closed cleanly: nothing needs to be checked.
+    pub clean: bool,
+}
+
+/// The names in a partition's directory that matter.
+#[derive(Debug, Default)]
+struct Found {
+    /// Base offsets, ascending.
+    segments: Vec<Offset>,
+    snapshots: Vec<Offset>,
+    has_epochs: bool,
+}
+
+impl PartitionLog {
+    /// Opens the log in `dir`; makes the directory and its first segment if they do not exist. After an unclean stop
+    /// this checks what lies beyond the recovery point, cuts it at the first bad batch, and flushes the rest.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        topic_partition: TopicPartition,
+        config: Arc<LogConfig>,
+        start: LogStart,
+        now: Now,
+    ) -> Result<Self, StorageError> {
+        disk.create_dir(&dir).at("mkdir", &dir)?;
+        let dir: Arc<Path> = dir.into();
+        let found = look(&*disk, &dir)?;
+        let mut segments = Vec::with_capacity(found.segments.len().max(1));
+        for base_offset in &found.segments {
+            segments.push(Segment::open(&disk, &dir, *base_offset, now)?);
+        }
+        let is_new = segments.is_empty();
+        if is_new {
+            segments.push(Segment::create(&disk, &dir, start.log_start_offset, now)?);
+        }
+        let epochs = if found.has_epochs { read_epochs(&*disk, &dir)? } else { LeaderEpochs::default() };
+        let mut log = Self {
+            disk,
+            dir,
+            topic_partition,
+            config,
+            log_start_offset: start.log_start_offset.max(segments[0].base_offset()),
+            log_end_offset: start.log_start_offset,
+            recovery_point: start.recovery_point,
+            segments,
+            epochs,
+            producers: ProducerState::default(),
+            flush: FlushState::new(now),
+            deleted: Vec::new(),
+            offline: false,
+            positions: Mutex::new(PositionCache::default()),
+        };
+        for offset in found.snapshots {
+            log.producers.found_snapshot(offset);
+        }
+        log.load(start, is_new, now)?;
+        Ok(log)
+    }
+
+    fn load(&mut self, start: LogStart, is_new: bool, now: Now) -> Result<(), StorageError> {
+        let checked = !start.clean && !is_new;
+        self.log_end_offset =
+            if checked { self.recover(start.recovery_point, now)? } else { self.active_mut().load_tail()? };
+        self.log_start_offset = self.log_start_offset.min(self.log_end_offset);
+        self.epochs.truncate_from_end(self.log_end_offset);
+        self.epochs.truncate_from_start(self.log_start_offset);
+        self.load_producers(now)?;
+        self.recovery_point = if start.clean { self.log_end_offset } else { self.segments[0].base_offset() };
+        if !start.clean {
+            self.flush.add_directory_entries();
+            self.recovery_point = self.recovery_point.max(start.recovery_point.min(self.log_end_offset));
+            self.flush_now(now)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the segments from the one on that holds the recovery point; answers the log end offset.
+    fn recover(&mut self, recovery_point: Offset, now: Now) -> Result<Offset, StorageError> {
+        let first = self.segments.partition_point(|segment| segment.base_offset() <= recovery_point);
+        let interval = self.config.index_interval_bytes;
+        let mut end_offset = self.segments[0].base_offset();
+        let mut number = first.saturating_sub(1);
+        while let Some(segment) = self.segments.get_mut(number) {
+            let recovered = segment.recover(recovery_point, interval)?;
+            end_offset = recovered.end_offset;
+            for (epoch, start_offset) in recovered.epochs {
+                if self.epochs.latest().is_none_or(|latest| epoch > latest.epoch) {
+                    self.epochs.assign(epoch, start_offset);
+                }
+            }
+            number += 1;
+            if recovered.cut_bytes > 0 {
+                let dir = self.dir.display();
+                tracing::warn!(%dir, cut_bytes = recovered.cut_bytes, log_end_offset = %end_offset, "log was cut");
+                break;
+            }
+            if number < self.segments.len() {
+                self.segments[number - 1].seal()?;
+            }
+        }
+        // Nothing beyond a cut can be joined to what is in front of it.
+        for segment in self.segments.split_off(number) {
+            self.remove_segment_files(segment.base_offset(), "")?;
+        }
+        if end_offset < self.log_start_offset {
+            self.restart_at(self.log_start_offset, now)?;
+            end_offset = self.log_start_offset;
+        }
+        Ok(end_offset)
+    }
+
+    /// Replaces all segments by an empty one.
+    pub(super) fn restart_at(&mut self, offset: Offset, now: Now) -> Result<(), StorageError> {
+        for segment in std::mem::take(&mut self.segments) {
+            self.remove_segment_files(segment.base_offset(), "")?;
+        }
+        self.segments.push(Segment::create(&self.disk, &self.dir, offset, now)?);
+        self.positions.lock().clear();
+        Ok(())
+    }
+
+    pub(super) fn remove_segment_files(&self, base_offset: Offset, extra: &str) -> Result<(), StorageError> {
+        for suffix in SUFFIXES {
+            let path = self.dir.join(format!("{:020}{suffix}{extra}", base_offset.get()));
+            remove_if_exists(&*self.disk, &path)?;
+        }
+        Ok(())
+    }
+
+    /// Goes back to the latest usable snapshot and replays the log from there.
+    pub(super) fn load_producers(&mut self, now: Now) -> Result<(), StorageError> {
+        let (start, end) = (self.log_start_offset, self.log_end_offset);
+        let expiration_ms = self.config.producer_id_expiration_ms;
+        self.drop_stray_snapshots()?;
+        self.producers.load_snapshot(&*self.disk, &self.dir, start, end, now.wall, expiration_ms)?;
+        let from = self.producers.end_offset();
+        let first = self.segments.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
+        for segment in self.segments.iter().skip(first) {
+            let Some(batch) = segment.locate(from)? else { continue };
+            let mut walk = segment.walk(batch.position)?;
+            while let Some(batch) = walk.next()? {
+                let needs_bytes = batch.header.is_control() && batch.header.has_producer_id();
+                let bytes = if needs_bytes { segment.read_batch(&batch)? } else { Vec::new() };
+                self.producers.update(&batch.header, &bytes);
+            }
+        }
+        self.producers.expire(now.wall, expiration_ms);
+        self.producers.set_end_offset(end);
+        Ok(())
+    }
+
+    /// Only the snapshots at the segments' base offsets and the latest one are of use.
+    fn drop_stray_snapshots(&mut self) -> Result<(), StorageError> {
+        let bases: Vec<Offset> = self.segments.iter().map(Segment::base_offset).collect();
+        let latest = self.producers.snapshots().next_back();
+        self.producers.delete_snapshots(&*self.disk, &self.dir, |offset| {
+            Some(offset) != latest && bases.binary_search(&offset).is_err()
+        })
+    }
+}
+
+fn read_epochs(disk: &dyn Disk, dir: &Path) -> Result<LeaderEpochs, StorageError> {
+    let path = dir.join(leader_epochs::FILE_NAME);
+    match atomic_file::read_if_exists(disk, &path)? {
+        Some(bytes) => LeaderEpochs::decode(&path, &bytes),
+        None => Ok(LeaderEpochs::default()),
+    }
+}
+
+/// Lists the directory, after finishing or undoing what a crash interrupted.
+fn look(disk: &dyn Disk, dir: &Path) -> Result<Found, StorageError> {
+    let mut found = Found::default();
+    let names: Vec<String> = disk.list(dir).at("list", dir)?.into_iter().map(|entry| entry.name).collect();
+    for name in &names {
+        if name.ends_with(".swap") {
+            // A replacement that was complete: Kafka renames the cleaned files to .swap when all are written.
+            return Err(StorageError::corrupt(
+                &dir.join(name),
+                "a compaction was interrupted: start Kafka once",
+            ));
+        }
+        let is_leftover = name.ends_with(".deleted") || name.ends_with(".cleaned") || name.ends_with(".tmp");
+        let is_orphan = name
+            .strip_suffix(".index")
+            .or_else(|| name.strip_suffix(".timeindex"))
+            .or_else(|| name.strip_suffix(".txnindex"))
+            .is_some_and(|base| !names.iter().any(|other| other.strip_suffix(".log") == Some(base)));
+        if is_leftover || is_orphan {
+            remove_if_exists(disk, &dir.join(name))?;
+        } else if let Some(base_offset) = offset_of(name, ".log") {
+            found.segments.push(base_offset);
+        } else if let Some(offset) = offset_of(name, ".snapshot") {
+            found.snapshots.push(offset);
+        }
+        found.has_epochs |= name == leader_epochs::FILE_NAME;
+    }
+    found.segments.sort_unstable();
+    Ok(found)
+}
+
+/// The offset in `<20 digits><suffix>`.
+fn offset_of(name: &str, suffix: &str) -> Option<Offset> {
+    let digits = name.strip_suffix(suffix)?;
+    let is_offset = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_offset { digits.parse().ok().map(Offset) } else { None }
+}
+
+pub(super) fn remove_if_exists(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+    match disk.remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StorageError::io("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,152 @@
+//! Deleting whole segments: below the log start offset, too old, or too many bytes.
+
+use ottla_model::{MonoMs, Now, Offset};
+
+use crate::error::StorageError;
+use crate::segment::{DELETED, SUFFIXES};
+
+use super::PartitionLog;
+
+/// Files of a segment that were renamed and are removed when `file.delete.delay.ms` has passed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeletedFiles {
+    base_offset: Offset,
+    at: MonoMs,
+}
+
+/// What a retention run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetentionRun {
+    pub segments_deleted: usize,
+    pub bytes_deleted: u64,
+    /// When [`PartitionLog::remove_deleted_files`] has something to do next.
+    pub files_due: Option<MonoMs>,
+}
+
+impl PartitionLog {
+    /// Deletes segments that lie wholly below the log start offset, and, under `cleanup.policy=delete`, those beyond
+    /// `retention.bytes` and `retention.ms`; never one that reaches the high watermark. Their files are renamed to
+    /// `.deleted` at once.
+    pub fn apply_retention(
+        &mut self,
+        now: Now,
+        high_watermark: Offset,
+    ) -> Result<RetentionRun, StorageError> {
+        self.guarded(|log| {
+            let mut doomed = log.below_start();
+            if log.config.cleanup_policy.delete {
+                doomed = doomed.max(log.beyond_bytes(doomed, high_watermark));
+                doomed = doomed.max(log.beyond_ms(doomed, now, high_watermark)?);
+            }
+            let mut run = log.delete_first(doomed, now)?;
+            run.files_due = log.files_due();
+            Ok(run)
+        })
+    }
+
+    fn below_start(&self) -> usize {
+        let start = self.log_start_offset;
+        self.segments
+            .windows(2)
+            .take_while(|pair| matches!(pair, [_, next] if next.base_offset() <= start))
+            .count()
+    }
+
+    /// The offset after segment `number`.
+    fn end_of(&self, number: usize) -> Offset {
+        self.segments.get(number + 1).map_or(self.log_end_offset, |next| next.base_offset())
+    }
+
+    /// An empty active segment is never deleted, and nothing at or beyond the high watermark is.
+    fn may_delete(&self, number: usize, high_watermark: Offset) -> bool {
+        let is_empty_active = number + 1 == self.segments.len() && self.active().size() == 0;
+        !is_empty_active && self.end_of(number) <= high_watermark
+    }
+
+    fn beyond_bytes(&self, from: usize, high_watermark: Offset) -> usize {
+        let Ok(retained) = u64::try_from(self.config.retention_bytes) else { return from };
+        let left: u64 = self.segments.iter().skip(from).map(|segment| u64::from(segment.size())).sum();
+        let mut surplus = left.saturating_sub(retained);
+        let mut doomed = from;
+        for (number, segment) in self.segments.iter().enumerate().skip(from) {
+            let size = u64::from(segment.size());
+            if left < retained || size > surplus || !self.may_delete(number, high_watermark) {
+                break;
+            }
+            surplus -= size;
+            doomed = number + 1;
+        }
+        doomed
+    }
+
+    fn beyond_ms(&mut self, from: usize, now: Now, high_watermark: Offset) -> Result<usize, StorageError> {
+        let retained = self.config.retention_ms;
+        let mut doomed = from;
+        for number in from..self.segments.len() {
+            if retained < 0 || !self.may_delete(number, high_watermark) {
+                break;
+            }
+            let newest = self.segments[number].retention_timestamp()?;
+            if now.wall.get().saturating_sub(newest.get()) <= retained {
+                break;
+            }
+            doomed = number + 1;
+        }
+        Ok(doomed)
+    }
+
+    fn delete_first(&mut self, count: usize, now: Now) -> Result<RetentionRun, StorageError> {
+        let mut run = RetentionRun::default();
+        if count == 0 {
+            return Ok(run);
+        }
+        if count == self.segments.len() {
+            // The log keeps an active segment, at the offset where it goes on.
+            self.roll(now)?;
+        }
+        for segment in self.segments.drain(..count).collect::<Vec<_>>() {
+            self.mark_deleted(segment.base_offset())?;
+            run.segments_deleted += 1;
+            run.bytes_deleted += u64::from(segment.size());
+            self.deleted.push(DeletedFiles { base_offset: segment.base_offset(), at: now.mono });
+        }
+        let start = self.segments[0].base_offset();
+        self.increment_log_start_offset(start);
+        self.producers.delete_snapshots(&*self.disk, &self.dir, |offset| offset < start)?;
+        self.recovery_point = self.recovery_point.max(start);
+        self.positions.lock().clear();
+        Ok(run)
+    }
+
+    fn mark_deleted(&self, base_offset: Offset) -> Result<(), StorageError> {
+        for suffix in SUFFIXES {
+            let from = self.dir.join(format!("{:020}{suffix}", base_offset.get()));
+            let to = self.dir.join(format!("{:020}{suffix}{DELETED}", base_offset.get()));
+            match self.disk.rename(&from, &to) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StorageError::io("rename", &from, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn files_due(&self) -> Option<MonoMs> {
+        self.deleted.iter().map(|files| files.at.plus_ms(self.config.file_delete_delay_ms)).min()
+    }
+
+    /// Removes the `.deleted` files whose `file.delete.delay.ms` has passed; answers when to call again.
+    pub fn remove_deleted_files(&mut self, now: Now) -> Result<Option<MonoMs>, StorageError> {
+        let delay_ms = self.config.file_delete_delay_ms;
+        self.guarded(|log| {
+            let (due, later) = log.deleted.iter().partition(|files| files.at.plus_ms(delay_ms) <= now.mono);
+            log.deleted = later;
+            let due: Vec<DeletedFiles> = due;
+            for files in due {
+                log.remove_segment_files(files.base_offset, DELETED)?;
+            }
+            Ok(log.files_due())
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! Closing the active segment and starting the next.
+
+use ottla_model::{Now, Offset, TimestampMs};
+
+use crate::error::StorageError;
+use crate::segment::Segment;
+
+use super::PartitionLog;
+
+/// What is about to be appended, as far as rolling depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Incoming {
+    pub(super) bytes: u32,
+    pub(super) first_offset: Offset,
+    pub(super) last_offset: Offset,
+    pub(super) max_timestamp: TimestampMs,
+}
+
+impl PartitionLog {
+    /// Starts a new segment if the incoming batches do not belong into the active one, by Kafka's rules:
+    /// `segment.bytes`, `segment.ms` less jitter, a full index, an offset that the index cannot express.
+    pub(super) fn roll_for(&mut self, incoming: Incoming, now: Now) -> Result<(), StorageError> {
+        let config = std::sync::Arc::clone(&self.config);
+        let Incoming { bytes, first_offset, last_offset, max_timestamp } = incoming;
+        let jitter_ms = self.jitter_ms();
+        let active = self.active_mut();
+        if active.must_roll(&config, bytes, max_timestamp, last_offset, jitter_ms, now)? {
+            self.roll_at(first_offset, now)?;
+        }
+        Ok(())
+    }
+
+    /// Closes the active segment and starts a new one at the log end offset. Nothing is synced here: the closed
+    /// segment belongs to the next flush. An empty active segment stays.
+    pub fn roll(&mut self, now: Now) -> Result<(), StorageError> {
+        self.guarded(|log| log.roll_at(log.log_end_offset, now))
+    }
+
+    fn roll_at(&mut self, base_offset: Offset, now: Now) -> Result<(), StorageError> {
+        let active = self.active_mut();
+        if active.size() == 0 && active.base_offset() == base_offset {
+            return Ok(());
+        }
+        if active.size() == 0 {
+            // An append that leaves a gap: the empty segment would end where the next one begins.
+            let empty = active.base_offset();
+            self.segments.pop();
+            self.remove_segment_files(empty, "")?;
+        } else {
+            active.seal()?;
+            active.release_reserved()?;
+        }
+        self.segments.push(Segment::create(&self.disk, &self.dir, base_offset, now)?);
+        self.producers.set_end_offset(base_offset);
+        let snapshot = self.producers.write_snapshot(&*self.disk, &self.dir)?;
+        self.flush.rolled(snapshot);
+        Ok(())
+    }
+
+    /// `segment.jitter.ms` spreads the rolls of many partitions. Kafka draws it at random for each segment; here it
+    /// is a hash of the partition and the segment, so that a run can be repeated.
+    fn jitter_ms(&self) -> i64 {
+        let bound = self.config.segment_jitter_ms.min(self.config.segment_ms);
+        if bound <= 0 {
+            return 0;
+        }
+        let seed = self.active().base_offset().get().unsigned_abs() ^ 0x9e37_79b9_7f4a_7c15;
+        let name = self.topic_partition.topic.bytes().chain(self.topic_partition.partition.to_be_bytes());
+        let hash = name.fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        i64::try_from(hash % bound.unsigned_abs()).unwrap_or(0)
+    }
+}

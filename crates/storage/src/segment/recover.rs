@@ -1,0 +1,142 @@
+//! Checking a segment after an unclean stop, and rebuilding its indexes.
+
+use ottla_model::batch::{BatchHeader, HEADER_LEN};
+use ottla_model::{LeaderEpoch, Offset};
+
+use crate::disk::DiskFile;
+use crate::error::StorageError;
+
+use super::{OffsetEntry, Segment};
+
+/// The file is read in pieces of this many bytes, or of a batch if that is larger.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// What a recovery found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recovered {
+    /// The offset after the last sound batch.
+    pub(crate) end_offset: Offset,
+    /// Bytes cut off because they were no sound batch.
+    pub(crate) cut_bytes: u32,
+    /// Where a batch with a new leader epoch was seen.
+    pub(crate) epochs: Vec<(LeaderEpoch, Offset)>,
+}
+
+impl Segment {
+    /// Checks every batch that has records at or beyond `trusted_below`, cuts the segment in front of the first bad
+    /// one, and rebuilds the indexes from the last entry that can be trusted.
+    pub(crate) fn recover(
+        &mut self,
+        trusted_below: Offset,
+        index_interval_bytes: u32,
+    ) -> Result<Recovered, StorageError> {
+        let file_size = self.size;
+        // Counting goes on with the batch of the last trusted entry, which will not be indexed again: nothing lies
+        // between it and its entry.
+        let position = self.drop_untrusted_entries(trusted_below)?;
+        self.size = position;
+        self.bytes_since_entry = 0;
+        self.max_timestamp = None;
+        self.first_timestamp = None;
+        let mut recovered = Recovered { end_offset: self.base_offset, ..Recovered::default() };
+        let file = self.log.get()?;
+        let mut reader = ChunkReader { file: &*file, file_size, chunk: Vec::new(), chunk_pos: 0 };
+        while let Some(header) = self.sound_batch(&mut reader, recovered.end_offset, trusted_below)? {
+            if recovered.epochs.last().is_none_or(|(epoch, _)| header.partition_leader_epoch > *epoch) {
+                recovered.epochs.push((header.partition_leader_epoch, header.base_offset));
+            }
+            recovered.end_offset = header.next_offset();
+            self.count(&header, index_interval_bytes)?;
+        }
+        if self.size < file_size {
+            recovered.cut_bytes = file_size - self.size;
+            file.set_len(u64::from(self.size)).map_err(self.log.err("truncate"))?;
+        }
+        self.allocated = self.size;
+        self.write_indexes()?;
+        Ok(recovered)
+    }
+
+    /// The header of the batch at the current end, if it is sound and follows `end_offset`.
+    fn sound_batch(
+        &self,
+        reader: &mut ChunkReader<'_>,
+        end_offset: Offset,
+        trusted_below: Offset,
+    ) -> Result<Option<BatchHeader>, StorageError> {
+        let bytes = reader.read(self.size, HEADER_LEN).map_err(self.log.err("read"))?;
+        let Ok(header) = BatchHeader::read(bytes) else { return Ok(None) };
+        let follows = header.base_offset >= end_offset && header.last_offset_delta >= 0;
+        let in_range =
+            i32::try_from(header.last_offset().get().saturating_sub(self.base_offset.get())).is_ok();
+        if !follows || !in_range || u64::from(self.size) + header.size() as u64 > u64::from(reader.file_size)
+        {
+            return Ok(None);
+        }
+        if header.last_offset() >= trusted_below {
+            let bytes = reader.read(self.size, header.size()).map_err(self.log.err("read"))?;
+            if header.verify(bytes).is_err() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(header))
+    }
+
+    /// Keeps the index entries below `trusted_below` if both indexes ascend and the last of these entries names a
+    /// batch that is there; drops all otherwise. Answers the position to go on from.
+    fn drop_untrusted_entries(&mut self, trusted_below: Offset) -> Result<u32, StorageError> {
+        let bound = self.relative(trusted_below);
+        let offsets = self.index.entries()?;
+        let times = self.time_index.entries()?;
+        let sound = ascends(&offsets, |entry| (entry.relative_offset, entry.position))
+            && ascends(&times, |entry| (entry.relative_offset, entry.timestamp));
+        let kept = offsets.partition_point(|entry| entry.relative_offset < bound);
+        let last = kept.checked_sub(1).and_then(|number| offsets.get(number));
+        let Some(last) = last.filter(|entry| sound && self.names_a_batch(**entry)) else {
+            self.index.truncate(0)?;
+            self.time_index.truncate(0)?;
+            return Ok(0);
+        };
+        self.index.truncate(u32::try_from(kept).unwrap_or(0))?;
+        let kept = times.partition_point(|entry| entry.relative_offset < last.relative_offset);
+        self.time_index.truncate(u32::try_from(kept).unwrap_or(0))?;
+        Ok(last.position)
+    }
+
+    fn names_a_batch(&self, entry: OffsetEntry) -> bool {
+        let found = self.batch_at(entry.position).ok().flatten();
+        found.is_some_and(|batch| self.relative(batch.header.last_offset()) == entry.relative_offset)
+    }
+}
+
+/// Whether both fields grow strictly from entry to entry.
+fn ascends<E, K: PartialOrd, L: PartialOrd>(entries: &[E], fields: impl Fn(&E) -> (K, L)) -> bool {
+    entries.windows(2).all(|pair| match pair {
+        [a, b] => fields(a).0 < fields(b).0 && fields(a).1 < fields(b).1,
+        _ => true,
+    })
+}
+
+/// Reads a file from front to back in large pieces.
+struct ChunkReader<'a> {
+    file: &'a dyn DiskFile,
+    file_size: u32,
+    chunk: Vec<u8>,
+    chunk_pos: u32,
+}
+
+impl ChunkReader<'_> {
+    /// The bytes at `position`, `len` of them or what is left of the file.
+    fn read(&mut self, position: u32, len: usize) -> std::io::Result<&[u8]> {
+        let left = self.file_size.saturating_sub(position) as usize;
+        let len = len.min(left);
+        let at = position.checked_sub(self.chunk_pos).map_or(usize::MAX, |at| at as usize);
+        if at.checked_add(len).is_none_or(|end| end > self.chunk.len()) {
+            self.chunk.resize(len.max(CHUNK_BYTES).min(left), 0);
+            self.file.read_exact_at(&mut self.chunk, u64::from(position))?;
+            self.chunk_pos = position;
+        }
+        let at = (position - self.chunk_pos) as usize;
+        Ok(self.chunk.get(at..at + len).unwrap_or(&[]))
+    }
+}

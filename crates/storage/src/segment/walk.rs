@@ -1,0 +1,109 @@
+//! Reading a segment's batch headers, from a position or an offset.
+
+use std::sync::Arc;
+
+use ottla_model::Offset;
+use ottla_model::batch::{BatchError, BatchHeader, HEADER_LEN};
+
+use crate::disk::DiskFile;
+use crate::error::StorageError;
+
+use super::Segment;
+
+/// Bytes of one look at the file.
+const WINDOW_BYTES: usize = 4096;
+
+/// A batch's place in a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchAt {
+    pub(crate) header: BatchHeader,
+    pub(crate) position: u32,
+}
+
+impl BatchAt {
+    pub(crate) fn end(&self) -> u64 {
+        u64::from(self.position) + self.header.size() as u64
+    }
+}
+
+/// Reads batch headers one after the other, several with one read where batches are small.
+pub(crate) struct Walk<'a> {
+    segment: &'a Segment,
+    file: Arc<dyn DiskFile>,
+    position: u32,
+    window: [u8; WINDOW_BYTES],
+    /// Where the window starts in the file, and how much of it is filled.
+    window_pos: u32,
+    filled: usize,
+}
+
+impl Segment {
+    /// Walks from the batch boundary `position` to the end.
+    pub(crate) fn walk(&self, position: u32) -> Result<Walk<'_>, StorageError> {
+        let file = self.log.get()?;
+        Ok(Walk { segment: self, file, position, window: [0; WINDOW_BYTES], window_pos: 0, filled: 0 })
+    }
+
+    /// The batch at the batch boundary `position`; `None` at the segment's end.
+    pub(crate) fn batch_at(&self, position: u32) -> Result<Option<BatchAt>, StorageError> {
+        if position >= self.size {
+            return Ok(None);
+        }
+        let mut header = [0; HEADER_LEN];
+        let read = self.log.get()?.read_at(&mut header, u64::from(position)).map_err(self.log.err("read"))?;
+        let header = BatchHeader::read(&header[..read]).map_err(|error| self.no_batch(position, error))?;
+        Ok(Some(BatchAt { header, position }))
+    }
+
+    /// The first batch whose last offset is at least `offset`; `None` if there is none in this segment.
+    pub(crate) fn locate(&self, offset: Offset) -> Result<Option<BatchAt>, StorageError> {
+        let entry = self.index.floor(self.relative(offset.max(self.base_offset)))?;
+        let mut walk = self.walk(entry.map_or(0, |entry| entry.position))?;
+        while let Some(batch) = walk.next()? {
+            if batch.header.last_offset() >= offset {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The whole bytes of a batch found here.
+    pub(crate) fn read_batch(&self, batch: &BatchAt) -> Result<Vec<u8>, StorageError> {
+        let size = batch.header.size();
+        if batch.end() > u64::from(self.size) {
+            return Err(self.no_batch(batch.position, BatchError::Length(batch.header.batch_length)));
+        }
+        let mut bytes = vec![0; size];
+        self.log.get()?.read_exact_at(&mut bytes, u64::from(batch.position)).map_err(self.log.err("read"))?;
+        Ok(bytes)
+    }
+
+    fn no_batch(&self, position: u32, error: BatchError) -> StorageError {
+        StorageError::corrupt(&self.log.path(), format!("no batch at position {position}: {error}"))
+    }
+}
+
+impl Walk<'_> {
+    pub(crate) fn next(&mut self) -> Result<Option<BatchAt>, StorageError> {
+        if self.position >= self.segment.size {
+            return Ok(None);
+        }
+        let in_window = self.position.checked_sub(self.window_pos).map_or(usize::MAX, |at| at as usize);
+        let whole = in_window.checked_add(HEADER_LEN).is_some_and(|end| end <= self.filled);
+        let in_window = if whole { in_window } else { self.fill()? };
+        let bytes = self.window.get(in_window..self.filled).unwrap_or(&[]);
+        let header = BatchHeader::read(bytes).map_err(|error| self.segment.no_batch(self.position, error))?;
+        let batch = BatchAt { header, position: self.position };
+        let too_long = |_| self.segment.no_batch(self.position, BatchError::Length(header.batch_length));
+        self.position = u32::try_from(batch.end()).map_err(too_long)?;
+        Ok(Some(batch))
+    }
+
+    /// Moves the window to the position; answers where the position is in it.
+    fn fill(&mut self) -> Result<usize, StorageError> {
+        let pos = u64::from(self.position);
+        self.filled = self.file.read_at(&mut self.window, pos).map_err(self.segment.log.err("read"))?;
+        self.window_pos = self.position;
+        Ok(0)
+    }
+}

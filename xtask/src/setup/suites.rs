@@ -1,0 +1,115 @@
+//! Other projects' own test suites and clients: fetched by their package managers, compiled once.
+
+use std::path::{Path, PathBuf};
+
+use super::{cache_dir, compat_dir, stamp};
+use crate::command::{cargo, command, output, read, run, shown, write};
+use crate::error::{Error, Result};
+
+/// franz-go's live tests, compiled to `.cache/kgo/kgo.test`; the version stands in `kgo-suite/module.txt`.
+pub(super) fn kgo() -> Result<()> {
+    let module = compat_dir().join("kgo-suite/module.txt");
+    stamp::once(&cache_dir().join("kgo"), std::slice::from_ref(&module), |dir| {
+        let version = read(&module)?;
+        let mut download = command("go");
+        download.current_dir(dir).args(["mod", "download", "-json", version.trim()]);
+        let json: serde_json::Value =
+            serde_json::from_str(&output(&mut download)?).map_err(|e| Error::Metadata(e.to_string()))?;
+        let source =
+            json["Dir"].as_str().ok_or_else(|| Error::Metadata("no Dir in go's answer".to_owned()))?;
+        // Go compiles a module's tests only inside the module, and the module cache is read-only.
+        let copy = dir.join("franz-go");
+        run(command("cp").arg("-r").arg(source).arg(&copy))?;
+        run(command("chmod").args(["-R", "u+w"]).arg(&copy))?;
+        run(command("go")
+            .current_dir(copy.join("pkg/kgo"))
+            .args(["test", "-c", "-o"])
+            .arg(dir.join("kgo.test"))
+            .arg("."))
+    })
+}
+
+/// The rdkafka crate's integration tests; `.cache/rdkafka/suite.txt` names the compiled binaries, one a line:
+/// suite, tab, path. The version stands in `rdkafka-suite/Cargo.toml`.
+pub(super) fn rdkafka() -> Result<()> {
+    let manifest = compat_dir().join("rdkafka-suite/Cargo.toml");
+    stamp::once(&cache_dir().join("rdkafka"), std::slice::from_ref(&manifest), |dir| {
+        let copy = dir.join("source");
+        run(command("cp").arg("-r").arg(rdkafka_source(&manifest)?).arg(&copy))?;
+        // The copy lies inside our tree, and must not take our workspace for its own.
+        let copied = copy.join("Cargo.toml");
+        let text = read(&copied)?;
+        write(&copied, &format!("{text}\n[workspace]\n"))?;
+        let mut build = cargo();
+        build
+            .current_dir(&copy)
+            .args(["test", "--no-run", "--tests", "--message-format=json"])
+            .arg("--target-dir")
+            .arg(dir.join("target"))
+            .env("CARGO_PROFILE_TEST_DEBUG", "0")
+            .env("CARGO_PROFILE_DEV_DEBUG", "0");
+        let messages = output(&mut build)?;
+        let suites: Vec<String> = messages.lines().filter_map(test_binary).collect();
+        if suites.is_empty() {
+            return Err(Error::Failed { command: shown(&build), status: "no test binary".to_owned() });
+        }
+        write(&dir.join("suite.txt"), &suites.join("\n"))
+    })
+}
+
+/// Where cargo keeps the source of the rdkafka version that the manifest names.
+fn rdkafka_source(manifest: &Path) -> Result<PathBuf> {
+    let mut metadata = cargo();
+    metadata.args(["metadata", "--format-version", "1", "--manifest-path"]).arg(manifest);
+    let json: serde_json::Value =
+        serde_json::from_str(&output(&mut metadata)?).map_err(|e| Error::Metadata(e.to_string()))?;
+    let packages = json["packages"].as_array();
+    let found = packages.into_iter().flatten().find(|package| package["name"] == "rdkafka");
+    let manifest = found.and_then(|package| package["manifest_path"].as_str());
+    let source = manifest.and_then(|path| Path::new(path).parent());
+    source.map(Path::to_path_buf).ok_or_else(|| Error::Metadata("no package rdkafka".to_owned()))
+}
+
+/// `suite TAB path` of a compiler message that reports a binary of integration tests.
+fn test_binary(message: &str) -> Option<String> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    let target = &message["target"];
+    let is_test = target["kind"].as_array()?.iter().any(|kind| kind == "test");
+    let name = target["name"].as_str().filter(|name| is_test && name.starts_with("test_"))?;
+    Some(format!("{name}\t{}", message["executable"].as_str()?))
+}
+
+/// A Python environment with the libraries of `python/requirements.txt`.
+pub(super) fn python() -> Result<()> {
+    let requirements = compat_dir().join("python/requirements.txt");
+    stamp::once(&cache_dir().join("python"), std::slice::from_ref(&requirements), |dir| {
+        run(command("python3").args(["-m", "venv"]).arg(dir.join("venv")))?;
+        run(command(dir.join("venv/bin/pip")).args(["install", "-q", "-r"]).arg(&requirements))?;
+        write(&dir.join("ready"), "")
+    })
+}
+
+/// Node packages of `node/package.json`.
+pub(super) fn node() -> Result<()> {
+    let package = compat_dir().join("node/package.json");
+    stamp::once(&cache_dir().join("node"), std::slice::from_ref(&package), |dir| {
+        run(command("cp").arg(&package).arg(dir))?;
+        run(command("npm").current_dir(dir).args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--no-package-lock",
+            "--silent",
+        ]))?;
+        write(&dir.join("ready"), "")
+    })
+}
+
+/// Our Go programs over sarama and kafka-go, compiled to `.cache/go/clients`.
+pub(super) fn go_clients() -> Result<()> {
+    let source = compat_dir().join("go");
+    let inputs = ["go.mod", "go.sum", "main.go", "sarama.go", "kafkago.go"].map(|name| source.join(name));
+    stamp::once(&cache_dir().join("go"), &inputs, |dir| {
+        run(command("go").current_dir(&source).args(["build", "-o"]).arg(dir.join("clients")).arg("."))
+    })
+}
