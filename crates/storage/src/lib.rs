@@ -5,7 +5,7 @@
 //! checkpoints, and the `Disk` through which all of that reaches a file system (a real one, and a simulated one that
 //! forgets what was not synced).
 //! Never: ISR and high-watermark policy, API versions, wire structs, clocks (time is the argument `now`), threads
-//! other than those that [`LogDirs::open_logs`] and [`LogDirs::close`] are told to use.
+//! other than those that [`LogDir::open_logs`] and [`LogDir::close`] are told to use.
 //!
 //! Layouts: `docs/formats/partition-directory.md` and its neighbours.
 
@@ -18,6 +18,7 @@ mod error;
 mod file_slice;
 mod leader_epochs;
 mod log;
+mod log_dirs;
 mod producer;
 mod read;
 mod segment;
@@ -29,6 +30,9 @@ pub use disk::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode, RealDisk
 pub use error::StorageError;
 pub use file_slice::FileSlice;
 pub use leader_epochs::{EpochEnd, EpochStart};
-pub use log::{FlushTask, LogStart, PartitionLog, RetentionRun, Writeback, partition_dir};
+pub use log::{FlushTask, LogStart, PartitionLog, RetentionRun, Writeback};
+pub use log_dirs::{
+    ClosingLog, DeletedPartition, LogDir, MetaProperties, OffsetCheckpoint, OpenedLog, partition_dir,
+};
 pub use producer::ActiveProducer;
 pub use read::{LogRead, ReadError, TimestampOffset};

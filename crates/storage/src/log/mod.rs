@@ -12,7 +12,7 @@ mod timestamps;
 mod truncate;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ottla_model::{LeaderEpoch, Now, Offset, TopicPartition};
@@ -111,6 +111,12 @@ impl PartitionLog {
         self.recovery_point
     }
 
+    /// What `log-start-offset-checkpoint` must remember: `None` if the first segment's name says the same.
+    #[must_use]
+    pub fn log_start_to_checkpoint(&self) -> Option<Offset> {
+        Some(self.log_start_offset).filter(|offset| *offset > self.segments[0].base_offset())
+    }
+
     /// Bytes of all segments' records.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
@@ -207,10 +213,4 @@ impl PartitionLog {
         self.check_online()?;
         act(self).inspect_err(|_| self.offline = true)
     }
-}
-
-/// The directory of a partition within its log dir: `<topic>-<partition>`.
-#[must_use]
-pub fn partition_dir(log_dir: &Path, topic_partition: &TopicPartition) -> PathBuf {
-    log_dir.join(format!("{}-{}", topic_partition.topic, topic_partition.partition))
 }

@@ -94,6 +94,7 @@ pub(crate) struct SparseIndex<E> {
     tail: Vec<E>,
     tail_first: u32,
     written: u32,
+    was_missing: bool,
 }
 
 /// Encoded entries with the place where they go.
@@ -109,19 +110,25 @@ pub(crate) struct PendingEntries {
 impl<E: IndexEntry> SparseIndex<E> {
     /// An index without entries; the file is made on the first write.
     pub(crate) fn empty(file: LazyFile) -> Self {
-        Self { file, tail: Vec::new(), tail_first: 0, written: 0 }
+        Self { file, tail: Vec::new(), tail_first: 0, written: 0, was_missing: false }
     }
 
     /// The whole entries that the file holds; a partial one at its end is overwritten by the next write.
     pub(crate) fn open(file: LazyFile) -> Result<Self, StorageError> {
-        let entries = file.len()? / E::LEN as u64;
+        let len = file.len()?;
+        let entries = len.unwrap_or(0) / E::LEN as u64;
         let written = u32::try_from(entries)
             .map_err(|_| StorageError::corrupt(&file.path(), format!("{entries} entries are too many")))?;
-        Ok(Self { file, tail: Vec::new(), tail_first: written, written })
+        Ok(Self { file, tail: Vec::new(), tail_first: written, written, was_missing: len.is_none() })
     }
 
     pub(crate) fn file(&self) -> &LazyFile {
         &self.file
+    }
+
+    /// Whether there was no file when this was opened.
+    pub(crate) fn was_missing(&self) -> bool {
+        self.was_missing
     }
 
     pub(crate) fn count(&self) -> u32 {

@@ -53,10 +53,10 @@ impl LazyFile {
         }
     }
 
-    /// Bytes on disk; 0 if the file does not exist.
-    pub(crate) fn len(&self) -> Result<u64, StorageError> {
+    /// Bytes on disk; `None` if the file does not exist.
+    pub(crate) fn len(&self) -> Result<Option<u64>, StorageError> {
         let path = self.path();
-        Ok(self.disk.file_len(&path).at("stat", &path)?.unwrap_or(0))
+        self.disk.file_len(&path).at("stat", &path)
     }
 
     /// For `map_err`: names this file; the path is only made on failure.

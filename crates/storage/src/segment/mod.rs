@@ -106,7 +106,7 @@ impl Segment {
     ) -> Result<Self, StorageError> {
         let file = |suffix| LazyFile::new(Arc::clone(disk), Arc::clone(dir), base_offset.get(), suffix);
         let log = file(".log");
-        let size = u32::try_from(log.len()?)
+        let size = u32::try_from(log.len()?.unwrap_or(0))
             .map_err(|_| StorageError::corrupt(&log.path(), "longer than a segment can be"))?;
         let modified = disk.modified_ms(&log.path()).at("stat", &log.path())?.map_or(now.wall, TimestampMs);
         Ok(Self {
@@ -142,6 +142,11 @@ impl Segment {
 
     pub(crate) fn time_index(&self) -> &SparseIndex<TimeEntry> {
         &self.time_index
+    }
+
+    /// Whether an index of records must be made anew.
+    pub(crate) fn lacks_index(&self) -> bool {
+        self.size > 0 && (self.index.was_missing() || self.time_index.was_missing())
     }
 
     pub(crate) fn close_idle_files(&self) {
@@ -243,8 +248,10 @@ impl Segment {
         Ok(max.filter(|timestamp| *timestamp >= TimestampMs(0)).unwrap_or(self.modified))
     }
 
+    /// The offset as the indexes have it; what lies outside the segment goes to its nearest end.
     pub(crate) fn relative(&self, offset: Offset) -> u32 {
-        u32::try_from(offset.get().saturating_sub(self.base_offset.get())).unwrap_or(u32::MAX)
+        let relative = offset.get().saturating_sub(self.base_offset.get());
+        u32::try_from(relative.max(0)).unwrap_or(u32::MAX)
     }
 
     /// Whether the segment must be closed before `bytes` more that end at `last_offset` are appended.

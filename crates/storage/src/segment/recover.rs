@@ -93,14 +93,19 @@ impl Segment {
         let kept = offsets.partition_point(|entry| entry.relative_offset < bound);
         let last = kept.checked_sub(1).and_then(|number| offsets.get(number));
         let Some(last) = last.filter(|entry| sound && self.names_a_batch(**entry)) else {
-            self.index.truncate(0)?;
-            self.time_index.truncate(0)?;
+            self.drop_index_entries()?;
             return Ok(0);
         };
         self.index.truncate(u32::try_from(kept).unwrap_or(0))?;
-        let kept = times.partition_point(|entry| entry.relative_offset < last.relative_offset);
+        let kept = times.partition_point(|entry| entry.relative_offset <= last.relative_offset);
         self.time_index.truncate(u32::try_from(kept).unwrap_or(0))?;
         Ok(last.position)
+    }
+
+    /// Empties both indexes, for [`Segment::recover`] to fill them anew.
+    pub(crate) fn drop_index_entries(&mut self) -> Result<(), StorageError> {
+        self.index.truncate(0)?;
+        self.time_index.truncate(0)
     }
 
     fn names_a_batch(&self, entry: OffsetEntry) -> bool {

@@ -1,0 +1,93 @@
+//! Checkpoints while running, and the clean shutdown.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ottla_model::{Now, Offset, TopicPartition};
+use parking_lot::Mutex;
+
+use crate::error::{At, StorageError};
+use crate::log::PartitionLog;
+
+use super::{LogDir, OffsetCheckpoint, properties};
+
+/// With more logs than this a clean shutdown syncs the file system once instead of each file.
+const SYNC_EACH_MAX: usize = 16;
+
+/// A log that is to be closed, and the high watermark it had.
+#[derive(Debug)]
+pub struct ClosingLog<'a> {
+    pub log: &'a mut PartitionLog,
+    pub high_watermark: Offset,
+}
+
+impl LogDir {
+    /// Replaces one of the checkpoint files, durably.
+    pub fn write_checkpoint(
+        &self,
+        which: OffsetCheckpoint,
+        offsets: &BTreeMap<TopicPartition, Offset>,
+    ) -> Result<(), StorageError> {
+        self.check_online()?;
+        which.write(&*self.disk, &self.path, offsets)
+    }
+
+    /// Closes the log dir cleanly: writes what the logs still hold in memory with `threads` threads, makes it durable
+    /// (one sync of the whole file system if there are many logs), writes the checkpoints, and then the mark that
+    /// spares the next start the recovery. A log that is offline prevents the mark.
+    pub fn close(
+        &self,
+        logs: Vec<ClosingLog<'_>>,
+        threads: usize,
+        broker_epoch: i64,
+        now: Now,
+    ) -> Result<(), StorageError> {
+        self.check_online()?;
+        let sync_each = logs.len() <= SYNC_EACH_MAX;
+        let offsets =
+            logs.iter().map(|closing| (closing.log.topic_partition().clone(), closing.high_watermark));
+        let high_watermarks: BTreeMap<TopicPartition, Offset> = offsets.collect();
+        let logs: Vec<Mutex<ClosingLog<'_>>> = logs.into_iter().map(Mutex::new).collect();
+        close_each(&logs, threads, sync_each, now)?;
+        if !sync_each {
+            self.disk.sync_fs(&self.path).at("syncfs", &self.path)?;
+        }
+        let mut recovery_points = BTreeMap::new();
+        let mut log_starts = BTreeMap::new();
+        for closing in &logs {
+            let log = &closing.lock().log;
+            recovery_points.insert(log.topic_partition().clone(), log.recovery_point());
+            if let Some(log_start_offset) = log.log_start_to_checkpoint() {
+                log_starts.insert(log.topic_partition().clone(), log_start_offset);
+            }
+        }
+        self.write_checkpoint(OffsetCheckpoint::RecoveryPoint, &recovery_points)?;
+        self.write_checkpoint(OffsetCheckpoint::LogStart, &log_starts)?;
+        self.write_checkpoint(OffsetCheckpoint::Replication, &high_watermarks)?;
+        properties::write_clean_shutdown(&*self.disk, &self.path, broker_epoch)
+    }
+}
+
+fn close_each(
+    logs: &[Mutex<ClosingLog<'_>>],
+    threads: usize,
+    sync_each: bool,
+    now: Now,
+) -> Result<(), StorageError> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<(), StorageError> {
+        let mut outcome = Ok(());
+        while let Some(closing) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            outcome = outcome.and(closing.lock().log.close(sync_each, now));
+        }
+        outcome
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(logs.len())).map(|_| scope.spawn(work)).collect();
+        let mut outcome = work();
+        for other in others {
+            outcome = outcome.and(other.join().unwrap_or(Ok(())));
+        }
+        outcome
+    })
+}

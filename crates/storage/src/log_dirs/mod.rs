@@ -1,0 +1,167 @@
+//! A broker's log dirs: who they belong to, which partitions they hold, and how they are opened and closed.
+
+mod close;
+mod names;
+mod offsets;
+mod open;
+mod properties;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ottla_model::{Now, TopicId, TopicPartition};
+use uuid::Uuid;
+
+use crate::config::LogConfig;
+use crate::disk::{Disk, DiskLock, DiskSpace};
+use crate::error::{At, StorageError};
+use crate::log::{LogStart, PartitionLog};
+
+pub use close::ClosingLog;
+pub use names::partition_dir;
+pub use offsets::OffsetCheckpoint;
+pub use open::OpenedLog;
+pub use properties::MetaProperties;
+
+use names::DirName;
+
+/// One directory of `log.dirs`, locked against other processes for as long as this lives.
+#[derive(Debug)]
+pub struct LogDir {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    directory_id: Uuid,
+    /// How the last process left it: `None` after a crash, else the broker epoch it had.
+    clean_shutdown: Option<i64>,
+    offline: AtomicBool,
+    _lock: Box<dyn DiskLock>,
+}
+
+/// A partition's directory that was renamed and waits for its files to be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedPartition {
+    pub path: PathBuf,
+}
+
+impl LogDir {
+    /// Opens and locks a log dir, made and formatted if it is new. `identity` is what this node is; its directory id
+    /// is used if the dir has none.
+    pub fn open(disk: Arc<dyn Disk>, path: PathBuf, identity: &MetaProperties) -> Result<Self, StorageError> {
+        disk.create_dir(&path).at("mkdir", &path)?;
+        let lock = path.join(".lock");
+        let lock = disk.lock(&lock).at("lock", &lock)?;
+        let lock = lock.ok_or_else(|| StorageError::Locked { path: path.clone() })?;
+        let mut found = MetaProperties::read(&*disk, &path)?;
+        if let Some(found) = &found {
+            found.check(identity, &path)?;
+        }
+        let known = found.take().and_then(|found| found.directory_id);
+        let directory_id = known.or(identity.directory_id).unwrap_or_default();
+        if known.is_none() {
+            let meta = MetaProperties { directory_id: Some(directory_id), ..identity.clone() };
+            meta.write(&*disk, &path)?;
+        }
+        let clean_shutdown = properties::read_clean_shutdown(&*disk, &path)?;
+        Ok(Self { disk, path, directory_id, clean_shutdown, offline: AtomicBool::new(false), _lock: lock })
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    #[must_use]
+    pub fn directory_id(&self) -> Uuid {
+        self.directory_id
+    }
+
+    /// The broker epoch of the last clean shutdown; `None` if the last process crashed.
+    #[must_use]
+    pub fn clean_shutdown(&self) -> Option<i64> {
+        self.clean_shutdown
+    }
+
+    /// Total and free bytes of the file system.
+    pub fn space(&self) -> Result<DiskSpace, StorageError> {
+        self.disk.space(&self.path).at("statvfs", &self.path)
+    }
+
+    /// Whether a failure took the whole log dir offline.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.offline.load(Ordering::Acquire)
+    }
+
+    /// A failed fsync says that the disk is not to be trusted; answers whether the dir was online before.
+    pub fn mark_offline(&self) -> bool {
+        !self.offline.swap(true, Ordering::AcqRel)
+    }
+
+    fn check_online(&self) -> Result<(), StorageError> {
+        if self.is_offline() { Err(StorageError::Offline { path: self.path.clone() }) } else { Ok(()) }
+    }
+
+    /// The partitions found, and the leftovers of deleted ones.
+    pub fn partitions(&self) -> Result<(Vec<TopicPartition>, Vec<DeletedPartition>), StorageError> {
+        let (mut partitions, mut deleted) = (Vec::new(), Vec::new());
+        for entry in self.disk.list(&self.path).at("list", &self.path)? {
+            match names::parse(&entry.name) {
+                DirName::Partition(partition) if entry.is_dir => partitions.push(partition),
+                DirName::Deleted if entry.is_dir => {
+                    deleted.push(DeletedPartition { path: self.path.join(&entry.name) });
+                }
+                _ => {}
+            }
+        }
+        Ok((partitions, deleted))
+    }
+
+    /// Makes a partition's directory, durably, with its topic id and an empty log.
+    pub fn create_partition(
+        &self,
+        topic_partition: &TopicPartition,
+        topic_id: TopicId,
+        config: Arc<LogConfig>,
+        now: Now,
+    ) -> Result<PartitionLog, StorageError> {
+        self.check_online()?;
+        let dir = partition_dir(&self.path, topic_partition);
+        self.disk.create_dir(&dir).at("mkdir", &dir)?;
+        let (disk, partition) = (Arc::clone(&self.disk), topic_partition.clone());
+        let log = PartitionLog::open(disk, dir.clone(), partition, config, LogStart::new_log(), now)?;
+        properties::write_topic_id(&*self.disk, &dir, topic_id)?;
+        self.disk.sync_dir(&self.path).at("fsync", &self.path)?;
+        Ok(log)
+    }
+
+    /// Renames a partition's directory, durably, so that it is gone for good; its files are removed by
+    /// [`LogDir::remove_deleted`]. `unique` is random. Readers may go on with the slices they hold.
+    pub fn delete_partition(
+        &self,
+        log: PartitionLog,
+        unique: Uuid,
+    ) -> Result<DeletedPartition, StorageError> {
+        self.check_online()?;
+        let from = log.dir().to_path_buf();
+        let path = self.path.join(names::deleted_name(log.topic_partition(), unique));
+        drop(log);
+        self.disk.rename(&from, &path).at("rename", &from)?;
+        self.disk.sync_dir(&self.path).at("fsync", &self.path)?;
+        Ok(DeletedPartition { path })
+    }
+
+    /// Removes the files of a deleted partition.
+    pub fn remove_deleted(&self, deleted: &DeletedPartition) -> Result<(), StorageError> {
+        for entry in self.disk.list(&deleted.path).at("list", &deleted.path)? {
+            let path = deleted.path.join(&entry.name);
+            self.disk.remove_file(&path).at("remove", &path)?;
+        }
+        self.disk.remove_dir(&deleted.path).at("remove", &deleted.path)
+    }
+}

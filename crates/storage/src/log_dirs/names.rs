@@ -1,0 +1,84 @@
+//! Names of partition directories: `<topic>-<partition>`, and what a deletion renames them to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ottla_model::TopicPartition;
+use uuid::Uuid;
+
+/// The directory of the controller's log, which is not a partition that the broker opens.
+pub(super) const METADATA_LOG: &str = "__cluster_metadata-0";
+const DELETE_SUFFIX: &str = "-delete";
+/// The longest name that a file system takes.
+const NAME_LEN_MAX: usize = 255;
+
+/// What a directory of a log dir is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum DirName {
+    Partition(TopicPartition),
+    /// A deleted partition whose files are still to be removed.
+    Deleted,
+    Other,
+}
+
+/// The directory of a partition within its log dir.
+#[must_use]
+pub fn partition_dir(log_dir: &Path, topic_partition: &TopicPartition) -> PathBuf {
+    log_dir.join(format!("{}-{}", topic_partition.topic, topic_partition.partition))
+}
+
+/// `<topic>-<partition>.<uuid without dashes>-delete`; a long topic name is cut to fit.
+pub(super) fn deleted_name(topic_partition: &TopicPartition, unique: Uuid) -> String {
+    let suffix = format!("-{}.{}{DELETE_SUFFIX}", topic_partition.partition, unique.simple());
+    let topic: String = topic_partition.topic.chars().take(NAME_LEN_MAX - suffix.len()).collect();
+    topic + &suffix
+}
+
+pub(super) fn parse(name: &str) -> DirName {
+    if name.ends_with(DELETE_SUFFIX) && name.contains('.') {
+        return DirName::Deleted;
+    }
+    let partition = name.rsplit_once('-').and_then(|(topic, partition)| {
+        let is_number = !partition.is_empty() && partition.bytes().all(|byte| byte.is_ascii_digit());
+        let partition = partition.parse().ok().filter(|_| is_number && !topic.is_empty())?;
+        Some(TopicPartition { topic: Arc::from(topic), partition })
+    });
+    match partition {
+        Some(partition) if name != METADATA_LOG => DirName::Partition(partition),
+        _ => DirName::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_dash_parts_topic_and_partition() {
+        let partition =
+            |topic: &str, partition| DirName::Partition(TopicPartition { topic: topic.into(), partition });
+        for (name, expected) in [
+            ("a-0", partition("a", 0)),
+            ("a.b-c_d-e-12", partition("a.b-c_d-e", 12)),
+            ("a--1", partition("a-", 1)),
+            ("-1", DirName::Other),
+            ("a-", DirName::Other),
+            ("a-+1", DirName::Other),
+            ("raft", DirName::Other),
+            ("__cluster_metadata-0", DirName::Other),
+            ("__consumer_offsets-49", partition("__consumer_offsets", 49)),
+            ("a-0.0123456789abcdef0123456789abcdef-delete", DirName::Deleted),
+            ("a-0-delete", DirName::Other),
+        ] {
+            assert_eq!(parse(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_deleted_name_fits_the_file_system() {
+        let long = TopicPartition { topic: "t".repeat(249).into(), partition: 3 };
+        let name = deleted_name(&long, Uuid::nil());
+        assert_eq!(name.len(), NAME_LEN_MAX);
+        assert_eq!(parse(&name), DirName::Deleted);
+    }
+}

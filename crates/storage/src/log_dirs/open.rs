@@ -1,0 +1,107 @@
+//! Opening all logs of a log dir, with several threads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ottla_model::{Now, Offset, TopicId, TopicPartition};
+use parking_lot::Mutex;
+
+use crate::config::LogConfig;
+use crate::error::{At, StorageError};
+use crate::log::{LogStart, PartitionLog};
+
+use super::{LogDir, OffsetCheckpoint, partition_dir, properties};
+
+/// A log as it was found on disk.
+#[derive(Debug)]
+pub struct OpenedLog {
+    pub log: PartitionLog,
+    /// `None` in a directory that was made before topic ids.
+    pub topic_id: Option<TopicId>,
+    /// The high watermark at its last checkpoint; never above the log end offset.
+    pub high_watermark: Offset,
+}
+
+/// The checkpoints that say how to open the logs.
+struct Checkpoints {
+    recovery_points: BTreeMap<TopicPartition, Offset>,
+    log_starts: BTreeMap<TopicPartition, Offset>,
+    high_watermarks: BTreeMap<TopicPartition, Offset>,
+}
+
+impl LogDir {
+    /// Opens all partitions with `threads` threads (at least one); `config` says which settings a partition has. On
+    /// return the mark of the clean shutdown is gone, so that from now on a crash counts as one.
+    pub fn open_logs(
+        &self,
+        threads: usize,
+        config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
+        now: Now,
+    ) -> Result<Vec<OpenedLog>, StorageError> {
+        let (partitions, deleted) = self.partitions()?;
+        for leftover in &deleted {
+            self.remove_deleted(leftover)?;
+        }
+        let checkpoints = Checkpoints {
+            recovery_points: OffsetCheckpoint::RecoveryPoint.read(&*self.disk, &self.path)?,
+            log_starts: OffsetCheckpoint::LogStart.read(&*self.disk, &self.path)?,
+            high_watermarks: OffsetCheckpoint::Replication.read(&*self.disk, &self.path)?,
+        };
+        let next = AtomicUsize::new(0);
+        let opened = Mutex::new(Vec::with_capacity(partitions.len()));
+        let work = || -> Result<(), StorageError> {
+            while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let log = self.open_log(partition, &checkpoints, config, now);
+                // The others need not go on after a failure.
+                let log = log.inspect_err(|_| next.store(partitions.len(), Ordering::Relaxed))?;
+                opened.lock().push(log);
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads.min(partitions.len())).map(|_| scope.spawn(work)).collect();
+            let mut outcome = work();
+            for other in others {
+                outcome = outcome.and(other.join().unwrap_or(Ok(())));
+            }
+            outcome
+        })?;
+        self.forget_clean_shutdown()?;
+        let mut opened = opened.into_inner();
+        opened.sort_by(|a, b| a.log.topic_partition().cmp(b.log.topic_partition()));
+        Ok(opened)
+    }
+
+    fn open_log(
+        &self,
+        partition: &TopicPartition,
+        checkpoints: &Checkpoints,
+        config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
+        now: Now,
+    ) -> Result<OpenedLog, StorageError> {
+        let dir = partition_dir(&self.path, partition);
+        let topic_id = properties::read_topic_id(&*self.disk, &dir)?;
+        let offset =
+            |offsets: &BTreeMap<TopicPartition, Offset>| offsets.get(partition).copied().unwrap_or_default();
+        let start = LogStart {
+            recovery_point: offset(&checkpoints.recovery_points),
+            log_start_offset: offset(&checkpoints.log_starts),
+            clean: self.clean_shutdown.is_some(),
+        };
+        let (disk, config) = (Arc::clone(&self.disk), config(partition, topic_id));
+        let log = PartitionLog::open(disk, dir, partition.clone(), config, start, now)?;
+        let high_watermark = offset(&checkpoints.high_watermarks);
+        let high_watermark = high_watermark.max(log.log_start_offset()).min(log.log_end_offset());
+        Ok(OpenedLog { log, topic_id, high_watermark })
+    }
+
+    fn forget_clean_shutdown(&self) -> Result<(), StorageError> {
+        if self.clean_shutdown.is_none() {
+            return Ok(());
+        }
+        let path = self.path.join(properties::CLEAN_SHUTDOWN);
+        self.disk.remove_file(&path).at("remove", &path)?;
+        self.disk.sync_dir(&self.path).at("fsync", &self.path)
+    }
+}
