@@ -4,8 +4,24 @@
 //! Never: sleeps, reads a clock, knows a request's version, touches a log or a socket.
 
 pub mod assignor;
+pub mod classic;
+mod config;
 pub mod consumer;
+mod error;
 mod ids;
+pub mod manage;
+pub mod offsets;
 pub mod records;
+mod response;
+mod shard;
+mod shard_classic;
+mod shard_consumer;
 
+pub use config::GroupConfig;
+pub use error::{GroupError, write_error_code};
 pub use ids::{GroupId, InstanceId, MemberId};
+pub use response::{ConsumerHeartbeatError, GroupResponse};
+pub use shard::{Completion, Group, GroupShard, TimerKey};
+
+#[cfg(test)]
+mod tests;

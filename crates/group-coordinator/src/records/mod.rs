@@ -136,6 +136,39 @@ impl GroupRecord {
         }
     }
 
+    /// The group that the record is about; `None` for an unknown record type.
+    #[must_use]
+    pub const fn group(&self) -> Option<&GroupId> {
+        match self {
+            Self::OffsetCommit(key, _) => Some(&key.group),
+            Self::GroupMetadata(group, _)
+            | Self::ConsumerGroupMetadata(group, _)
+            | Self::ConsumerGroupPartitionMetadata(group, _)
+            | Self::ConsumerGroupTargetAssignmentMetadata(group, _) => Some(group),
+            Self::ConsumerGroupMemberMetadata(key, _)
+            | Self::ConsumerGroupTargetAssignmentMember(key, _)
+            | Self::ConsumerGroupCurrentMemberAssignment(key, _) => Some(&key.group),
+            Self::ConsumerGroupRegularExpression(key, _) => Some(&key.group),
+            Self::Unknown { .. } => None,
+        }
+    }
+
+    #[must_use]
+    pub const fn is_tombstone(&self) -> bool {
+        match self {
+            Self::OffsetCommit(_, value) => value.is_none(),
+            Self::GroupMetadata(_, value) => value.is_none(),
+            Self::ConsumerGroupMetadata(_, value) => value.is_none(),
+            Self::ConsumerGroupPartitionMetadata(_, value) => value.is_none(),
+            Self::ConsumerGroupMemberMetadata(_, value) => value.is_none(),
+            Self::ConsumerGroupTargetAssignmentMetadata(_, value) => value.is_none(),
+            Self::ConsumerGroupTargetAssignmentMember(_, value) => value.is_none(),
+            Self::ConsumerGroupCurrentMemberAssignment(_, value) => value.is_none(),
+            Self::ConsumerGroupRegularExpression(_, value) => value.is_none(),
+            Self::Unknown { value, .. } => value.is_none(),
+        }
+    }
+
     /// Reads a record. An unknown record type is no error (see [`GroupRecord::Unknown`]); an unknown version of a known
     /// value is.
     pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Self, RecordError> {

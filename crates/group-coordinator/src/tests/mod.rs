@@ -1,0 +1,9 @@
+//! Event scripts for the whole shard in its engine, on a fake clock and a log in memory.
+
+mod bench;
+mod classic_join;
+mod classic_members;
+
+mod groups;
+mod offsets;
+mod replay;
