@@ -1,11 +1,11 @@
 //! The range assignor: per topic, each subscriber in member order gets a contiguous range.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::MemberId;
 use ottla_model::TopicId;
 
-use super::{AssignError, Assignment, GroupAssignment, GroupSpec, MemberSpec};
+use super::{AssignError, Assignment, GroupAssignment, GroupSpec, MemberSpec, SubscriptionType};
 
 /// How far the ranges of one topic have been handed out.
 #[derive(Debug)]
@@ -18,11 +18,12 @@ struct TopicRanges {
 }
 
 pub(super) fn assign(spec: &GroupSpec) -> Result<GroupAssignment, AssignError> {
-    let mut topics = topic_ranges(spec)?;
+    let members = subscribers(spec);
+    let mut topics = topic_ranges(spec, &members)?;
     let mut out = GroupAssignment::new();
-    for (member_id, member) in in_range_order(spec) {
+    for (member_id, subscribed) in members {
         let mut assignment = Assignment::new();
-        for topic_id in &member.subscribed {
+        for topic_id in subscribed {
             let Some(range) = topics.get_mut(topic_id).map(TopicRanges::take) else { continue };
             if !range.is_empty() {
                 assignment.insert(*topic_id, range.collect());
@@ -33,9 +34,21 @@ pub(super) fn assign(spec: &GroupSpec) -> Result<GroupAssignment, AssignError> {
     Ok(out)
 }
 
-fn topic_ranges(spec: &GroupSpec) -> Result<BTreeMap<TopicId, TopicRanges>, AssignError> {
+/// Members in range order with their topics. In a homogeneous group the first member's are everyone's, also those of a
+/// member whose regular expression is not resolved yet: its part waits for it.
+fn subscribers(spec: &GroupSpec) -> Vec<(&MemberId, &BTreeSet<TopicId>)> {
+    let members = in_range_order(spec);
+    let shared = members.first().map(|(_, m)| &m.subscribed);
+    let shared = shared.filter(|_| spec.subscription_type == SubscriptionType::Homogeneous);
+    members.into_iter().map(|(id, m)| (id, shared.unwrap_or(&m.subscribed))).collect()
+}
+
+fn topic_ranges(
+    spec: &GroupSpec,
+    members: &[(&MemberId, &BTreeSet<TopicId>)],
+) -> Result<BTreeMap<TopicId, TopicRanges>, AssignError> {
     let mut subscribers: BTreeMap<TopicId, i32> = BTreeMap::new();
-    for topic_id in spec.members.values().flat_map(|m| &m.subscribed) {
+    for topic_id in members.iter().flat_map(|(_, subscribed)| *subscribed) {
         *subscribers.entry(*topic_id).or_default() += 1;
     }
     subscribers

@@ -55,10 +55,9 @@ pub enum IllegalRecord {
     TargetStillInUse { targets: usize },
 }
 
-/// The version of the topics that a group's metadata hash was last compared with, and the group's epoch then.
+/// A group's metadata hash was compared with the topics, at this group epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetadataCheck {
-    pub version: i64,
     pub epoch: i32,
 }
 
@@ -83,6 +82,8 @@ pub struct ConsumerGroup {
     pub(super) subscribed_regexes: BTreeMap<Arc<str>, usize>,
     /// Whether the log holds a `ConsumerGroupPartitionMetadata` record of Kafka 4.0, which is to be deleted.
     pub(super) has_partition_metadata: bool,
+    /// As of the last change of a member: topics that a regular expression gains or loses later do not count.
+    pub(super) subscription_type: SubscriptionType,
     /// The epoch at which each partition is owned, be it pending revocation: no partition is owned twice.
     owned_at: BTreeMap<(TopicId, i32), i32>,
     /// Soft state: lost on reload, when the topics are compared anew.
@@ -105,6 +106,7 @@ impl ConsumerGroup {
             subscribed_topics: SubscribedTopics::new(),
             subscribed_regexes: BTreeMap::new(),
             has_partition_metadata: false,
+            subscription_type: SubscriptionType::Homogeneous,
             owned_at: BTreeMap::new(),
             metadata_checked: None,
         }
@@ -189,8 +191,12 @@ impl ConsumerGroup {
         self.subscribed_regexes.get(regex).copied().unwrap_or(0)
     }
 
-    pub(super) fn subscription_type(&self) -> SubscriptionType {
-        subscription::subscription_type(&self.subscribed_regexes, &self.subscribed_topics, self.members.len())
+    fn update_subscription_type(&mut self) {
+        self.subscription_type = subscription::subscription_type(
+            &self.subscribed_regexes,
+            &self.subscribed_topics,
+            self.members.len(),
+        );
     }
 
     pub(super) fn topics_of<'a>(
@@ -202,10 +208,10 @@ impl ConsumerGroup {
         MemberTopics { named: &member.subscribed_topic_names, matched, directory }
     }
 
-    /// Whether the topics may have changed since the metadata hash was last compared, or the epoch that was written
-    /// then was lost.
-    pub(super) fn needs_metadata_check(&self, version: i64) -> bool {
-        self.metadata_checked.is_none_or(|c| c.version != version || self.epoch < c.epoch)
+    /// Whether the metadata hash must be compared with the topics: a subscribed one changed, it never was (since the
+    /// group was loaded), or the epoch that was written then was lost.
+    pub(super) fn needs_metadata_check(&self) -> bool {
+        self.metadata_checked.is_none_or(|checked| self.epoch < checked.epoch)
     }
 
     /// Remembers a comparison; the caller does so once the records that came with it are replayed.
@@ -213,8 +219,8 @@ impl ConsumerGroup {
         self.metadata_checked = Some(check);
     }
 
-    #[cfg(test)]
-    pub(super) fn forget_metadata_check(&mut self) {
+    /// A topic that the group is subscribed to was created, deleted or changed: the next heartbeat looks at it.
+    pub fn request_metadata_check(&mut self) {
         self.metadata_checked = None;
     }
 
@@ -282,6 +288,7 @@ impl ConsumerGroup {
             self.static_members.insert(instance_id.clone(), member.member_id.clone());
         }
         self.members.insert(member.member_id.clone(), Arc::new(member));
+        self.update_subscription_type();
         Ok(())
     }
 
@@ -293,6 +300,7 @@ impl ConsumerGroup {
         }
         if let Some(old) = self.members.remove(member_id) {
             self.forget(&old);
+            self.update_subscription_type();
         }
         Ok(())
     }

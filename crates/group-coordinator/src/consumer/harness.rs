@@ -31,9 +31,25 @@ impl Harness {
         let mut harness = Self::default();
         harness.settings.assignment_interval_ms = 0;
         for (name, id, partitions) in topics {
-            harness.topics.add(name, *id, *partitions);
+            harness.add_topic(name, *id, *partitions);
         }
         harness
+    }
+
+    pub(super) fn add_topic(&mut self, name: &str, id: u128, partitions: usize) {
+        self.topics.add(name, id, partitions);
+        self.topic_changed(name);
+    }
+
+    pub(super) fn remove_topic(&mut self, name: &str) {
+        self.topics.remove(name);
+        self.topic_changed(name);
+    }
+
+    fn topic_changed(&mut self, name: &str) {
+        if let Some(group) = self.group.as_mut().filter(|g| g.is_subscribed_to(name)) {
+            group.request_metadata_check();
+        }
     }
 
     pub(super) fn group(&self) -> &ConsumerGroup {
@@ -64,6 +80,11 @@ impl Harness {
 
     /// Moves the clock, fires what is due on the way, and returns the records of that.
     pub(super) fn advance(&mut self, ms: u64) -> Vec<String> {
+        self.tick(ms).iter().flatten().map(show).collect()
+    }
+
+    /// As `advance`, by timer.
+    pub(super) fn tick(&mut self, ms: u64) -> Vec<Vec<GroupRecord>> {
         let end = self.now_ms + ms;
         let mut out = Vec::new();
         while let Some((key, (at, epoch))) = self.due(end) {
@@ -79,7 +100,7 @@ impl Harness {
             };
             let outcome = timer_fired(group, &key, epoch, ctx);
             let ((), records) = self.commit(outcome);
-            out.extend(records.iter().map(show));
+            out.push(records);
         }
         self.now_ms = end;
         out
@@ -126,7 +147,7 @@ impl Harness {
         }
         if let (Some(before), Some(after)) = (before, &self.group) {
             let mut before = before;
-            before.forget_metadata_check();
+            before.request_metadata_check();
             assert_eq!(&before, after, "state after replay");
         }
         self.timers.clear();

@@ -94,7 +94,8 @@ impl<'a, 'c> Heartbeat<'a, 'c> {
         updated.subscribed_topic_names != member.subscribed_topic_names
     }
 
-    /// Bumps the group epoch if subscriptions, the preferred assignor or the subscribed topics changed.
+    /// Bumps the group epoch if subscriptions, the preferred assignor or the subscribed topics changed. The kind of the
+    /// group is looked at anew only then, as in Kafka.
     fn update_group(
         &mut self,
         member: &ConsumerGroupMember,
@@ -106,9 +107,8 @@ impl<'a, 'c> Heartbeat<'a, 'c> {
         let assignor_changed = target::preferred_assignor(group, None, self.ctx.settings)
             != target::preferred_assignor(group, Some(updated), self.ctx.settings);
         let bump = names_changed || regex == RegexStatus::ChangedAndResolved || assignor_changed;
-        let version = self.ctx.topics.version();
-        if !bump && !group.needs_metadata_check(version) {
-            return GroupChange { epoch: group.epoch, subscription_type: group.subscription_type() };
+        if !bump && !group.needs_metadata_check() {
+            return GroupChange { epoch: group.epoch, subscription_type: group.subscription_type };
         }
         let topics = topics_after(group, member, updated);
         let hash = self.ctx.hashes.group_hash(topics.keys(), self.ctx.topics);
@@ -117,11 +117,11 @@ impl<'a, 'c> Heartbeat<'a, 'c> {
             epoch += 1;
             self.records.push(records::epoch(&group.group_id, epoch, hash));
         }
-        self.checked = Some(MetadataCheck { version, epoch });
+        self.checked = Some(MetadataCheck { epoch });
         if group.has_partition_metadata {
             self.records.push(records::partition_metadata_tombstone(&group.group_id));
         }
-        let subscription_type = type_after(group, member, updated, &topics);
+        let subscription_type = subscription_type_after(group, member, updated, &topics);
         GroupChange { epoch, subscription_type }
     }
 
@@ -200,7 +200,7 @@ fn topics_after(
     topics
 }
 
-fn type_after(
+fn subscription_type_after(
     group: &ConsumerGroup,
     member: &ConsumerGroupMember,
     updated: &ConsumerGroupMember,

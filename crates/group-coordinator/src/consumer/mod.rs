@@ -52,3 +52,5 @@ mod harness;
 mod simulation;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transcripts;

@@ -115,7 +115,7 @@ pub(super) fn resolve_regexes(group: &ConsumerGroup, ctx: &mut Context<'_>) -> O
     if changed || hash != group.metadata_hash {
         let epoch = group.epoch + 1;
         out.records.push(records::epoch(&group.group_id, epoch, hash));
-        out.metadata_checked = Some(MetadataCheck { version: ctx.topics.version(), epoch });
+        out.metadata_checked = Some(MetadataCheck { epoch });
     }
     out
 }

@@ -146,7 +146,7 @@ impl World {
         harness.settings.assignment_interval_ms = if random.one_in(2) { 0 } else { 1_000 };
         let partitions = [1 + random.below(5), 1 + random.below(5), 1 + random.below(5)];
         for ((name, id), count) in TOPICS.into_iter().zip(partitions) {
-            harness.topics.add(name, id, count);
+            harness.add_topic(name, id, count);
         }
         let count = 2 + random.below(4);
         let clients = (0..count).map(|i| Client {
@@ -195,7 +195,7 @@ impl World {
         let topic = self.random.below(3);
         self.partitions[topic] += 1;
         let (name, id) = TOPICS[topic];
-        self.harness.topics.add(name, id, self.partitions[topic]);
+        self.harness.add_topic(name, id, self.partitions[topic]);
     }
 
     fn leave(&mut self, index: usize) {

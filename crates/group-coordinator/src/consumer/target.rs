@@ -21,10 +21,10 @@ pub(super) struct Target {
     pub(super) assignment: Assignment,
 }
 
-/// The target of `member` for the group at `epoch`: a new one if one is due, else the last.
+/// The target of `updated` for the group at `epoch`: a new one if one is due, else the last.
 pub(super) fn update(
     heartbeat: &mut Heartbeat<'_, '_>,
-    member: &ConsumerGroupMember,
+    updated: &ConsumerGroupMember,
     epoch: i32,
     subscription_type: SubscriptionType,
 ) -> Result<Target, ConsumerGroupError> {
@@ -32,20 +32,20 @@ pub(super) fn update(
     let settings = heartbeat.ctx.settings;
     let now = heartbeat.ctx.now.wall;
     if group.target_epoch >= epoch || !is_due(group.target_timestamp_ms, settings, now) {
-        let assignment = group.target_of(member).cloned().unwrap_or_default();
+        let assignment = group.target_of(updated).cloned().unwrap_or_default();
         return Ok(Target { epoch: group.target_epoch, assignment });
     }
-    let spec = group_spec(heartbeat, member, subscription_type);
-    let assignor = preferred_assignor(group, Some(member), settings);
+    let spec = group_spec(heartbeat, updated, subscription_type);
+    let assignor = preferred_assignor(group, Some(updated), settings);
     let mut target = assignor.assign(&spec).map_err(|cause| ConsumerGroupError::Assignor { epoch, cause })?;
     for member_id in spec.members.keys() {
         let new = target.entry(member_id.clone()).or_default();
-        if last_target(group, member, member_id) != Some(new) {
+        if last_target(group, updated, member_id) != Some(new) {
             heartbeat.records.push(records::target(&group.group_id, member_id, new));
         }
     }
     heartbeat.records.push(records::target_epoch(&group.group_id, epoch, now));
-    Ok(Target { epoch, assignment: target.remove(&member.member_id).unwrap_or_default() })
+    Ok(Target { epoch, assignment: target.remove(&updated.member_id).unwrap_or_default() })
 }
 
 /// KIP-1263: members that come in one by one are given partitions together.

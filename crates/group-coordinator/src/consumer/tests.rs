@@ -193,19 +193,19 @@ fn topics_that_change_move_the_group() {
     let mut h = Harness::new(&[("foo", 1, 1)]);
     h.beat(&join("m1", &["foo", "later"]));
     assert!(h.beat(&stay("m1", 2)).1.is_empty());
-    h.topics.add("other", 9, 1);
+    h.add_topic("other", 9, 1);
     assert!(h.beat(&stay("m1", 2)).1.is_empty());
-    h.topics.add("later", 2, 2);
+    h.add_topic("later", 2, 2);
     let (response, records) = h.beat(&stay("m1", 2));
     assert_eq!(records[0], "epoch 3");
     assert_eq!(response.assignment, Some(assignment("1:0 2:0,1")));
-    h.topics.add("foo", 1, 3);
+    h.add_topic("foo", 1, 3);
     assert_eq!(h.beat(&stay("m1", 3)).0.assignment, Some(assignment("1:0,1,2 2:0,1")));
-    h.topics.remove("foo");
+    h.remove_topic("foo");
     let (response, _) = h.beat(&stay("m1", 4));
     assert_eq!(response.assignment, Some(assignment("2:0,1")));
     // Recreated: another id, nothing of the old.
-    h.topics.add("foo", 11, 1);
+    h.add_topic("foo", 11, 1);
     let (response, _) = h.beat(&owning("m1", 4, &assignment("2:0,1")));
     assert_eq!((response.member_epoch, response.assignment), (6, Some(assignment("2:0,1 11:0"))));
     h.restart();
@@ -224,7 +224,7 @@ fn a_regular_expression_is_resolved_after_the_join() {
     assert_eq!(response.assignment, Some(assignment("1:0 2:0")));
 
     // A new topic is seen, but not within ten seconds of the last look.
-    h.topics.add("foo3", 4, 1);
+    h.add_topic("foo3", 4, 1);
     h.beat(&stay("m1", 2));
     assert!(h.advance(10_001).is_empty());
     h.beat(&stay("m1", 2));
