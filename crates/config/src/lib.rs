@@ -14,6 +14,8 @@ mod entry;
 mod error;
 mod group;
 mod properties;
+mod replication_factor;
+mod review;
 mod synonyms;
 mod table;
 mod topic;
@@ -36,6 +38,8 @@ pub use entry::{ConfigEntry, ConfigSource, ConfigSynonym};
 pub use error::ConfigError;
 pub use group::ConsumerGroupConfig;
 pub use properties::{Properties, Property};
+pub use replication_factor::clamp_replication_factor;
+pub use review::Warning;
 pub use table::{definition, definitions};
 pub use topic::{CleanupPolicy, CompressionType, ThrottledReplicas, TopicConfig};
 pub use validate::{

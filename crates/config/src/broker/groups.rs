@@ -19,7 +19,7 @@ pub(super) fn node(layers: &Layers) -> Result<NodeConfig, ConfigError> {
 }
 
 /// `node.id`, or its old name `broker.id`.
-fn node_id(layers: &Layers) -> Result<BrokerId, ConfigError> {
+pub(super) fn node_id(layers: &Layers) -> Result<BrokerId, ConfigError> {
     let old = layers.set("broker.id").is_some() && layers.set("node.id").is_none();
     let id = layers.int(if old { "broker.id" } else { "node.id" })?;
     if id < 0 {
@@ -44,6 +44,7 @@ pub(super) fn net(layers: &Layers) -> Result<NetConfig, ConfigError> {
         connections_per_ip_max: layers.int("max.connections.per.ip")?,
         connections_per_ip_overrides: connection_overrides(layers)?,
         queued_request_bytes_max: layers.long("queued.max.request.bytes")?,
+        metrics_listen: layers.non_empty("ottla.metrics.listen").filter(|address| address != "off"),
         request_partitions_max: layers.int("max.request.partition.size.limit")?,
     })
 }
@@ -102,6 +103,7 @@ pub(super) fn topics(layers: &Layers) -> Result<TopicDefaults, ConfigError> {
 pub(super) fn fetch(layers: &Layers) -> Result<FetchConfig, ConfigError> {
     Ok(FetchConfig {
         response_bytes_max: layers.int("fetch.max.bytes")?,
+        sendfile_min_bytes: layers.int("ottla.fetch.sendfile.min.bytes")?,
         session_cache_slots: layers.int("max.incremental.fetch.session.cache.slots")?,
     })
 }

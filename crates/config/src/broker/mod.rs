@@ -3,6 +3,7 @@
 mod groups;
 mod layers;
 mod listeners;
+mod node_rules;
 mod types;
 
 pub(crate) use layers::default_text;
@@ -12,7 +13,7 @@ pub use types::{
     NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig, TopicDefaults,
 };
 
-use crate::{ConfigError, Scope, definition};
+use crate::{ConfigError, Scope, Warning, definition, review};
 
 /// The broker's effective settings. Cheap to rebuild: a dynamic change makes a new one ([`Self::with_dynamic`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,21 @@ impl BrokerConfig {
         Self::build(Layers { fixed, ..Layers::default() })
     }
 
+    /// As [`Self::from_static`], with what the operator should know of the file.
+    ///
+    /// # Errors
+    /// The first value that is not allowed, or that asks for protection that Ottla cannot give yet.
+    pub fn load(fixed: ConfigMap) -> Result<(Self, Vec<Warning>), ConfigError> {
+        let mut warnings = review::review(&fixed)?;
+        let config = Self::from_static(fixed)?;
+        let controller = &config.net.controller_listeners;
+        if !controller.is_empty() {
+            let names = controller.iter().map(|listener| listener.name.clone()).collect();
+            warnings.push(Warning::ControllerListeners { names });
+        }
+        Ok((config, warnings))
+    }
+
     /// The same file under other dynamic settings: the cluster's default, then this broker's own.
     ///
     /// # Errors
@@ -61,6 +77,7 @@ impl BrokerConfig {
         for layer in [&layers.fixed, &layers.dynamic_default, &layers.dynamic_broker] {
             check_values(layer)?;
         }
+        node_rules::check(&layers)?;
         Ok(Self {
             node: groups::node(&layers)?,
             net: groups::net(&layers)?,
@@ -85,3 +102,6 @@ fn check_values(layer: &ConfigMap) -> Result<(), ConfigError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

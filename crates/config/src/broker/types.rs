@@ -53,6 +53,8 @@ pub struct NetConfig {
     pub connections_per_ip_overrides: Vec<(String, i32)>,
     /// `queued.max.request.bytes`: request bytes in memory over all connections; -1: no limit.
     pub queued_request_bytes_max: i64,
+    /// `ottla.metrics.listen`: `HOST:PORT` of `/metrics` and `/health`; none where it is `off`.
+    pub metrics_listen: Option<String>,
     /// `max.request.partition.size.limit`: partitions in one DescribeTopicPartitions answer.
     pub request_partitions_max: i32,
 }
@@ -94,6 +96,8 @@ pub struct TopicDefaults {
 pub struct FetchConfig {
     /// `fetch.max.bytes`: the most that one answer carries.
     pub response_bytes_max: i32,
+    /// `ottla.fetch.sendfile.min.bytes`: from this length on slices leave by sendfile; 0: none do.
+    pub sendfile_min_bytes: i32,
     /// `max.incremental.fetch.session.cache.slots`.
     pub session_cache_slots: i32,
 }

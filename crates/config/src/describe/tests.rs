@@ -61,7 +61,8 @@ fn synonyms_stand_in_kafkas_order() {
         (include_str!("../../testdata/group-configs.tsv"), describe_group(&none, &reference)),
         (include_str!("../../testdata/client-metrics-configs.tsv"), describe_client_metrics(&none)),
     ] {
-        assert_eq!(entries.len(), facts.lines().count() - 1);
+        let kafkas = entries.iter().filter(|entry| !entry.name.starts_with("ottla."));
+        assert_eq!(kafkas.count(), facts.lines().count() - 1);
         for line in facts.lines().skip(1) {
             let fields: Vec<&str> = line.split('\t').collect();
             let [name, _, _, update, _, _, synonyms] = fields[..] else { panic!("{line}") };

@@ -7,16 +7,16 @@ use crate::Effect::{Honoured, Inert, NotYet};
 use crate::UpdateMode::{ClusterWide, PerBroker, ReadOnly};
 
 pub(super) const ROWS: &[Definition] = &[
-    int("compression.gzip.level", Text("-1"), GzipLevel, ClusterWide, NotYet),
-    int("compression.lz4.level", Text("9"), Between(1, 17), ClusterWide, NotYet),
+    int("compression.gzip.level", Text("-1"), GzipLevel, ClusterWide, Honoured),
+    int("compression.lz4.level", Text("9"), Between(1, 17), ClusterWide, Honoured),
     string(
         "compression.type",
         Text("producer"),
         OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
         ClusterWide,
-        NotYet,
+        Honoured,
     ),
-    int("compression.zstd.level", Text("3"), Between(-131_072, 22), ClusterWide, NotYet),
+    int("compression.zstd.level", Text("3"), Between(-131_072, 22), ClusterWide, Honoured),
     list("cordoned.log.dirs", Text(""), ListOf { words: &[], may_be_empty: true }, PerBroker, NotYet),
     long("log.cleaner.backoff.ms", Text("15000"), AtLeast(0), ClusterWide, NotYet),
     long("log.cleaner.dedupe.buffer.size", Text("134217728"), Any, ClusterWide, NotYet),

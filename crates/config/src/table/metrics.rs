@@ -16,7 +16,7 @@ pub(super) const ROWS: &[Definition] = &[
         ReadOnly,
         Inert(ONE_NODE),
     ),
-    class("client.quota.callback.class", Null, Any, ReadOnly, Security),
+    class("client.quota.callback.class", Null, Any, ReadOnly, NotYet),
     list("config.providers", Text(""), ListOf { words: &[], may_be_empty: true }, ClusterWide, NotYet),
     int("controller.quota.window.num", Text("11"), AtLeast(1), ReadOnly, NotYet),
     int("controller.quota.window.size.seconds", Text("1"), AtLeast(1), ReadOnly, NotYet),

@@ -8,6 +8,7 @@ mod log;
 mod metrics;
 mod network;
 mod oauthbearer;
+mod ottla;
 mod remote;
 mod replication;
 mod security;
@@ -29,6 +30,7 @@ const BROKER: &[&[Definition]] = &[
     metrics::ROWS,
     network::ROWS,
     oauthbearer::ROWS,
+    ottla::ROWS,
     replication::ROWS,
     remote::ROWS,
     security::ROWS,

@@ -13,7 +13,7 @@ pub(super) const ROWS: &[Definition] = &[
     long("delegation.token.expiry.check.interval.ms", Text("3600000"), AtLeast(1), ReadOnly, NotYet),
     long("delegation.token.expiry.time.ms", Text("86400000"), AtLeast(1), ReadOnly, NotYet),
     long("delegation.token.max.lifetime.ms", Text("604800000"), AtLeast(1), ReadOnly, NotYet),
-    password("delegation.token.secret.key", Null, Any, ReadOnly, Security),
+    password("delegation.token.secret.key", Null, Any, ReadOnly, NotYet),
     class(
         "principal.builder.class",
         Text("org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"),
@@ -27,9 +27,9 @@ pub(super) const ROWS: &[Definition] = &[
         Text("GSSAPI"),
         ListOf { words: &[], may_be_empty: true },
         PerBroker,
-        Security,
+        NotYet,
     ),
-    password("sasl.jaas.config", Null, Any, PerBroker, Security),
+    password("sasl.jaas.config", Null, Any, PerBroker, NotYet),
     string("sasl.kerberos.kinit.cmd", Text("/usr/bin/kinit"), Any, PerBroker, NotYet),
     long("sasl.kerberos.min.time.before.relogin", Text("60000"), Any, PerBroker, NotYet),
     list(
@@ -52,8 +52,8 @@ pub(super) const ROWS: &[Definition] = &[
     double("sasl.login.refresh.window.jitter", Text("0.05"), Any, PerBroker, NotYet),
     long("sasl.login.retry.backoff.max.ms", Text("10000"), Any, ReadOnly, NotYet),
     long("sasl.login.retry.backoff.ms", Text("100"), Any, ReadOnly, NotYet),
-    string("sasl.mechanism.controller.protocol", Text("GSSAPI"), Any, ReadOnly, Security),
-    string("sasl.mechanism.inter.broker.protocol", Text("GSSAPI"), Any, PerBroker, Security),
+    string("sasl.mechanism.controller.protocol", Text("GSSAPI"), Any, ReadOnly, NotYet),
+    string("sasl.mechanism.inter.broker.protocol", Text("GSSAPI"), Any, PerBroker, NotYet),
     class("sasl.server.callback.handler.class", Null, Any, ReadOnly, NotYet),
     int("sasl.server.max.receive.size", Text("524288"), Any, ReadOnly, NotYet),
     string(

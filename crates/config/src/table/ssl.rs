@@ -3,14 +3,14 @@
 use super::{Definition, boolean, class, list, password, string};
 use crate::Check::{Any, ListOf, OneOf};
 use crate::DefaultValue::{Null, Text};
-use crate::Effect::{NotYet, Security};
+use crate::Effect::NotYet;
 use crate::UpdateMode::{PerBroker, ReadOnly};
 
 pub(super) const ROWS: &[Definition] = &[
     boolean("ssl.allow.dn.changes", Text("false"), Any, ReadOnly, NotYet),
     boolean("ssl.allow.san.changes", Text("false"), Any, ReadOnly, NotYet),
     list("ssl.cipher.suites", Text(""), ListOf { words: &[], may_be_empty: true }, PerBroker, NotYet),
-    string("ssl.client.auth", Text("none"), OneOf(&["required", "requested", "none"]), PerBroker, Security),
+    string("ssl.client.auth", Text("none"), OneOf(&["required", "requested", "none"]), PerBroker, NotYet),
     list(
         "ssl.enabled.protocols",
         Text("TLSv1.2,TLSv1.3"),

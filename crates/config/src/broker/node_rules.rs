@@ -1,0 +1,54 @@
+//! What a single node's settings must agree on: roles, voters, ids.
+
+use super::layers::Layers;
+use crate::ConfigError;
+
+/// # Errors
+/// The first rule that does not hold.
+pub(super) fn check(layers: &Layers) -> Result<(), ConfigError> {
+    check_ids(layers)?;
+    check_roles(layers)?;
+    check_voters(layers)
+}
+
+/// `broker.id` is the old name of `node.id`.
+fn check_ids(layers: &Layers) -> Result<(), ConfigError> {
+    let (Some(node), Some(broker)) = (layers.set("node.id"), layers.set("broker.id")) else { return Ok(()) };
+    if node.trim() == broker.trim() || broker.trim() == "-1" {
+        return Ok(());
+    }
+    Err(ConfigError::conflict(format!(
+        "You must set `node.id` to the same value as `broker.id`. Found node.id={node} and broker.id={broker}"
+    )))
+}
+
+fn check_roles(layers: &Layers) -> Result<(), ConfigError> {
+    let roles = layers.list("process.roles");
+    if ["broker", "controller"].iter().all(|role| roles.iter().any(|have| have == role)) {
+        return Ok(());
+    }
+    let reason = "Only broker,controller is supported so far: one node that is the whole cluster";
+    Err(ConfigError::invalid("process.roles", &roles.join(","), reason))
+}
+
+fn check_voters(layers: &Layers) -> Result<(), ConfigError> {
+    const NAME: &str = "controller.quorum.voters";
+    let voters = layers.list(NAME);
+    if voters.is_empty() {
+        return Ok(());
+    }
+    let node_id = super::groups::node_id(layers)?.to_string();
+    let is_this = |voter: &String| voter.split('@').next() == Some(node_id.as_str());
+    if !voters.iter().any(is_this) {
+        return Err(ConfigError::conflict(format!(
+            "If process.roles contains the 'controller' role, the node id {node_id} must be included in the set of \
+             voters {NAME}={}",
+            voters.join(",")
+        )));
+    }
+    if voters.len() > 1 {
+        let reason = "Only one voter, this node, is supported so far";
+        return Err(ConfigError::invalid(NAME, &voters.join(","), reason));
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+use super::*;
+use crate::{ConfigType, Definition, Effect, TopicConfig, definitions};
+
+fn text(map: &[(&str, &str)]) -> ConfigMap {
+    map.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn refused(map: &[(&str, &str)]) -> String {
+    match BrokerConfig::load(text(map)) {
+        Ok((config, _)) => panic!("{map:?} builds {config:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn listener(name: &str, host: &str, port: u16) -> Listener {
+    Listener { name: name.to_owned(), host: host.to_owned(), port }
+}
+
+#[test]
+fn nothing_set_is_a_node_on_the_loopback() {
+    let (config, warnings) = BrokerConfig::load(ConfigMap::new()).expect("builds");
+    assert_eq!(warnings, []);
+    assert_eq!(config.node.node_id.get(), 1);
+    assert_eq!(config.net.listeners, [listener("PLAINTEXT", "127.0.0.1", 9092)]);
+    assert_eq!(config.net.advertised_listeners, config.net.listeners);
+    assert_eq!(config.net.metrics_listen.as_deref(), Some("127.0.0.1:9404"));
+    assert_eq!(config.log.dirs, [std::path::PathBuf::from("./ottla-data")]);
+    assert_eq!(config.controller.metadata_dir, std::path::PathBuf::from("./ottla-data"));
+}
+
+#[test]
+fn kafkas_combined_node_starts_us() {
+    let (config, warnings) = BrokerConfig::load(text(&[
+        ("process.roles", "broker,controller"),
+        ("node.id", "7"),
+        ("controller.quorum.voters", "7@localhost:9093"),
+        ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093"),
+        ("inter.broker.listener.name", "PLAINTEXT"),
+        ("advertised.listeners", "PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093"),
+        ("controller.listener.names", "CONTROLLER"),
+        (
+            "listener.security.protocol.map",
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
+        ),
+        ("num.network.threads", "3"),
+        ("num.io.threads", "8"),
+        ("socket.send.buffer.bytes", "102400"),
+        ("log.dirs", "/tmp/kraft-combined-logs"),
+        ("num.partitions", "1"),
+        ("offsets.topic.replication.factor", "1"),
+        ("share.coordinator.state.topic.replication.factor", "1"),
+        ("transaction.state.log.min.isr", "1"),
+        ("log.retention.hours", "168"),
+    ]))
+    .expect("builds");
+    assert_eq!(config.node.node_id.get(), 7);
+    assert_eq!(config.net.listeners, [listener("PLAINTEXT", "", 9092)]);
+    assert_eq!(config.net.advertised_listeners, [listener("PLAINTEXT", "localhost", 9092)]);
+    assert_eq!(config.net.controller_listeners, [listener("CONTROLLER", "", 9093)]);
+    let lines: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "these settings are known but not supported yet, and have no effect: \
+             share.coordinator.state.topic.replication.factor, transaction.state.log.min.isr",
+            "the controller listeners CONTROLLER are accepted but not opened: nothing needs them on a single node",
+        ]
+    );
+}
+
+#[test]
+fn what_protects_somebody_is_refused() {
+    let error = refused(&[("listeners", "SASL_SSL://:9092")]);
+    assert!(error.starts_with("listeners=SASL_SSL://:9092 (SASL_SSL) is not supported yet"), "{error}");
+    let error = refused(&[
+        ("listeners", "CLIENTS://:9092"),
+        ("listener.security.protocol.map", "CLIENTS:SASL_PLAINTEXT"),
+    ]);
+    assert!(error.starts_with("listeners=CLIENTS://:9092 (SASL_PLAINTEXT) is not supported yet"), "{error}");
+    let error =
+        refused(&[("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer")]);
+    assert!(error.starts_with("authorizer.class.name=org.apache"), "{error}");
+    // Kafka does nothing with these either while every listener is PLAINTEXT.
+    assert!(BrokerConfig::load(text(&[("ssl.client.auth", "required"), ("super.users", "User:a")])).is_ok());
+}
+
+#[test]
+fn strangers_are_warned_of() {
+    let (_, warnings) = BrokerConfig::load(text(&[
+        ("log.retention.hour", "1"),
+        ("listener.name.x.ssl.keystore.location", "y"),
+        ("unheard.of", "1"),
+    ]))
+    .expect("builds");
+    let lines: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "unknown setting log.retention.hour; the nearest known name is log.retention.hours",
+            "unknown setting unheard.of",
+        ]
+    );
+}
+
+#[test]
+fn rules_between_settings() {
+    for (map, expected) in [
+        (
+            &[("node.id", "1"), ("broker.id", "2")][..],
+            "You must set `node.id` to the same value as `broker.id`. Found node.id=1 and broker.id=2",
+        ),
+        (
+            &[("process.roles", "controller")],
+            "Invalid value controller for configuration process.roles: Only broker,controller is supported so far",
+        ),
+        (
+            &[("controller.quorum.voters", "2@a:1")],
+            "If process.roles contains the 'controller' role, the node id 1 must be included in the set of voters",
+        ),
+        (
+            &[("controller.quorum.voters", "1@a:1,2@b:1")],
+            "Invalid value 1@a:1,2@b:1 for configuration controller.quorum.voters: Only one voter",
+        ),
+        (&[("listeners", "PLAINTEXT://:1,PLAINTEXT://:2")], "Each listener must have a different name"),
+        (
+            &[("listeners", "PLAINTEXT://:1,B://:1"), ("listener.security.protocol.map", "B:PLAINTEXT")],
+            "Each listener must have a different port, listeners: PLAINTEXT://:1,B://:1",
+        ),
+        (
+            &[("listeners", "X://:1")],
+            "Invalid value X for configuration listener.security.protocol.map: No security protocol defined for \
+             listener X",
+        ),
+        (
+            &[("advertised.listeners", "OTHER://a:1")],
+            "advertised.listeners listener names must be equal to or a subset of the ones defined in listeners",
+        ),
+        (
+            &[("listeners", "PLAINTEXT://0.0.0.0:9092")],
+            "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.",
+        ),
+        (
+            &[("inter.broker.listener.name", "X")],
+            "inter.broker.listener.name must be a listener name defined in advertised.listeners. The valid options",
+        ),
+        (
+            &[("listeners", "PLAINTEXT:9092")],
+            "Invalid value PLAINTEXT:9092 for configuration listeners: Expected",
+        ),
+        (
+            &[("num.partitions", "0")],
+            "Invalid value 0 for configuration num.partitions: Value must be at least 1",
+        ),
+        (
+            &[("max.connections.per.ip.overrides", "h")],
+            "Invalid value h for configuration max.connections.per.ip.overrides: Expected host:limit pairs",
+        ),
+    ] {
+        let error = refused(map);
+        assert!(error.starts_with(expected), "{map:?}: {error}");
+    }
+}
+
+#[test]
+fn units_give_way_to_milliseconds() {
+    let retention = |map: &[(&str, &str)]| {
+        let broker = BrokerConfig::from_static(text(map)).expect("builds");
+        TopicConfig::resolve(&ConfigMap::new(), &broker).expect("resolves").retention_ms
+    };
+    assert_eq!(retention(&[]), 604_800_000);
+    assert_eq!(retention(&[("log.retention.hours", "1")]), 3_600_000);
+    assert_eq!(retention(&[("log.retention.hours", "1"), ("log.retention.minutes", "2")]), 120_000);
+    assert_eq!(retention(&[("log.retention.minutes", "2"), ("log.retention.ms", "3")]), 3);
+    assert_eq!(retention(&[("log.retention.hours", "-1")]), -1);
+}
+
+/// Another allowed value than the default.
+fn another(definition: &Definition) -> String {
+    match definition.name {
+        "listeners" | "advertised.listeners" => "PLAINTEXT://127.0.0.1:9999".to_owned(),
+        "inter.broker.listener.name" => "B".to_owned(),
+        "controller.listener.names" => "B".to_owned(),
+        "max.connections.per.ip.overrides" => "127.0.0.1:5".to_owned(),
+        "group.consumer.assignors" => "range".to_owned(),
+        "group.consumer.migration.policy" => "upgrade".to_owned(),
+        "log.cleanup.policy" | "cleanup.policy" => "compact".to_owned(),
+        "log.message.timestamp.type" | "message.timestamp.type" => "LogAppendTime".to_owned(),
+        "compression.type" => "zstd".to_owned(),
+        "compression.gzip.level" => "5".to_owned(),
+        "log.segment.bytes" | "segment.bytes" => "2000000".to_owned(),
+        _ => another_of_type(definition),
+    }
+}
+
+fn another_of_type(definition: &Definition) -> String {
+    match definition.config_type {
+        ConfigType::Boolean if definition.default.text() == Some("true") => "false".to_owned(),
+        ConfigType::Boolean => "true".to_owned(),
+        ConfigType::Double => "0.25".to_owned(),
+        ConfigType::String | ConfigType::List | ConfigType::Class | ConfigType::Password => {
+            "other".to_owned()
+        }
+        // One more than the default, or one less where that is not allowed.
+        _ => {
+            let n: i64 = definition.default.text().and_then(|text| text.parse().ok()).unwrap_or(6);
+            let more = n.saturating_add(1).to_string();
+            if more != n.to_string() && definition.parse(&more).is_ok() { more } else { (n - 1).to_string() }
+        }
+    }
+}
+
+/// A setting that the table calls honoured must change something that the broker can read.
+#[test]
+fn honoured_broker_settings_change_the_typed_settings() {
+    // These are checked, and otherwise what they are anyway.
+    let only_checked = ["process.roles", "controller.quorum.voters", "listener.security.protocol.map"];
+    let two_listeners = [
+        ("listeners", "PLAINTEXT://127.0.0.1:9092,B://127.0.0.1:9093"),
+        ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,B:PLAINTEXT"),
+    ];
+    let shape = |fixed: ConfigMap| {
+        let config = BrokerConfig::from_static(fixed).unwrap_or_else(|error| panic!("{error}"));
+        let topic = TopicConfig::resolve(&ConfigMap::new(), &config).expect("resolves");
+        (BrokerConfig { layers: Layers::default(), ..config }, topic)
+    };
+    let base = shape(text(&two_listeners));
+    for definition in definitions(Scope::Broker).filter(|definition| definition.effect == Effect::Honoured) {
+        if only_checked.contains(&definition.name) {
+            continue;
+        }
+        let mut fixed = text(&two_listeners);
+        fixed.insert(definition.name.to_owned(), another(definition));
+        assert!(shape(fixed) != base, "{} changes nothing", definition.name);
+    }
+}
+
+#[test]
+fn honoured_topic_settings_change_the_typed_settings() {
+    let broker = BrokerConfig::from_static(ConfigMap::new()).expect("builds");
+    let base = TopicConfig::resolve(&ConfigMap::new(), &broker).expect("resolves");
+    for definition in definitions(Scope::Topic).filter(|definition| definition.effect == Effect::Honoured) {
+        let value = another(definition);
+        let changed = TopicConfig::resolve(&text(&[(definition.name, &value)]), &broker).expect("resolves");
+        assert!(changed != base, "{}={value} changes nothing", definition.name);
+    }
+}
