@@ -7,6 +7,7 @@
 mod apis;
 mod authorized_operations;
 mod auto_topics;
+pub mod cli;
 mod clock;
 mod dispatch;
 mod error_map;

@@ -32,6 +32,19 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// The setting that is wrong; none where several are together, or the file's syntax.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Unknown { name, .. }
+            | Self::InvalidValue { name, .. }
+            | Self::Refused { name, .. }
+            | Self::Unprotected { name, .. }
+            | Self::Missing { name } => Some(name),
+            Self::Conflict { .. } | Self::Syntax { .. } => None,
+        }
+    }
+
     /// An [`ConfigError::InvalidValue`].
     pub(crate) fn invalid(name: &str, value: &str, reason: impl Into<String>) -> Self {
         Self::InvalidValue { name: name.to_owned(), value: value.to_owned(), reason: reason.into() }

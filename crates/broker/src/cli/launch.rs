@@ -1,0 +1,188 @@
+//! From the options and the file to the broker's settings.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ottla_config::{BrokerConfig, ConfigError, ConfigMap, Properties, Warning};
+
+use super::Args;
+
+/// What a broker is started with.
+#[derive(Debug)]
+pub struct Launch {
+    pub config: BrokerConfig,
+    /// What the operator should know of the file, a line each.
+    pub warnings: Vec<Warning>,
+}
+
+/// Why the options and the file make no broker.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    /// Not Java Properties syntax, or a value of the file: `line` is where it stands.
+    #[error("{}{}: {error}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    File { path: PathBuf, line: Option<usize>, error: ConfigError },
+    /// A value of the command line, or one that several settings make together.
+    #[error(transparent)]
+    Setting(#[from] ConfigError),
+}
+
+impl Launch {
+    /// Reads the file that the options name, if they name one, and puts the options over it.
+    ///
+    /// # Errors
+    /// One line that names the file, the line, the key, the value and what is allowed.
+    pub fn prepare(args: &Args) -> Result<Self, LaunchError> {
+        let Some(path) = &args.config else {
+            let (config, warnings) = BrokerConfig::load(settings(ConfigMap::new(), args))?;
+            return Ok(Self { config, warnings });
+        };
+        let properties = read(path)?;
+        let of_file = properties.iter().map(|(name, property)| (name.to_owned(), property.value.clone()));
+        let settings = settings(of_file.collect(), args);
+        match BrokerConfig::load(settings.clone()) {
+            Ok((config, warnings)) => Ok(Self { config, warnings }),
+            Err(error) => Err(locate(path, &properties, &settings, error)),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Properties, LaunchError> {
+    let bytes =
+        std::fs::read(path).map_err(|source| LaunchError::Unreadable { path: path.to_owned(), source })?;
+    Properties::parse(&bytes).map_err(|error| match error {
+        ConfigError::Syntax { line, reason } => LaunchError::File {
+            path: path.to_owned(),
+            line: None,
+            error: ConfigError::Syntax { line, reason },
+        },
+        error => LaunchError::Setting(error),
+    })
+}
+
+/// Says where a wrong value stands, if it is the file's and not the command line's.
+fn locate(path: &Path, properties: &Properties, settings: &ConfigMap, error: ConfigError) -> LaunchError {
+    let property = error.name().and_then(|name| Some((properties.get(name)?, settings.get(name)?)));
+    match property {
+        Some((property, used)) if property.value == *used => {
+            LaunchError::File { path: path.to_owned(), line: Some(property.line), error }
+        }
+        _ => LaunchError::Setting(error),
+    }
+}
+
+/// The file's settings under `--override` under the options of their own.
+fn settings(mut settings: ConfigMap, args: &Args) -> ConfigMap {
+    settings.extend(args.overrides.iter().cloned());
+    if let Some(dir) = &args.data_dir {
+        settings.insert("log.dirs".to_owned(), dir.display().to_string());
+    }
+    if let Some(address) = &args.metrics_listen {
+        settings.insert("ottla.metrics.listen".to_owned(), address.clone());
+    }
+    if let Some(address) = &args.listen {
+        let listeners = listen(&settings, address);
+        settings.insert("listeners".to_owned(), listeners);
+    }
+    settings
+}
+
+/// `listeners` with one broker listener, at this address; the controller's stay.
+fn listen(settings: &ConfigMap, address: &str) -> String {
+    let names = settings.get("controller.listener.names").map_or("", String::as_str);
+    let is_controller = |entry: &&str| {
+        let name = entry.split("://").next().unwrap_or_default();
+        names.split(',').any(|controller| controller.trim().eq_ignore_ascii_case(name.trim()))
+    };
+    let listeners = settings.get("listeners").map_or("", String::as_str);
+    let entries = listeners.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    let (controller, served): (Vec<&str>, Vec<&str>) = entries.partition(is_controller);
+    let name = served.first().and_then(|entry| entry.split_once("://")).map_or("PLAINTEXT", |(name, _)| name);
+    let own = format!("{name}://{}", everywhere(address));
+    std::iter::once(own.as_str()).chain(controller).collect::<Vec<_>>().join(",")
+}
+
+/// An address that means every interface is written without a host: clients are told the machine's name then.
+fn everywhere(address: &str) -> &str {
+    address.strip_prefix("0.0.0.0").or_else(|| address.strip_prefix("[::]")).unwrap_or(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().expect("made");
+        file.write_all(text.as_bytes()).expect("written");
+        file
+    }
+
+    fn with_file(file: &tempfile::NamedTempFile) -> Args {
+        Args { config: Some(file.path().to_owned()), ..Args::default() }
+    }
+
+    fn address(launch: &Launch) -> String {
+        let listener = &launch.config.net.listeners[0];
+        format!("{}://{}:{}", listener.name, listener.host, listener.port)
+    }
+
+    #[test]
+    fn options_beat_overrides_beat_the_file() {
+        let file = file("log.dirs=/file\nnum.partitions=2\nmessage.max.bytes=7\nlisteners=PLAINTEXT://:1\n");
+        let args = Args {
+            overrides: vec![
+                ("log.dirs".to_owned(), "/override".to_owned()),
+                ("num.partitions".to_owned(), "3".to_owned()),
+            ],
+            data_dir: Some("/option".into()),
+            listen: Some("127.0.0.1:2".to_owned()),
+            metrics_listen: Some("off".to_owned()),
+            ..with_file(&file)
+        };
+        let launch = Launch::prepare(&args).expect("prepares");
+        assert_eq!(launch.config.log.dirs, [PathBuf::from("/option")]);
+        assert_eq!(launch.config.topics.num_partitions, 3);
+        assert_eq!(launch.config.net.metrics_listen, None);
+        assert_eq!(address(&launch), "PLAINTEXT://127.0.0.1:2");
+    }
+
+    #[test]
+    fn listen_keeps_names_and_the_controllers_listener() {
+        let file = file(
+            "listeners=CLIENTS://:1,CONTROLLER://:2\ncontroller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT\n",
+        );
+        let args = Args { listen: Some("0.0.0.0:3".to_owned()), ..with_file(&file) };
+        let launch = Launch::prepare(&args).expect("prepares");
+        assert_eq!(address(&launch), "CLIENTS://:3");
+        assert_eq!(launch.config.net.controller_listeners.len(), 1);
+    }
+
+    #[test]
+    fn errors_name_file_line_key_value_and_what_is_allowed() {
+        let wrong = file("# a comment\nnum.partitions=0\n");
+        let path = wrong.path().display().to_string();
+        let line = Launch::prepare(&with_file(&wrong)).expect_err("is wrong").to_string();
+        assert_eq!(
+            line,
+            format!("{path}:2: Invalid value 0 for configuration num.partitions: Value must be at least 1")
+        );
+
+        let args =
+            Args { overrides: vec![("num.partitions".to_owned(), "x".to_owned())], ..with_file(&wrong) };
+        let line = Launch::prepare(&args).expect_err("is wrong").to_string();
+        assert_eq!(line, "Invalid value x for configuration num.partitions: Not a number of type INT");
+
+        let malformed = file("a=1\nb=\\u12\n");
+        let line = Launch::prepare(&with_file(&malformed)).expect_err("is wrong").to_string();
+        let path = malformed.path().display().to_string();
+        assert_eq!(line, format!("{path}: line 2: Malformed \\uxxxx encoding."));
+
+        let args = Args { config: Some("/no/such/file".into()), ..Args::default() };
+        let line = Launch::prepare(&args).expect_err("is missing").to_string();
+        assert!(line.starts_with("cannot read /no/such/file: No such file"), "{line}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The command line: what was asked for, read into settings, and one clear line where it cannot be had.
+
+mod args;
+mod banner;
+mod explain;
+mod launch;
+
+pub use args::{Args, parse_args};
+pub use banner::Banner;
+pub use explain::explain;
+pub use launch::{Launch, LaunchError};
