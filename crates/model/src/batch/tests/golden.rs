@@ -1,4 +1,4 @@
-//! Batches that Kafka's `MemoryRecordsBuilder` wrote (see `testdata/BatchVectors.java`): we read the same records from
+//! Batches that Kafka's `MemoryRecordsBuilder` (see `testdata/BatchVectors.java`) and librdkafka wrote: we read the same records from
 //! them, and write the same bytes where the codec leaves no choice.
 
 use super::*;
@@ -6,7 +6,11 @@ use super::*;
 const VECTORS: &str = include_str!("../../../testdata/batches.txt");
 
 fn vector(name: &str) -> Vec<u8> {
-    let line = VECTORS.lines().find_map(|line| line.strip_prefix(&format!("{name} "))).unwrap();
+    vector_of(VECTORS, name)
+}
+
+fn vector_of(vectors: &str, name: &str) -> Vec<u8> {
+    let line = vectors.lines().find_map(|line| line.strip_prefix(&format!("{name} "))).unwrap();
     let digits = line.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
     digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
 }
@@ -89,4 +93,21 @@ fn log_append_time_is_every_records_time() {
 fn sequences_wrap_as_kafkas_do() {
     let header = BatchHeader::read(&vector("transactional")).unwrap();
     assert_eq!((header.base_sequence, header.last_sequence()), (i32::MAX - 1, 2));
+}
+
+#[test]
+fn librdkafkas_batches_read_as_it_wrote_them() {
+    let header = |value: &str| (b"h".to_vec(), Some(value.as_bytes().to_vec()));
+    for codec in ["gzip", "snappy", "lz4", "zstd"] {
+        let batch = vector_of(include_str!("../../../testdata/librdkafka.txt"), codec);
+        BatchHeader::read(&batch).unwrap().verify(&batch).unwrap();
+        let records = read_all(&batch).unwrap();
+        assert_eq!(records.len(), 3, "{codec}");
+        for (index, record) in records.iter().enumerate() {
+            let value = format!("librdkafka value {index} ").repeat(if index < 2 { 1 } else { 5_000 });
+            assert_eq!(record.key.as_deref(), Some(format!("key-{index}").as_bytes()));
+            assert_eq!(record.value.as_deref(), Some(value.as_bytes()), "{codec}");
+            assert_eq!(record.headers, [header("1"), header("2")]);
+        }
+    }
 }

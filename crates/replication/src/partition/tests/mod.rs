@@ -1,3 +1,5 @@
+mod against_a_naive_model;
+
 use ottla_model::{BrokerId, LeaderEpoch, MonoMs, Offset, PartitionEpoch};
 
 use super::*;
