@@ -90,9 +90,25 @@ impl<T: Debug> GroupShard<T> {
         }
     }
 
-    /// The cluster's topics have changed.
+    /// The cluster's topics have changed: groups that subscribe to one of those that did look at them with their next
+    /// heartbeat.
     pub fn set_topics(&mut self, topics: Arc<dyn TopicDirectory + Send + Sync>) {
+        let mut hashes = TopicHashes::default();
+        let mut touched = Vec::new();
+        for (id, group) in self.groups.iter() {
+            let Group::Consumer(group) = group else { continue };
+            let (old, new) = ((&*self.topics as _, &mut self.hashes), (&*topics as _, &mut hashes));
+            if group.topics_changed(old, new) {
+                touched.push(id.clone());
+            }
+        }
+        for id in touched {
+            if let Some(Group::Consumer(group)) = self.groups.get_mut(&id) {
+                Arc::make_mut(group).request_metadata_check();
+            }
+        }
         self.topics = topics;
+        self.hashes = hashes;
     }
 
     /// Members of classic and consumer groups, for metrics.

@@ -45,10 +45,11 @@ impl<T: Debug> GroupShard<T> {
             None => None,
             Some(Group::Consumer(group)) => Some(group.clone()),
             Some(Group::Simple | Group::Classic(_)) => {
-                let joins = request.member_epoch == consumer::JOIN_EPOCH;
-                if !joins || !self.is_group_empty(id) {
-                    // Members of both protocols in one group (online migration) are not built.
+                if request.member_epoch != consumer::JOIN_EPOCH {
                     return Err(ConsumerGroupError::NotAConsumerGroup(id.clone()));
+                }
+                if !self.is_group_empty(id) {
+                    return Err(ConsumerGroupError::UpgradeDisabled(id.clone()));
                 }
                 None
             }

@@ -19,6 +19,10 @@ pub enum ConsumerGroupError {
     GroupNotFound(GroupId),
     #[error("Group {0} is not a consumer group.")]
     NotAConsumerGroup(GroupId),
+    /// Members of both protocols in one group (online migration) are not built: as Kafka with
+    /// `group.consumer.migration.policy=disabled`.
+    #[error("Cannot upgrade classic group {0} to consumer group because online upgrade is disabled.")]
+    UpgradeDisabled(GroupId),
     #[error("Member {member_id} is not a member of group {group_id}.")]
     UnknownMember { group_id: GroupId, member_id: MemberId },
     #[error("Instance id {0} is unknown.")]
@@ -58,9 +62,10 @@ impl ConsumerGroupError {
         match self {
             Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Self::UnsupportedAssignor { .. } => ErrorCode::UnsupportedAssignor,
-            Self::ConsumerGroupNotFound(_) | Self::GroupNotFound(_) | Self::NotAConsumerGroup(_) => {
-                ErrorCode::GroupIdNotFound
-            }
+            Self::ConsumerGroupNotFound(_)
+            | Self::GroupNotFound(_)
+            | Self::NotAConsumerGroup(_)
+            | Self::UpgradeDisabled(_) => ErrorCode::GroupIdNotFound,
             Self::UnknownMember { .. } | Self::UnknownInstance(_) => ErrorCode::UnknownMemberId,
             Self::GreaterEpoch { .. } | Self::SmallerEpoch { .. } | Self::UnknownState => {
                 ErrorCode::FencedMemberEpoch

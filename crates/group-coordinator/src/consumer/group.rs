@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ottla_model::TopicId;
 
 use super::member::{ConsumerGroupMember, EpochAssignment};
+use super::metadata_hash::TopicHashes;
 use super::regex::ResolvedRegex;
 use super::subscription::{self, MemberTopics, SubscribedTopics};
 use super::topics::TopicDirectory;
@@ -212,6 +213,17 @@ impl ConsumerGroup {
     /// group was loaded), or the epoch that was written then was lost.
     pub(super) fn needs_metadata_check(&self) -> bool {
         self.metadata_checked.is_none_or(|checked| self.epoch < checked.epoch)
+    }
+
+    /// Whether a topic that the group subscribes to is not in `new` what it was in `old`; each with its own hashes.
+    pub fn topics_changed(
+        &self,
+        old: (&dyn TopicDirectory, &mut TopicHashes),
+        new: (&dyn TopicDirectory, &mut TopicHashes),
+    ) -> bool {
+        self.subscribed_topics
+            .keys()
+            .any(|name| old.1.topic_hash(name, old.0) != new.1.topic_hash(name, new.0))
     }
 
     /// Remembers a comparison; the caller does so once the records that came with it are replayed.

@@ -31,10 +31,6 @@ impl TopicHashes {
         names: impl Iterator<Item = &'a Arc<str>>,
         directory: &dyn TopicDirectory,
     ) -> i64 {
-        if self.version != Some(directory.version()) {
-            self.by_name.clear();
-            self.version = Some(directory.version());
-        }
         let mut hasher = Xxh3::new();
         let mut any = false;
         for name in names {
@@ -46,7 +42,11 @@ impl TopicHashes {
         if any { hasher.digest().cast_signed() } else { 0 }
     }
 
-    fn topic_hash(&mut self, name: &Arc<str>, directory: &dyn TopicDirectory) -> Option<u64> {
+    pub(super) fn topic_hash(&mut self, name: &Arc<str>, directory: &dyn TopicDirectory) -> Option<u64> {
+        if self.version != Some(directory.version()) {
+            self.by_name.clear();
+            self.version = Some(directory.version());
+        }
         if let Some(hash) = self.by_name.get(name) {
             return Some(*hash);
         }

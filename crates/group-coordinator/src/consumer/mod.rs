@@ -44,6 +44,8 @@ pub use regex::{InvalidRegex, ResolvedRegex};
 pub use replay::Fate;
 pub use request::{HeartbeatRequest, HeartbeatResponse};
 pub use timer::{TimerCommand, TimerKey, timer_fired, timers_on_load};
+#[cfg(test)]
+pub(crate) use topics::testing::FakeTopics;
 pub use topics::{TopicDirectory, TopicInfo};
 
 #[cfg(test)]

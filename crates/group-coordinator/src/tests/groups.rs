@@ -72,7 +72,7 @@ fn failed_deletion_leaves_the_group() {
     assert_eq!((bench.state(), bench.offsets().len()), ("Empty", 1));
 }
 
-fn consumer_join(member: &str) -> consumer::HeartbeatRequest {
+pub(super) fn consumer_join(member: &str) -> consumer::HeartbeatRequest {
     consumer::HeartbeatRequest {
         group_id: GROUP.into(),
         member_id: member.into(),
@@ -87,7 +87,7 @@ fn consumer_join(member: &str) -> consumer::HeartbeatRequest {
     }
 }
 
-fn consumer_beat(
+pub(super) fn consumer_beat(
     bench: &mut Bench,
     request: &consumer::HeartbeatRequest,
 ) -> Result<i32, ottla_protocol::ErrorCode> {

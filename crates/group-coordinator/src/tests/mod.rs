@@ -3,7 +3,7 @@
 mod bench;
 mod classic_join;
 mod classic_members;
-
+mod consumer;
 mod groups;
 mod offsets;
 mod replay;

@@ -1,0 +1,66 @@
+//! Consumer groups inside the engine: topics that change, writes that fail.
+
+use std::sync::Arc;
+
+use ottla_coordinator::WriteError;
+
+use super::bench::{Bench, GROUP};
+use super::groups::{consumer_beat, consumer_join};
+use crate::consumer::{FakeTopics, HeartbeatRequest};
+
+fn stay(member: &str, epoch: i32) -> HeartbeatRequest {
+    HeartbeatRequest {
+        member_epoch: epoch,
+        rebalance_timeout_ms: None,
+        subscribed_topic_names: None,
+        owned: None,
+        ..consumer_join(member)
+    }
+}
+
+fn set_topics(bench: &mut Bench, topics: &FakeTopics) {
+    let topics = Arc::new(topics.clone());
+    bench.run(|shard, _, _, _| shard.set_topics(topics));
+}
+
+#[test]
+fn topics_that_change_reach_the_groups_that_subscribe_to_them() {
+    let mut bench = Bench::new();
+    let mut topics = FakeTopics::default();
+    topics.add("t", 1, 2);
+    set_topics(&mut bench, &topics);
+    assert_eq!(consumer_beat(&mut bench, &consumer_join("m")), Ok(2));
+    let written = bench.records.len();
+    topics.add("other", 2, 1);
+    set_topics(&mut bench, &topics);
+    assert_eq!(consumer_beat(&mut bench, &stay("m", 2)), Ok(2));
+    assert_eq!(bench.records.len(), written, "nothing of the group's has changed");
+    topics.add("t", 1, 3);
+    set_topics(&mut bench, &topics);
+    // Not within the assignment interval.
+    assert_eq!(consumer_beat(&mut bench, &stay("m", 2)), Ok(2));
+    assert_eq!(bench.shard().list_groups(&[], &[])[0].state, "Assigning");
+    bench.pass(1_000);
+    assert_eq!(consumer_beat(&mut bench, &stay("m", 2)), Ok(3));
+    let group = bench.shard().consumer_group(&GROUP.into()).unwrap();
+    assert_eq!(group.target_assignment()["m"].values().next().unwrap().len(), 3);
+}
+
+#[test]
+fn a_heartbeat_that_cannot_be_stored_changes_nothing() {
+    let mut bench = Bench::new();
+    let mut topics = FakeTopics::default();
+    topics.add("t", 1, 2);
+    set_topics(&mut bench, &topics);
+    assert_eq!(consumer_beat(&mut bench, &consumer_join("m1")), Ok(2));
+    bench.pass(1_000);
+    let before = bench.shard().consumer_group(&GROUP.into()).cloned();
+    bench.failures.push(WriteError::NotEnoughReplicas);
+    let token = bench
+        .run(|shard, now, token, out| shard.consumer_group_heartbeat(now, &consumer_join("m2"), token, out));
+    assert!(format!("{:?}", bench.answers[&token]).contains("NotEnoughReplicas"));
+    assert_eq!(bench.shard().consumer_group(&GROUP.into()).cloned(), before);
+    // Again, and now it works.
+    assert_eq!(consumer_beat(&mut bench, &consumer_join("m2")), Ok(3));
+    assert_eq!(bench.restarted().shard().consumer_group(&GROUP.into()).unwrap().members().len(), 2);
+}
