@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use ottla_storage::Writeback;
 use parking_lot::{Condvar, Mutex};
 
 use super::Partition;
@@ -27,8 +28,14 @@ struct Queue {
 
 #[derive(Debug, Default)]
 struct QueueState {
-    partitions: VecDeque<Arc<Partition>>,
+    jobs: VecDeque<Job>,
     closed: bool,
+}
+
+#[derive(Debug)]
+enum Job {
+    Flush(Arc<Partition>),
+    Writeback(Writeback),
 }
 
 impl Flusher {
@@ -46,9 +53,18 @@ impl Flusher {
     /// Queues the partition.
     pub(crate) fn flush(&self, partition: &Arc<Partition>) {
         if partition.queue_flush() {
-            self.queue.state.lock().partitions.push_back(Arc::clone(partition));
-            self.queue.wanted.notify_one();
+            self.push(Job::Flush(Arc::clone(partition)));
         }
+    }
+
+    /// Has the kernel begin to write a range, so that no later append or flush stalls behind a full queue.
+    pub(crate) fn write_back(&self, range: Writeback) {
+        self.push(Job::Writeback(range));
+    }
+
+    fn push(&self, job: Job) {
+        self.queue.state.lock().jobs.push_back(job);
+        self.queue.wanted.notify_one();
     }
 
     /// Serves what is queued and ends the threads.
@@ -64,18 +80,21 @@ impl Flusher {
 }
 
 fn serve(queue: &Queue, clock: Clock) {
-    while let Some(partition) = queue.next() {
-        // A failure is logged where the replica goes offline.
-        let _ = partition.flush(|| clock.now());
+    while let Some(job) = queue.next() {
+        match job {
+            // A failure is logged where the replica goes offline.
+            Job::Flush(partition) => drop(partition.flush(|| clock.now())),
+            Job::Writeback(range) => range.start(),
+        }
     }
 }
 
 impl Queue {
-    fn next(&self) -> Option<Arc<Partition>> {
+    fn next(&self) -> Option<Job> {
         let mut state = self.state.lock();
         loop {
-            if let Some(partition) = state.partitions.pop_front() {
-                return Some(partition);
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
             }
             if state.closed {
                 return None;

@@ -3,6 +3,7 @@
 mod driver;
 mod error;
 mod flusher;
+mod housekeeping;
 mod log_home;
 mod partition;
 mod read;
@@ -11,6 +12,7 @@ mod registry;
 pub(crate) use driver::ReplicaDriver;
 pub(crate) use error::{AppendError, PartitionError};
 pub(crate) use flusher::Flusher;
+pub(crate) use housekeeping::Housekeeping;
 pub(crate) use log_home::LogHome;
 pub(crate) use partition::{Acks, Appended, Partition};
 pub(crate) use read::{Isolation, PartitionRead, ReadRequest};

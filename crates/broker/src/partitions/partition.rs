@@ -10,7 +10,7 @@ use ottla_model::{LeaderEpoch, MonoMs, Now, Offset, TopicIdPartition, TopicParti
 use ottla_replication::{
     Effects, PartitionConfig, PartitionMachine, Registration, RoleChange, Ticket, WaitList,
 };
-use ottla_storage::{AppendInfo, AppendOrigin, PartitionLog, RetentionRun, StorageError};
+use ottla_storage::{AppendInfo, AppendOrigin, PartitionLog, RetentionRun, StorageError, Writeback};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -20,7 +20,7 @@ use super::error::{AppendError, PartitionError};
 const PARKED_MAX: usize = 100_000;
 
 /// What an append with acks=all waits for; also what acks=1 is answered with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Appended {
     pub info: AppendInfo,
     /// The offset that the high watermark must reach.
@@ -29,6 +29,8 @@ pub(crate) struct Appended {
     pub committed: bool,
     /// `flush.messages` or `flush.ms` ask for a flush.
     pub flush_due: bool,
+    /// Enough has been appended for the kernel to begin writing it.
+    pub writeback: Option<Writeback>,
 }
 
 /// Which answer of the produce path the caller waits for.
@@ -111,9 +113,10 @@ impl Partition {
         let required = info.last_offset.plus(1);
         let committed = matches!(state.machine.acknowledged(required), Some(Ok(())));
         let flush_due = state.log.flush_due(now);
+        let writeback = state.log.take_writeback();
         drop(state);
         woken.wake();
-        Ok(Appended { info, required, committed, flush_due })
+        Ok(Appended { info, required, committed, flush_due, writeback })
     }
 
     /// Whether what ends at `required` is committed; `None` while it must wait.
@@ -227,9 +230,15 @@ impl Partition {
         !self.flush_queued.swap(true, Ordering::AcqRel)
     }
 
-    /// Whether a flush is due by `flush.messages` or `flush.ms`.
-    pub(crate) fn is_flush_due(&self, now: Now) -> bool {
-        self.state.lock().log.flush_due(now)
+    /// Whether a flush is due by the settings, or because something has been unflushed for `max_ms`.
+    pub(super) fn is_flush_due(&self, now: Now, max_ms: u64) -> bool {
+        let state = self.state.lock();
+        state.log.flush_due(now) || state.log.unflushed_ms(now).is_some_and(|ms| ms >= max_ms)
+    }
+
+    /// Forgets producers that have been silent for too long.
+    pub(super) fn expire_producers(&self, now: Now) {
+        self.state.lock().log.expire_producers(now);
     }
 
     /// Writes what was appended so far to the disk, without holding the lock while the disk works.

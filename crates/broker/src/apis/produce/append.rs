@@ -83,8 +83,11 @@ impl Batches<'_> {
                 if appended.flush_due {
                     self.handler.flusher.flush(&partition);
                 }
+                if let Some(range) = appended.writeback {
+                    self.handler.flusher.write_back(range);
+                }
                 if self.acks == Acks::All && !appended.committed {
-                    Outcome::Waiting { partition, appended }
+                    Outcome::Waiting { partition, info: appended.info, required: appended.required }
                 } else {
                     Outcome::Done(appended.info)
                 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ottla_model::Offset;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
@@ -14,7 +15,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::error_map;
-use crate::partitions::{Appended, Partition};
+use crate::partitions::Partition;
 
 /// All partitions of a request, in its order.
 #[derive(Debug)]
@@ -36,7 +37,8 @@ pub(super) enum Outcome {
     /// In the log, not yet committed.
     Waiting {
         partition: Arc<Partition>,
-        appended: Appended,
+        info: AppendInfo,
+        required: Offset,
     },
     Failed(Refusal),
 }
@@ -102,8 +104,8 @@ impl Answers {
     /// Takes a place in the wait list of every partition that is waited for.
     pub(super) fn park(&self, waiter: &Arc<Notify>) -> Parked {
         let places = self.outcomes().filter_map(|outcome| match outcome {
-            Outcome::Waiting { partition, appended } => {
-                let ticket = partition.park_produce(appended.required, Arc::clone(waiter))?;
+            Outcome::Waiting { partition, required, .. } => {
+                let ticket = partition.park_produce(*required, Arc::clone(waiter))?;
                 Some((Arc::clone(partition), ticket))
             }
             _ => None,
@@ -114,9 +116,9 @@ impl Answers {
     /// Asks every partition that is waited for whether its batch is committed.
     pub(super) fn settle(&mut self) {
         for outcome in self.outcomes_mut() {
-            if let Outcome::Waiting { partition, appended } = outcome {
-                match partition.acknowledged(appended.required) {
-                    Some(Ok(())) => *outcome = Outcome::Done(appended.info),
+            if let Outcome::Waiting { partition, info, required } = outcome {
+                match partition.acknowledged(*required) {
+                    Some(Ok(())) => *outcome = Outcome::Done(*info),
                     Some(Err(error)) => *outcome = Outcome::Failed(Refusal::code(error_map::append(&error))),
                     None => {}
                 }
@@ -157,7 +159,7 @@ impl Answers {
 
 fn partition(index: i32, outcome: Outcome) -> PartitionProduceResponse {
     match outcome {
-        Outcome::Done(info) | Outcome::Waiting { appended: Appended { info, .. }, .. } => {
+        Outcome::Done(info) | Outcome::Waiting { info, .. } => {
             PartitionProduceResponse {
                 index,
                 base_offset: info.first_offset.get(),

@@ -1,0 +1,90 @@
+//! What logs need from time to time: retention, flushes, forgotten producers. Runs until it is aborted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ottla_config::BrokerConfig;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::{Flusher, Partitions};
+use crate::clock::Clock;
+
+/// How often logs are asked whether they want a flush.
+const FLUSH_CHECK: Duration = Duration::from_secs(1);
+/// An append is on the disk after this long at the latest, whatever the settings: it bounds what recovery must check.
+const UNFLUSHED_MAX_MS: u64 = 5_000;
+
+/// The periodic work on all logs.
+#[derive(Debug)]
+pub(crate) struct Housekeeping {
+    pub partitions: Arc<Partitions>,
+    pub flusher: Arc<Flusher>,
+    pub config: Arc<ArcSwap<BrokerConfig>>,
+    pub clock: Clock,
+}
+
+impl Housekeeping {
+    pub(crate) async fn run(self: Arc<Self>) {
+        let config = self.config.load_full();
+        let initial = millis(config.log.initial_task_delay_ms);
+        let every = |period: Duration| {
+            let mut ticks = interval_at(Instant::now() + initial.min(period), period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
+        let mut flush = every(FLUSH_CHECK);
+        let mut retention = every(millis(config.log.retention_check_interval_ms));
+        let mut producers = every(millis(i64::from(config.producer_ids.expiration_check_interval_ms)));
+        loop {
+            tokio::select! {
+                _ = flush.tick() => self.flush_due(),
+                _ = retention.tick() => self.on_thread(Self::retain).await,
+                _ = producers.tick() => self.on_thread(Self::expire_producers).await,
+            }
+        }
+    }
+
+    fn flush_due(&self) {
+        let now = self.clock.now();
+        for partition in self.partitions.all() {
+            if partition.is_flush_due(now, UNFLUSHED_MAX_MS) {
+                self.flusher.flush(&partition);
+            }
+        }
+    }
+
+    fn retain(&self) {
+        for partition in self.partitions.all() {
+            match partition.apply_retention(self.clock.now()) {
+                Ok(run) if run.segments_deleted > 0 => tracing::info!(
+                    partition = %partition.name,
+                    segments = run.segments_deleted,
+                    bytes = run.bytes_deleted,
+                    "retention"
+                ),
+                Ok(_) => {}
+                Err(error) => tracing::error!(partition = %partition.name, %error, "retention failed"),
+            }
+        }
+    }
+
+    fn expire_producers(&self) {
+        let now = self.clock.now();
+        for partition in self.partitions.all() {
+            partition.expire_producers(now);
+        }
+    }
+
+    /// Runs file I/O where it may block.
+    async fn on_thread(self: &Arc<Self>, work: fn(&Self)) {
+        let housekeeping = Arc::clone(self);
+        if let Err(error) = tokio::task::spawn_blocking(move || work(&housekeeping)).await {
+            tracing::error!(%error, "housekeeping failed");
+        }
+    }
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0).max(1))
+}
