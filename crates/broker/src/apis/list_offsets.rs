@@ -16,6 +16,9 @@ use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
 use crate::partitions::{Isolation, Partition, Partitions};
 
+/// The first version that tells the leader epoch (KIP-320).
+const FIRST_WITH_EPOCH: i16 = 4;
+
 /// Answers from the leaders on this broker.
 #[derive(Debug)]
 pub(crate) struct ListOffsets {
@@ -64,7 +67,7 @@ impl Handler for ListOffsets {
                 } else {
                     self.find(&topic.name, asked, context.version, isolation)
                 };
-                respond(asked.partition_index, found)
+                respond(asked.partition_index, context.version, found)
             });
             ListOffsetsTopicResponse::default()
                 .with_name(topic.name.clone())
@@ -107,7 +110,7 @@ fn lookup(
     }
 }
 
-fn respond(index: i32, found: Result<Option<TimestampOffset>, ErrorCode>) -> ListOffsetsPartitionResponse {
+fn respond(index: i32, version: i16, found: Result<Option<TimestampOffset>, ErrorCode>) -> ListOffsetsPartitionResponse {
     let none = TimestampOffset {
         timestamp: TimestampMs::NONE,
         offset: Offset::NONE,
@@ -122,7 +125,7 @@ fn respond(index: i32, found: Result<Option<TimestampOffset>, ErrorCode>) -> Lis
         .with_error_code(error.code())
         .with_timestamp(found.timestamp.get())
         .with_offset(found.offset.get())
-        .with_leader_epoch(found.leader_epoch.get())
+        .with_leader_epoch(if version >= FIRST_WITH_EPOCH { found.leader_epoch.get() } else { -1 })
 }
 
 /// The partitions that the request names more than once.
