@@ -25,7 +25,12 @@ fn main() {
         let server = Server::start(config, Arc::new(Metrics::new(started)), Arc::new(Health::default()))
             .await
             .unwrap_or_else(|error| panic!("{error}"));
-        println!("ready {:?} {} in {} ms", server.addresses(), server.cluster_id(), started.elapsed().as_millis());
+        println!(
+            "ready {:?} {} in {} ms",
+            server.addresses(),
+            server.cluster_id(),
+            started.elapsed().as_millis()
+        );
         let _ = tokio::signal::ctrl_c().await;
         server.stop().await;
     });

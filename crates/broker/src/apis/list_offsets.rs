@@ -110,7 +110,11 @@ fn lookup(
     }
 }
 
-fn respond(index: i32, version: i16, found: Result<Option<TimestampOffset>, ErrorCode>) -> ListOffsetsPartitionResponse {
+fn respond(
+    index: i32,
+    version: i16,
+    found: Result<Option<TimestampOffset>, ErrorCode>,
+) -> ListOffsetsPartitionResponse {
     let none = TimestampOffset {
         timestamp: TimestampMs::NONE,
         offset: Offset::NONE,

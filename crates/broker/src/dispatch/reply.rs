@@ -4,11 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 
 /// A boxed future that a connection polls until its answer is there.
-pub type ReplyFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
+pub(crate) type ReplyFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
 /// A handler's result. Requests of one connection are processed in order and answered in order; the variants say what
 /// the next request of the same connection waits for.
-pub enum Reply<T> {
+pub(crate) enum Reply<T> {
     /// The answer is ready.
     Ready(T),
     /// The request is processed, its answer waits for something (a high watermark, more bytes, a rebalance). The next
@@ -24,17 +24,17 @@ pub enum Reply<T> {
 
 impl<T> Reply<T> {
     /// A request whose processing waits (a raft commit, a file operation).
-    pub fn ordered(future: impl Future<Output = T> + Send + 'static) -> Self {
+    pub(crate) fn ordered(future: impl Future<Output = T> + Send + 'static) -> Self {
         Self::Ordered(Box::pin(future))
     }
 
     /// A processed request whose answer waits.
-    pub fn parked(future: impl Future<Output = T> + Send + 'static) -> Self {
+    pub(crate) fn parked(future: impl Future<Output = T> + Send + 'static) -> Self {
         Self::Parked(Box::pin(future))
     }
 
     /// The same reply with its answer turned into another type.
-    pub fn map<U>(self, turn: impl FnOnce(T) -> U + Send + 'static) -> Reply<U>
+    pub(crate) fn map<U>(self, turn: impl FnOnce(T) -> U + Send + 'static) -> Reply<U>
     where
         T: 'static,
     {

@@ -159,15 +159,13 @@ impl Answers {
 
 fn partition(index: i32, outcome: Outcome) -> PartitionProduceResponse {
     match outcome {
-        Outcome::Done(info) | Outcome::Waiting { info, .. } => {
-            PartitionProduceResponse {
-                index,
-                base_offset: info.first_offset.get(),
-                log_append_time_ms: info.log_append_time.get(),
-                log_start_offset: info.log_start_offset.get(),
-                ..PartitionProduceResponse::default()
-            }
-        }
+        Outcome::Done(info) | Outcome::Waiting { info, .. } => PartitionProduceResponse {
+            index,
+            base_offset: info.first_offset.get(),
+            log_append_time_ms: info.log_append_time.get(),
+            log_start_offset: info.log_start_offset.get(),
+            ..PartitionProduceResponse::default()
+        },
         Outcome::Failed(refusal) => PartitionProduceResponse {
             index,
             error_code: refusal.code.code(),
