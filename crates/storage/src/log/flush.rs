@@ -1,5 +1,6 @@
 //! Making appends durable, outside the lock: `take_flush`, run the task, `flushed`.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub(super) struct FlushState {
     /// Names were added to the directory since it was synced.
     new_names: bool,
     rolled: bool,
+    /// The next flush is the last one: the active segment's indexes belong to it.
+    closing: bool,
     snapshots: Vec<PathBuf>,
     epochs_version: u64,
     /// Grows with each truncation: a flush that began before one says nothing about what was appended after.
@@ -39,6 +42,7 @@ impl FlushState {
             last_flush: now.mono,
             new_names: true,
             rolled: false,
+            closing: false,
             snapshots: Vec::new(),
             epochs_version: 0,
             truncations: 0,
@@ -94,6 +98,14 @@ impl FlushTask {
     /// Writes and syncs; give the result to [`PartitionLog::flushed`]. A failure is final: the kernel may have
     /// dropped the dirty pages, so a second try would succeed without having written them.
     pub fn run(&self) -> Result<(), StorageError> {
+        match self.sync() {
+            // The partition was deleted meanwhile, and its directory renamed.
+            Err(StorageError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
         for parts in &self.parts {
             parts.log.sync_data().at("fsync", &self.dir)?;
             let Some((times, offsets)) = &parts.indexes else { continue };
@@ -110,7 +122,7 @@ impl FlushTask {
             match self.disk.open(path, OpenMode::Write) {
                 Ok(file) => file.sync_data().at("fsync", path)?,
                 // Retention was faster.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(StorageError::io("open", path, error)),
             }
         }
@@ -165,20 +177,23 @@ impl PartitionLog {
     /// A task that makes everything appended so far durable; `None` if it is. Run it outside the lock, then call
     /// [`PartitionLog::flushed`].
     pub fn take_flush(&mut self) -> Result<Option<FlushTask>, StorageError> {
-        if self.unflushed_count() <= 0 && !self.flush.new_names && !self.flush.rolled {
+        let FlushState { new_names, rolled, closing, .. } = self.flush;
+        if self.unflushed_count() <= 0 && !new_names && !rolled && !closing {
             return Ok(None);
         }
         self.guarded(Self::flush_task).map(Some)
     }
 
     fn flush_task(&mut self) -> Result<FlushTask, StorageError> {
-        let first = self.segments.partition_point(|segment| segment.base_offset() <= self.recovery_point);
+        let first = self.first_unflushed();
         let last = self.segments.len() - 1;
         let active_size = self.active().size();
         let mut parts = Vec::with_capacity(1);
-        for (number, segment) in self.segments.iter().enumerate().skip(first.saturating_sub(1)) {
+        for (number, segment) in self.segments.iter().enumerate().skip(first) {
             let grown = segment.size().saturating_sub(self.flush.index_written_at);
-            parts.push(segment.flush_parts(number < last || grown >= INDEX_EVERY_BYTES)?);
+            parts.push(
+                segment.flush_parts(number < last || self.flush.closing || grown >= INDEX_EVERY_BYTES)?,
+            );
         }
         let version = self.epochs.version();
         let epochs = (version != self.flush.epochs_version).then(|| (version, self.epochs.encode()));
@@ -267,6 +282,7 @@ impl PartitionLog {
             active.release_reserved()
         })?;
         if sync {
+            self.flush.closing = true;
             return self.flush_now(now);
         }
         if self.epochs.version() != self.flush.epochs_version {

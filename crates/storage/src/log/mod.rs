@@ -201,6 +201,12 @@ impl PartitionLog {
         &mut self.segments[last]
     }
 
+    /// The segment from which on something may not be on disk. One that ends at the recovery point is included: its
+    /// indexes are written after its records.
+    fn first_unflushed(&self) -> usize {
+        self.segments.partition_point(|segment| segment.base_offset() < self.recovery_point).saturating_sub(1)
+    }
+
     fn check_online(&self) -> Result<(), StorageError> {
         if self.offline { Err(StorageError::Offline { path: self.dir.to_path_buf() }) } else { Ok(()) }
     }

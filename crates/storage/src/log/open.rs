@@ -123,11 +123,17 @@ impl PartitionLog {
 
     /// Checks the segments from the one on that holds the recovery point; answers the log end offset.
     fn recover(&mut self, recovery_point: Offset, now: Now) -> Result<Offset, StorageError> {
-        let first = self.segments.partition_point(|segment| segment.base_offset() <= recovery_point);
+        self.recovery_point = recovery_point;
+        let first = self.first_unflushed();
         let interval = self.config.index_interval_bytes;
         let mut end_offset = self.segments[0].base_offset();
-        let mut number = first.saturating_sub(1);
+        let mut number = first;
+        let keeps_gaps = self.config.cleanup_policy.compact;
         while let Some(segment) = self.segments.get_mut(number) {
+            if number > first && segment.base_offset() != end_offset && !keeps_gaps {
+                tracing::warn!(dir = %self.dir.display(), log_end_offset = %end_offset, "a lost tail: log was cut");
+                break;
+            }
             let recovered = segment.recover(recovery_point, interval)?;
             end_offset = recovered.end_offset;
             for (epoch, start_offset) in recovered.epochs {
@@ -146,9 +152,7 @@ impl PartitionLog {
             }
         }
         // Nothing beyond a cut can be joined to what is in front of it.
-        for segment in self.segments.split_off(number) {
-            self.remove_segment_files(segment.base_offset(), "")?;
-        }
+        self.remove_segments_from(number)?;
         if end_offset < self.log_start_offset {
             self.restart_at(self.log_start_offset, now)?;
             end_offset = self.log_start_offset;
@@ -156,11 +160,19 @@ impl PartitionLog {
         Ok(end_offset)
     }
 
-    /// Replaces all segments by an empty one.
-    pub(super) fn restart_at(&mut self, offset: Offset, now: Now) -> Result<(), StorageError> {
-        for segment in std::mem::take(&mut self.segments) {
+    /// Removes the segments from `number` on, the last one first and durably: one that came back after a crash would
+    /// not fit to what is appended next.
+    pub(super) fn remove_segments_from(&mut self, number: usize) -> Result<(), StorageError> {
+        let removed = self.segments.split_off(number.min(self.segments.len()));
+        for segment in removed.iter().rev() {
             self.remove_segment_files(segment.base_offset(), "")?;
         }
+        if removed.is_empty() { Ok(()) } else { self.disk.sync_dir(&self.dir).at("fsync", &self.dir) }
+    }
+
+    /// Replaces all segments by an empty one.
+    pub(super) fn restart_at(&mut self, offset: Offset, now: Now) -> Result<(), StorageError> {
+        self.remove_segments_from(0)?;
         self.segments.push(Segment::create(&self.disk, &self.dir, offset, now)?);
         self.positions.lock().clear();
         Ok(())

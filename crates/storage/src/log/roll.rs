@@ -25,7 +25,10 @@ impl PartitionLog {
         let jitter_ms = self.jitter_ms();
         let active = self.active_mut();
         if active.must_roll(&config, bytes, max_timestamp, last_offset, jitter_ms, now)? {
-            self.roll_at(first_offset, now)?;
+            // Where a follower's offsets leave a gap the segments still meet, so that recovery can tell a lost tail
+            // from a compacted one; unless the index cannot span the gap.
+            let spans = i32::try_from(last_offset.get() - self.log_end_offset.get()).is_ok();
+            self.roll_at(if spans { self.log_end_offset } else { first_offset }, now)?;
         }
         Ok(())
     }

@@ -28,9 +28,7 @@ impl PartitionLog {
         self.flush.truncated();
         self.positions.lock().clear();
         let kept = self.segments.partition_point(|segment| segment.base_offset() <= offset).max(1);
-        for segment in self.segments.split_off(kept) {
-            self.remove_segment_files(segment.base_offset(), "")?;
-        }
+        self.remove_segments_from(kept)?;
         let active = self.active_mut();
         active.truncate_to(offset)?;
         self.log_end_offset = if active.size() == 0 { active.base_offset() } else { active.load_tail()? };
