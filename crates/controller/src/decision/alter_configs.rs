@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_config::{ConfigType, definition};
+use ottla_config::{change_list, definition};
 use ottla_metadata::{ConfigOverrides, ConfigRecord, ConfigResource, ConfigResourceType, MetadataRecord};
 
 use super::config_rules::{check, scope};
@@ -28,7 +28,7 @@ pub fn incremental_alter_configs(
         let null = alteration.ops.iter().filter(|op| op.op != AlterConfigOp::Delete && op.value.is_none());
         refuse_null(null.map(|op| op.name.as_str()))?;
         let changes = apply_ops(resource, &alteration.ops, context)?;
-        records.extend(change(resource, &changes, context)?);
+        records.extend(records_of(resource, &changes, context)?);
         Ok(())
     });
     let answer = answer.collect();
@@ -51,7 +51,7 @@ pub fn alter_configs(request: &AlterConfigs, context: &Context<'_>) -> Decision<
         for name in current(resource, context).keys() {
             changes.entry(name.clone()).or_insert(None);
         }
-        records.extend(change(resource, &changes, context)?);
+        records.extend(records_of(resource, &changes, context)?);
         Ok(())
     });
     let answer = answer.collect();
@@ -91,52 +91,36 @@ fn apply_ops(
     let current = current(resource, context);
     let mut changes = Changes::new();
     for op in ops {
-        let operand = op.value.as_deref().unwrap_or_default();
         let value = match op.op {
             AlterConfigOp::Set => op.value.clone(),
             AlterConfigOp::Delete => None,
-            AlterConfigOp::Append => {
-                let mut list = list_of(resource, op, &current)?;
-                for item in operand.split(',') {
-                    if !list.iter().any(|old| old == item) {
-                        list.push(item.to_owned());
-                    }
-                }
-                Some(list.join(","))
-            }
-            AlterConfigOp::Subtract => {
-                let mut list = list_of(resource, op, &current)?;
-                for item in operand.split(',') {
-                    if let Some(at) = list.iter().position(|old| old == item) {
-                        list.remove(at);
-                    }
-                }
-                Some(list.join(","))
-            }
+            AlterConfigOp::Append => Some(change(resource, op, &current, true)?),
+            AlterConfigOp::Subtract => Some(change(resource, op, &current, false)?),
         };
         changes.insert(op.name.clone(), value);
     }
     Ok(changes)
 }
 
-/// The items of a list config as it stands: set, or Kafka's default.
-fn list_of(
+/// A list config with items added or taken out; it begins as what is set, or else as Kafka's default.
+fn change(
     resource: &ConfigResource,
     op: &ConfigOp,
     current: &ConfigOverrides,
-) -> Result<Vec<String>, ConfigChangeError> {
-    let definition = scope(resource.kind).and_then(|scope| definition(scope, &op.name));
-    let Some(definition) = definition.filter(|definition| definition.config_type == ConfigType::List) else {
-        let verb = if op.op == AlterConfigOp::Append { "APPEND" } else { "SUBTRACT" };
+    add: bool,
+) -> Result<String, ConfigChangeError> {
+    let Some(definition) = scope(resource.kind).and_then(|scope| definition(scope, &op.name)) else {
+        let verb = if add { "APPEND" } else { "SUBTRACT" };
         let why = format!("Can't {verb} to key {} because its type is not LIST.", op.name);
         return Err(ConfigChangeError::InvalidConfig(why));
     };
-    let text = current.get(&op.name).map(String::as_str).or(definition.default.text()).unwrap_or_default();
-    Ok(text.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect())
+    let text = current.get(&op.name).map(String::as_str).or(definition.default.text());
+    change_list(definition, text, op.value.as_deref().unwrap_or_default(), add)
+        .map_err(|error| ConfigChangeError::InvalidConfig(error.to_string()))
 }
 
 /// The records of what really changes, if the result is allowed.
-fn change(
+fn records_of(
     resource: &ConfigResource,
     changes: &Changes,
     context: &Context<'_>,
