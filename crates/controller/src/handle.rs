@@ -36,7 +36,7 @@ pub struct ControllerConfig {
     /// Of `dir`, from its `meta.properties`.
     pub directory_id: DirectoryId,
     /// The file's settings: defaults of new topics, and what topic configs are checked against.
-    pub broker: Arc<BrokerConfig>,
+    pub broker: BrokerConfig,
     /// Entries after which a snapshot is taken and the log before it purged.
     pub snapshot_every_entries: u64,
 }
@@ -70,7 +70,7 @@ impl Controller {
         publisher: Arc<Publisher>,
     ) -> Result<Self, StartError> {
         let (jobs, queue) = mpsc::channel(QUEUE_LEN);
-        let settings = Settings { node_id: config.node_id, broker: config.broker };
+        let settings = Settings { node_id: config.node_id, broker: Arc::new(config.broker) };
         let decisions = DecisionLoop::new(quorum, publisher.clone(), settings);
         tokio::spawn(decisions.run(queue));
         let controller = Self { jobs, publisher };

@@ -1,7 +1,6 @@
 //! The controller as a whole: what it answered is there after any restart.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use ottla_config::BrokerConfig;
@@ -18,7 +17,7 @@ fn config(dir: &Path) -> ControllerConfig {
         node_id: BrokerId(1),
         cluster_id: "cluster".to_owned(),
         directory_id: DirectoryId(uuid::Uuid::from_u128(7)),
-        broker: Arc::new(BrokerConfig::from_static([("node.id".to_owned(), "1".to_owned())].into()).unwrap()),
+        broker: BrokerConfig::from_static([("node.id".to_owned(), "1".to_owned())].into()).unwrap(),
         snapshot_every_entries: 20,
     }
 }
