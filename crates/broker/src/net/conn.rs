@@ -27,6 +27,9 @@ use ottla_protocol::{FRAME_PREFIX_LEN, FrameError, frame_len, split_frame};
 /// What one receive asks for at most; a larger frame is then read into an allocation of its own.
 const READ_LEN: usize = 64 * 1024;
 
+/// How long a stopping broker waits for parked answers.
+const DRAIN: Duration = Duration::from_millis(500);
+
 /// Why a connection ended, for its one debug line.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionEnd {
@@ -62,7 +65,8 @@ pub(super) struct Connection {
     queue: VecDeque<Slot>,
     out: OutQueue,
     last_activity: Instant,
-    stopping: bool,
+    /// When the broker stops: what is parked may still be answered until then.
+    drain_until: Option<Instant>,
 }
 
 impl Connection {
@@ -84,7 +88,7 @@ impl Connection {
             permit: None,
             queue: VecDeque::new(),
             last_activity: Instant::now(),
-            stopping: false,
+            drain_until: None,
         }
     }
 
@@ -114,7 +118,7 @@ impl Connection {
             tokio::task::yield_now().await;
             return Ok(());
         }
-        if self.stopping && self.queue.is_empty() && self.out.is_empty() {
+        if self.is_drained() {
             return Err(ConnectionEnd::Stopping);
         }
         let reading = self.may_process();
@@ -129,7 +133,10 @@ impl Connection {
                 ready?;
                 self.read().await?;
             }
-            _ = stop.changed(), if !self.stopping => self.stopping = true,
+            _ = stop.changed(), if self.drain_until.is_none() => {
+                self.drain_until = Some(Instant::now() + DRAIN);
+            }
+            () = sleep_until(self.drain_until.unwrap_or_else(Instant::now)), if self.drain_until.is_some() => {}
             () = idle.as_mut() => {
                 let deadline = self.idle_deadline();
                 if deadline <= Instant::now() && self.queue.is_empty() {
@@ -141,13 +148,19 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether a stopping broker owes this connection nothing more, or no more time.
+    fn is_drained(&self) -> bool {
+        let nothing_left = self.queue.is_empty() && self.out.is_empty();
+        self.drain_until.is_some_and(|until| nothing_left || Instant::now() >= until)
+    }
+
     fn idle_deadline(&self) -> Instant {
         self.last_activity + self.limits.idle_timeout
     }
 
     /// Whether another request may be taken on: bounded answers, and nothing ordered before it still in work.
     fn may_process(&self) -> bool {
-        !self.stopping
+        self.drain_until.is_none()
             && self.queue.len() < self.limits.unanswered_max
             && !matches!(self.queue.back(), Some(Slot::Waiting(_, true)))
     }
