@@ -4,6 +4,8 @@ mod budget;
 mod conn;
 mod listener;
 mod out;
+#[cfg(test)]
+mod out_tests;
 mod slice;
 
 use std::time::Duration;

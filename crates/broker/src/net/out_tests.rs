@@ -1,0 +1,81 @@
+//! What is pushed is what arrives, whatever way each part takes.
+
+use bytes::Bytes;
+use ottla_protocol::fetch::{RecordsSlice, Segment};
+use ottla_storage::{Disk, FileSlice, OpenMode, RealDisk};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::out::{OutQueue, Wrote};
+use super::slice::LogSlice;
+use crate::dispatch::Answer;
+
+/// Sends `segments` through a queue and gives what the other end reads.
+async fn sent(segments: Vec<Segment<LogSlice>>, sendfile_min_len: usize) -> Vec<u8> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (writer, _) = listener.accept().await.unwrap();
+    let reading = tokio::spawn(async move {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    });
+    let mut out = OutQueue::new(sendfile_min_len);
+    let len = segments.iter().map(segment_len).sum();
+    out.push(Answer { segments, len });
+    while !out.is_empty() {
+        match out.write(&writer).unwrap() {
+            Wrote::Full => writer.writable().await.unwrap(),
+            Wrote::Turn => tokio::task::yield_now().await,
+            Wrote::All => {}
+        }
+    }
+    drop(writer);
+    reading.await.unwrap()
+}
+
+fn segment_len(segment: &Segment<LogSlice>) -> usize {
+    match segment {
+        Segment::Bytes(bytes) => bytes.len(),
+        Segment::File(slice) => slice.len(),
+    }
+}
+
+#[tokio::test]
+async fn bytes_and_slices_arrive_in_order_by_copy_and_by_sendfile() {
+    let dir = tempfile::tempdir().unwrap();
+    let content: Vec<u8> =
+        (0..3_000_000_u32).map(|i| u8::try_from(i.wrapping_mul(2_654_435_761) >> 24).unwrap()).collect();
+    let file = RealDisk::default().open(&dir.path().join("a.log"), OpenMode::Create).unwrap();
+    file.write_all_at(&content, 0).unwrap();
+    let cuts =
+        [(0, 10), (1, 4_095), (4_096, 4_096), (5_000, 300_000), (100, 2_999_900), (7, 0), (2_999_999, 1)];
+    for sendfile_min_len in [0, 1, 4_096, 256 * 1024] {
+        let mut segments = vec![Segment::Bytes(Bytes::from_static(b"head"))];
+        let mut expected = b"head".to_vec();
+        for (position, length) in cuts {
+            segments.push(Segment::File(LogSlice(FileSlice { file: file.clone(), position, length })));
+            segments.push(Segment::Bytes(Bytes::from(vec![b'-'; 70_000])));
+            let from = usize::try_from(position).unwrap();
+            expected.extend_from_slice(&content[from..from + usize::try_from(length).unwrap()]);
+            expected.extend_from_slice(&[b'-'; 70_000]);
+        }
+        assert!(sent(segments, sendfile_min_len).await == expected, "sendfile from {sendfile_min_len}");
+    }
+}
+
+#[tokio::test]
+async fn a_segment_file_shorter_than_its_slice_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = RealDisk::default().open(&dir.path().join("a.log"), OpenMode::Create).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (writer, _) = listener.accept().await.unwrap();
+    writer.writable().await.unwrap();
+    for sendfile_min_len in [0, 1] {
+        let mut out = OutQueue::new(sendfile_min_len);
+        let slice = LogSlice(FileSlice { file: file.clone(), position: 4_096, length: 100 });
+        out.push(Answer { segments: vec![Segment::File(slice)], len: 100 });
+        assert!(out.write(&writer).is_err());
+    }
+}
