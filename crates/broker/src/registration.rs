@@ -19,7 +19,7 @@ pub(crate) fn controller_config(config: &BrokerConfig, identity: &Identity, home
         node_id: identity.node_id,
         cluster_id: identity.cluster_id.to_string(),
         directory_id: home.directory_ids.first().copied().unwrap_or_default(),
-        broker: std::sync::Arc::new(config.clone()),
+        broker: config.clone(),
         snapshot_every_entries: SNAPSHOT_EVERY_ENTRIES,
     }
 }

@@ -27,7 +27,9 @@ pub fn explain(error: &(dyn Error + 'static)) -> String {
 fn hint_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let kind = error.downcast_ref::<io::Error>()?.kind();
     Some(match kind {
-        io::ErrorKind::AddrInUse => "another process has this port; --listen HOST:PORT chooses another",
+        io::ErrorKind::AddrInUse => {
+            "another process has this port; --listen and --metrics-listen choose others"
+        }
         io::ErrorKind::AddrNotAvailable => "this machine does not have this address",
         io::ErrorKind::PermissionDenied => "the user that runs ottla may not do this",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
@@ -56,7 +58,7 @@ mod tests {
         assert_eq!(
             explain(&error),
             "cannot listen on 127.0.0.1:9092: Address already in use (os error 98) (another process has this port; \
-             --listen HOST:PORT chooses another)"
+             --listen and --metrics-listen choose others)"
         );
         let error = Example::Logs(io::Error::from_raw_os_error(28));
         assert_eq!(

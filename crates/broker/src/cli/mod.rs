@@ -4,8 +4,10 @@ mod args;
 mod banner;
 mod explain;
 mod launch;
+mod run;
 
 pub use args::{Args, parse_args};
 pub use banner::Banner;
 pub use explain::explain;
 pub use launch::{Launch, LaunchError};
+pub use run::run;

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::TryInitError;
 
@@ -19,9 +19,9 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     #[error(
-        "invalid log filter \"{filter}\": {source}; allowed: error, warn, info, debug, trace, or target=level,..."
+        "invalid log filter \"{filter}\"; allowed: off, error, warn, info, debug, trace, or target=level,..."
     )]
-    Filter { filter: String, source: ParseError },
+    Filter { filter: String },
     #[error("logs are set up already: {0}")]
     Twice(#[from] TryInitError),
 }
@@ -42,10 +42,24 @@ pub fn init(filter: Option<&str>, environment: Option<&str>, format: LogFormat) 
 }
 
 fn parse_filter(filter: &str) -> Result<EnvFilter, LoggingError> {
-    let bad = |source| LoggingError::Filter { filter: filter.to_owned(), source };
+    let bad = || LoggingError::Filter { filter: filter.to_owned() };
+    let directives: Vec<&str> = filter.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    // A bare word would be a target at the lowest level: a misspelt level would log everything, or nothing.
+    if directives.iter().any(|part| !part.contains('=') && part.parse::<LevelFilter>().is_err()) {
+        return Err(bad());
+    }
+    let mut whole = directives.join(",");
+    for (target, level) in QUIET {
+        if !filter.contains(target) {
+            whole = format!("{whole},{target}={level}");
+        }
+    }
     // Values in a filter are matched as they stand: no pattern engine in memory for it.
-    EnvFilter::builder().with_regex(false).parse(filter).map_err(bad)
+    EnvFilter::builder().with_regex(false).parse(whole).map_err(|_| bad())
 }
+
+/// Libraries that tell of every step of a quiet day; a filter that names them hears them.
+const QUIET: [(&str, &str); 2] = [("openraft", "error"), ("sled", "error")];
 
 /// Writes each event as one line, whatever a client put into a field.
 struct OneLineStderr;
@@ -95,8 +109,20 @@ mod tests {
 
     #[test]
     fn a_wrong_filter_names_itself_and_what_is_allowed() {
-        let error = parse_filter("ottla=loud").expect_err("no such level").to_string();
-        assert!(error.contains("\"ottla=loud\"") && error.contains("allowed: error, warn"), "{error}");
-        assert!(parse_filter("warn,ottla_broker=debug").is_ok());
+        for filter in ["ottla=loud", "loud"] {
+            let error = parse_filter(filter).expect_err("no such level").to_string();
+            assert!(
+                error.starts_with(&format!("invalid log filter \"{filter}\"; allowed: off, error")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn libraries_are_quiet_unless_they_are_named() {
+        let quiet = parse_filter("warn,ottla_broker=debug").expect("parses").to_string();
+        assert!(quiet.contains("openraft=error") && quiet.contains("ottla_broker=debug"), "{quiet}");
+        let heard = parse_filter("info,openraft=debug").expect("parses").to_string();
+        assert!(heard.contains("openraft=debug") && !heard.contains("openraft=error"), "{heard}");
     }
 }
