@@ -11,7 +11,7 @@ use ottla_protocol::messages::{
 };
 use ottla_protocol::{ApiKey, Request};
 
-use crate::{ClientError, Connection, ConnectionConfig, Pending};
+use crate::{ClientError, Connection, ConnectionConfig, Fetched, Pending};
 
 /// The last versions that address topics by name.
 const PRODUCE_BY_NAME: i16 = 12;
@@ -31,16 +31,6 @@ pub struct Produced {
     /// [`TimestampMs::NONE`] unless the topic stamps records with LogAppendTime.
     pub log_append_time: TimestampMs,
     pub log_start: Offset,
-}
-
-/// What a fetch was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetched {
-    pub high_watermark: Offset,
-    pub last_stable_offset: Offset,
-    pub log_start: Offset,
-    /// Batches, the last of which may be cut off.
-    pub records: Bytes,
 }
 
 impl Client {

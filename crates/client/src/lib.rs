@@ -7,11 +7,13 @@
 mod client;
 mod connection;
 mod error;
+mod fetched;
 mod raw;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Client, Fetched, Produced};
+pub use client::{Client, Produced};
 pub use connection::{Connection, ConnectionConfig, Pending};
 pub use error::ClientError;
+pub use fetched::{ConsumedRecord, Fetched};
 pub use raw::RawConnection;
