@@ -1,10 +1,11 @@
 //! Which of Kafka's error codes an error of the layers below is.
 
-use ottla_controller::{ControllerError, TopicError};
+use ottla_controller::{ConfigChangeError, ControllerError, TopicError};
 use ottla_protocol::ErrorCode;
 use ottla_replication::session::FetchSessionError;
 use ottla_storage::AppendError as LogError;
 
+use crate::config_resource::Refused;
 use crate::partitions::{Absent, AppendError, PartitionError};
 
 /// A partition that this broker cannot serve.
@@ -85,4 +86,36 @@ pub(crate) fn controller(error: &ControllerError) -> ErrorCode {
         ControllerError::NotController { .. } | ControllerError::Closed => ErrorCode::NotController,
         ControllerError::Failed(_) => ErrorCode::UnknownServerError,
     }
+}
+
+/// A resource's configs that could not be changed.
+fn config_change(error: &ConfigChangeError) -> ErrorCode {
+    match error {
+        ConfigChangeError::InvalidConfig(_) => ErrorCode::InvalidConfig,
+        ConfigChangeError::InvalidRequest(_) => ErrorCode::InvalidRequest,
+        ConfigChangeError::InvalidTopicName(_) => ErrorCode::InvalidTopicException,
+        ConfigChangeError::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
+        ConfigChangeError::UnknownBroker(_) => ErrorCode::BrokerIdNotRegistered,
+    }
+}
+
+/// One result per resource of a request, in its order: what was refused here, and what the controller answered for
+/// the others. `None` is success.
+pub(crate) fn reassemble<'a>(
+    refused: impl Iterator<Item = Option<&'a Refused>>,
+    answers: Result<Vec<Result<(), ConfigChangeError>>, ControllerError>,
+) -> Vec<Option<Refused>> {
+    let mut answers = match answers {
+        Ok(answers) => Ok(answers.into_iter()),
+        Err(error) => Err(Refused { code: controller(&error), message: error.to_string() }),
+    };
+    let result = |refused: Option<&Refused>| match (refused, &mut answers) {
+        (Some(refused), _) => Some(refused.clone()),
+        (None, Err(failed)) => Some(failed.clone()),
+        (None, Ok(answers)) => {
+            let error = answers.next()?.err()?;
+            Some(Refused { code: config_change(&error), message: error.to_string() })
+        }
+    };
+    refused.map(result).collect()
 }

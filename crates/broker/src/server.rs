@@ -20,6 +20,7 @@ use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
 use crate::net::{Budget, Listener, NetLimits};
 use crate::partitions::{Flusher, LogHome, Partitions, ReplicaDriver};
+use crate::producer_ids::ProducerIds;
 use crate::registration;
 use crate::services::Services;
 use crate::start_error::StartError;
@@ -145,6 +146,7 @@ fn services(
         slots: usize::try_from(config.fetch.session_cache_slots).unwrap_or(0),
         ..FetchSessionConfig::default()
     };
+    let producer_ids = ProducerIds::new(controller.clone(), Arc::clone(&identity));
     Ok(Services {
         identity,
         clock,
@@ -153,6 +155,7 @@ fn services(
         metadata,
         controller,
         auto_topics: Arc::new(auto_topics),
+        producer_ids: Arc::new(producer_ids),
         partitions: Arc::new(Partitions::default()),
         flusher: Arc::new(Flusher::start(FLUSH_THREADS, clock).map_err(StartError::Threads)?),
         fetch_sessions: Arc::new(Mutex::new(FetchSessionCache::new(sessions))),

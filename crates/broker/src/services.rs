@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
 use crate::partitions::{Flusher, Partitions};
+use crate::producer_ids::ProducerIds;
 use crate::telemetry::Metrics;
 
 /// The broker's services.
@@ -26,6 +27,7 @@ pub(crate) struct Services {
     pub metadata: Arc<MetadataView>,
     pub controller: Controller,
     pub auto_topics: Arc<AutoTopics>,
+    pub producer_ids: Arc<ProducerIds>,
     pub partitions: Arc<Partitions>,
     pub flusher: Arc<Flusher>,
     pub fetch_sessions: Arc<Mutex<FetchSessionCache>>,

@@ -16,8 +16,8 @@ mod raft;
 
 pub use command::{
     AlterConfigOp, AlterConfigs, BrokerRegistrationRequest, ConfigAlteration, ConfigAnswers, ConfigOp,
-    CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, IncrementalAlterConfigs,
-    NewPartitions, NewTopic, ProducerIdBlock, TopicAnswers, TopicRef,
+    ConfigReplacement, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic,
+    IncrementalAlterConfigs, NewPartitions, NewTopic, ProducerIdBlock, TopicAnswers, TopicRef,
 };
 pub use error::{BrokerError, ConfigChangeError, ControllerError, StartError, TopicError};
 pub use handle::{Controller, ControllerConfig};

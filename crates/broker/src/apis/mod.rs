@@ -1,9 +1,18 @@
 //! One file an API; what stands in [`table`] is what the broker serves and advertises.
 
+mod alter_configs;
 mod api_versions;
+mod create_partitions;
+mod create_topics;
 mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod describe_producers;
+mod describe_topic_partitions;
 mod fetch;
+mod incremental_alter_configs;
+mod init_producer_id;
 mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
@@ -39,6 +48,7 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
             auto_topics: Arc::clone(&services.auto_topics),
         }),
     ];
+    apis.extend(admin(services));
     let advertised = apis.iter().map(|api| api.key()).chain([ottla_protocol::ApiKey::ApiVersions]);
     let mut advertised: Vec<_> = advertised.collect();
     advertised.sort_by_key(|key| key.code());
@@ -48,6 +58,29 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
         advertised,
     }));
     apis
+}
+
+/// What asks the controller, or answers from its image.
+fn admin(services: &Services) -> Vec<Box<dyn Api>> {
+    let controller = || services.controller.clone();
+    let view = || Arc::clone(&services.metadata);
+    let config = || Arc::clone(&services.config);
+    let identity = || Arc::clone(&services.identity);
+    vec![
+        typed(create_topics::CreateTopics { controller: controller(), view: view(), config: config() }),
+        typed(delete_topics::DeleteTopics { controller: controller(), view: view(), config: config() }),
+        typed(create_partitions::CreatePartitions { controller: controller(), view: view() }),
+        typed(incremental_alter_configs::IncrementalAlterConfigs {
+            controller: controller(),
+            view: view(),
+            identity: identity(),
+        }),
+        typed(alter_configs::AlterConfigs { controller: controller(), view: view(), identity: identity() }),
+        typed(describe_configs::DescribeConfigs { view: view(), config: config(), identity: identity() }),
+        typed(describe_cluster::DescribeCluster { view: view() }),
+        typed(describe_topic_partitions::DescribeTopicPartitions { view: view() }),
+        typed(init_producer_id::InitProducerId { producer_ids: Arc::clone(&services.producer_ids) }),
+    ]
 }
 
 fn typed<H: crate::dispatch::Handler>(handler: H) -> Box<dyn Api> {

@@ -1,0 +1,163 @@
+//! DescribeTopicPartitions (KIP-966): topics by name, page by page.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ottla_metadata::{MetadataImage, PartitionRegistration, TopicImage};
+use ottla_model::BrokerId;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::describe_topic_partitions_response::{
+    Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
+};
+use ottla_protocol::messages::{
+    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, StrBytes, TopicName,
+};
+
+use crate::authorized_operations as operations;
+use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::internal_topics::is_internal;
+use crate::metadata_view::MetadataView;
+
+/// `max.request.partition.size.limit`, Kafka's default.
+const PARTITIONS_PER_PAGE_MAX: i32 = 2_000;
+
+/// Answers from the published image.
+#[derive(Debug)]
+pub(crate) struct DescribeTopicPartitions {
+    pub view: Arc<MetadataView>,
+}
+
+impl Handler for DescribeTopicPartitions {
+    type Request = DescribeTopicPartitionsRequest;
+
+    fn handle(
+        &self,
+        _: &RequestContext,
+        request: DescribeTopicPartitionsRequest,
+    ) -> Reply<DescribeTopicPartitionsResponse> {
+        match &request.cursor {
+            // Kafka answers an exception here, which this response has no field for: the connection is closed.
+            Some(cursor) if cursor.partition_index < 0 => Reply::Close,
+            _ => Reply::Ready(respond(&self.view.image(), &request)),
+        }
+    }
+}
+
+fn respond(
+    image: &MetadataImage,
+    request: &DescribeTopicPartitionsRequest,
+) -> DescribeTopicPartitionsResponse {
+    let from = request.cursor.as_ref().map_or("", |cursor| cursor.topic_name.as_str());
+    let first = request.cursor.as_ref().map_or(0, |cursor| cursor.partition_index);
+    let limit = request.response_partition_limit.clamp(1, PARTITIONS_PER_PAGE_MAX);
+    let mut page = Page { image, left: usize::try_from(limit).unwrap_or(1), topics: Vec::new(), next: None };
+    if request.topics.is_empty() {
+        let all = image.topics().from_name(from);
+        for topic in all {
+            let start = if &*topic.name == from { first } else { 0 };
+            if !page.add(topic, start) {
+                break;
+            }
+        }
+        return page.response();
+    }
+    let names: BTreeSet<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
+    for name in names.range(from..) {
+        let start = if *name == from { first } else { 0 };
+        let more = match image.topic(name) {
+            Some(topic) => page.add(topic, start),
+            None => page.add_unknown(name),
+        };
+        if !more {
+            break;
+        }
+    }
+    page.response()
+}
+
+/// Topics in order of their names, until as many partitions are listed as one answer may have.
+struct Page<'a> {
+    image: &'a MetadataImage,
+    left: usize,
+    topics: Vec<DescribeTopicPartitionsResponseTopic>,
+    next: Option<Cursor>,
+}
+
+impl Page<'_> {
+    /// Adds a topic's partitions from `start` on; false if the page is full, and something is left.
+    fn add(&mut self, topic: &TopicImage, start: i32) -> bool {
+        if self.left == 0 {
+            self.stop_before(&topic.name, 0);
+            return false;
+        }
+        let mut rest = topic.partitions().skip_while(|(index, _)| *index < start);
+        let shown: Vec<_> = rest
+            .by_ref()
+            .take(self.left)
+            .map(|(index, partition)| self.partition(index, partition))
+            .collect();
+        let next = rest.next().map(|(index, _)| index);
+        self.left -= shown.len();
+        self.topics.push(
+            DescribeTopicPartitionsResponseTopic::default()
+                .with_name(Some(topic_name(&topic.name)))
+                .with_topic_id(topic.id.0)
+                .with_is_internal(is_internal(&topic.name))
+                .with_partitions(shown)
+                .with_topic_authorized_operations(operations::TOPIC),
+        );
+        if let Some(next) = next {
+            self.stop_before(&topic.name, next);
+        }
+        next.is_none()
+    }
+
+    fn add_unknown(&mut self, name: &str) -> bool {
+        let error = if ottla_model::check_topic_name(name).is_err() {
+            ErrorCode::InvalidTopicException
+        } else {
+            ErrorCode::UnknownTopicOrPartition
+        };
+        self.topics.push(
+            DescribeTopicPartitionsResponseTopic::default()
+                .with_error_code(error.code())
+                .with_name(Some(topic_name(name)))
+                .with_is_internal(is_internal(name)),
+        );
+        true
+    }
+
+    fn stop_before(&mut self, topic: &str, partition: i32) {
+        let cursor = Cursor::default().with_topic_name(topic_name(topic)).with_partition_index(partition);
+        self.next = Some(cursor);
+    }
+
+    fn response(self) -> DescribeTopicPartitionsResponse {
+        DescribeTopicPartitionsResponse::default().with_topics(self.topics).with_next_cursor(self.next)
+    }
+
+    fn partition(
+        &self,
+        index: i32,
+        partition: &PartitionRegistration,
+    ) -> DescribeTopicPartitionsResponsePartition {
+        let unavailable = |id: &BrokerId| self.image.brokers().get(*id).is_none_or(|broker| broker.fenced);
+        let ids = |ids: &[BrokerId]| ids.iter().map(|id| id.get().into()).collect::<Vec<_>>();
+        let offline: Vec<BrokerId> = partition.replicas.iter().copied().filter(unavailable).collect();
+        let error = if partition.has_leader() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
+        DescribeTopicPartitionsResponsePartition::default()
+            .with_error_code(error.code())
+            .with_partition_index(index)
+            .with_leader_id(partition.leader.get().into())
+            .with_leader_epoch(partition.leader_epoch.get())
+            .with_replica_nodes(ids(&partition.replicas))
+            .with_isr_nodes(ids(&partition.isr))
+            .with_eligible_leader_replicas(Some(ids(&partition.elr)))
+            .with_last_known_elr(Some(ids(&partition.last_known_elr)))
+            .with_offline_replicas(ids(&offline))
+    }
+}
+
+fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}
