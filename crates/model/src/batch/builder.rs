@@ -146,8 +146,8 @@ impl BatchBuilder {
         self.count = self.count.saturating_add(1);
     }
 
-    /// The batch's bytes, CRC included. A batch without records is [`BatchError::Count`]; one that is longer than
-    /// 2 GiB is [`BatchError::Length`].
+    /// The batch's bytes, CRC included. A batch without records is [`BatchError::Count`]; one of more than
+    /// 2 GiB (compressed or not) is [`BatchError::Length`].
     pub fn build(self) -> Result<Vec<u8>, BatchError> {
         let last_offset_delta = self.count - 1;
         if self.count == 0 {
@@ -155,6 +155,8 @@ impl BatchBuilder {
         }
         let attributes = self.attributes();
         let records = self.records.into_vec();
+        // Also before compression: a record's own length is an INT32, too.
+        i32::try_from(records.len()).map_err(|_| BatchError::Length(i32::MAX))?;
         let section = match self.compression {
             Compression::None => records,
             codec => compress(codec, self.level, &records)?,

@@ -279,6 +279,30 @@ impl FetchSessionCache {
     }
 }
 
+#[cfg(test)]
+impl FetchSessionCache {
+    /// What every index must say, computed anew from the entries.
+    pub(super) fn check(&self, now: MonoMs) {
+        let keys: BTreeSet<_> = self.entries.values().map(|entry| entry.evictable_key).collect();
+        let last_used = self.entries.iter().map(|(id, entry)| (entry.last_used, *id));
+        assert_eq!(self.last_used, last_used.collect());
+        assert!(self.evictable_by_all.is_subset(&keys) && self.evictable_by_privileged.is_subset(&keys));
+        assert!(self.evictable_by_all.is_subset(&self.evictable_by_privileged));
+        let consumers = keys.iter().filter(|key| !key.0);
+        assert!(consumers.into_iter().all(|key| self.evictable_by_privileged.contains(key)));
+        let settled = self.evictable_by_all.iter().filter_map(|key| self.entries.get(&key.2));
+        assert!(settled.into_iter().all(|entry| now.since_ms(entry.created) > self.config.eviction_ms));
+        assert_eq!(self.partition_count, keys.iter().map(|key| key.1).sum::<usize>());
+        assert!(self.entries.len() <= self.config.slots);
+        for (id, entry) in &self.entries {
+            assert_eq!(*id, entry.evictable_key.2);
+            if let Some(session) = &entry.session {
+                assert_eq!((session.len(), session.epoch), (entry.evictable_key.1, entry.epoch));
+            }
+        }
+    }
+}
+
 /// Epochs run 1, 2 ... `i32::MAX`, 1 ...
 const fn next_epoch(epoch: i32) -> i32 {
     if epoch == i32::MAX { 1 } else { epoch + 1 }

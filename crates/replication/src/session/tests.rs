@@ -211,8 +211,44 @@ mod against_a_naive_model {
     use proptest::prelude::*;
 
     use super::super::ordered::OrderedMap;
+    use super::*;
 
     proptest! {
+        /// Requests as they come, right and wrong, each answered at once, later or never.
+        #[test]
+        fn the_caches_indexes_agree(
+            requests in prop::collection::vec(
+                ((1i32..7, -1i32..5), (0i32..5, 0i32..5), any::<(bool, bool)>(), 0u64..60, 0u8..4),
+                0..80,
+            ),
+        ) {
+            let mut cache = cache(3);
+            let (mut now, mut out) = (0, Vec::new());
+            for ((session_id, epoch), (first, forget), (privileged, by_id), pass, fate) in requests {
+                now += pass;
+                let request =
+                    SessionRequest { privileged, uses_topic_ids: by_id || epoch > 0, ..request(session_id, epoch) };
+                let wanted: Vec<_> = (first..4).map(|partition| (key(partition), want(0))).collect();
+                match cache.begin(request, wanted, &[key(forget)], MonoMs(now)) {
+                    Ok(FetchContext::Full(wanted)) => {
+                        let answered = wanted.into_iter().map(|(key, want)| (key, want, answer(1, 0)));
+                        let answered: Vec<_> = answered.collect();
+                        let _ = cache.create(request, answered.into_iter(), || session_id, MonoMs(now));
+                    }
+                    Ok(FetchContext::Incremental(session)) => match fate {
+                        0 => out.push(session),
+                        1 => drop(session),
+                        _ => cache.check_in(session),
+                    },
+                    _ => {}
+                }
+                if fate == 3 && let Some(late) = out.pop() {
+                    cache.check_in(late);
+                }
+                cache.check(MonoMs(now));
+            }
+        }
+
         #[test]
         fn ordered_map_keeps_order(ops in prop::collection::vec((0u8..3, 0u8..6), 0..60)) {
             let mut map = OrderedMap::new();
