@@ -12,6 +12,7 @@ mod clock;
 mod config_resource;
 mod dispatch;
 mod error_map;
+mod gauges;
 mod home;
 mod identity;
 mod internal_topics;

@@ -15,10 +15,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
+use crate::gauges;
 use crate::home::Home;
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
-use crate::net::{Budget, Listener, NetLimits};
+use crate::net::{Admission, Budget, Listener, NetLimits};
 use crate::partitions::{Flusher, LogHome, Partitions, ReplicaDriver};
 use crate::producer_ids::ProducerIds;
 use crate::registration;
@@ -28,8 +29,6 @@ use crate::telemetry::{Health, Metrics};
 
 /// Requests of one connection that are processed and not answered.
 const UNANSWERED_MAX: usize = 100;
-/// Slices from this length on leave by sendfile (measured; see `docs/BENCHMARKS.md`).
-const SENDFILE_MIN_LEN: usize = 256 * 1024;
 /// What frames in flight may hold where `queued.max.request.bytes` sets no limit.
 const REQUEST_BUDGET_LEN: usize = 512 * 1024 * 1024;
 /// Threads that run fdatasync.
@@ -67,6 +66,7 @@ impl Server {
         registration::register(&controller, &config, &listeners, &home).await?;
 
         let services = services(config, identity, clock, controller, Arc::clone(&metrics))?;
+        gauges::register(&metrics, &services);
         let driver = replica_driver(&services, home.logs);
         let subscription = services.controller.subscribe();
         let image = Arc::clone(subscription.current());
@@ -83,12 +83,19 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let dispatcher = Arc::new(Dispatcher::new(crate::apis::table(&services), metrics));
         let limits = net_limits(&services.config.load());
+        let admission = Admission::new(&services.config.load().net);
         let budget = Budget::new(request_budget(&services.config.load()));
         let mut serving = JoinSet::new();
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
         let addresses = addresses.map(|address| address.to_string()).collect();
         for listener in listeners {
-            serving.spawn(listener.serve(Arc::clone(&dispatcher), limits, budget.clone(), stopped.clone()));
+            serving.spawn(listener.serve(
+                Arc::clone(&dispatcher),
+                limits,
+                budget.clone(),
+                Arc::clone(&admission),
+                stopped.clone(),
+            ));
         }
         health.ready();
         Ok(Self { services: Arc::new(services), addresses, health, stop, serving, following })
@@ -122,7 +129,7 @@ async fn bind(config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
     for listener in &config.net.listeners {
         let host = if listener.host.is_empty() { "0.0.0.0" } else { &listener.host };
         let address = format!("{host}:{}", listener.port);
-        let bound = Listener::bind(&listener.name, &address).await;
+        let bound = Listener::bind(&listener.name, &address, &config.net).await;
         listeners.push(bound.map_err(|source| StartError::Bind { address, source })?);
     }
     Ok(listeners)
@@ -147,6 +154,7 @@ fn services(
         ..FetchSessionConfig::default()
     };
     let producer_ids = ProducerIds::new(controller.clone(), Arc::clone(&identity));
+    let flusher = Flusher::start(FLUSH_THREADS, clock, Arc::clone(&metrics)).map_err(StartError::Threads)?;
     Ok(Services {
         identity,
         clock,
@@ -157,7 +165,7 @@ fn services(
         auto_topics: Arc::new(auto_topics),
         producer_ids: Arc::new(producer_ids),
         partitions: Arc::new(Partitions::default()),
-        flusher: Arc::new(Flusher::start(FLUSH_THREADS, clock).map_err(StartError::Threads)?),
+        flusher: Arc::new(flusher),
         fetch_sessions: Arc::new(Mutex::new(FetchSessionCache::new(sessions))),
     })
 }
@@ -190,7 +198,7 @@ fn net_limits(config: &BrokerConfig) -> NetLimits {
     NetLimits {
         frame_max_len: usize::try_from(config.net.request_bytes_max).unwrap_or(0),
         unanswered_max: UNANSWERED_MAX,
-        sendfile_min_len: SENDFILE_MIN_LEN,
+        sendfile_min_len: usize::try_from(config.fetch.sendfile_min_bytes).unwrap_or(0),
         idle_timeout: Duration::from_millis(idle_ms),
     }
 }

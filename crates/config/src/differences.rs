@@ -32,6 +32,17 @@ pub const DIFFERENCES: &[Difference] = &[
         default: Some("CONTROLLER"),
         why: "the quorum of one voter needs no listener, so none has to be named",
     },
+    Difference {
+        name: "socket.listen.backlog.size",
+        default: Some("1024"),
+        why: "a burst of clients is not made to repeat its handshakes",
+    },
+    Difference {
+        name: "socket.receive.buffer.bytes",
+        default: Some("-1"),
+        why: "the kernel sizes a connection's buffers by what it needs; 100 KB slow down long paths",
+    },
+    Difference { name: "socket.send.buffer.bytes", default: Some("-1"), why: "as for the receive buffer" },
 ];
 
 pub(crate) fn difference(name: &str) -> Option<&'static Difference> {

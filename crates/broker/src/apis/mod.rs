@@ -36,6 +36,7 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
         Box::new(fetch::Fetch {
             partitions: Arc::clone(&services.partitions),
             sessions: Arc::clone(&services.fetch_sessions),
+            metrics: Arc::clone(&services.metrics),
             clock: services.clock,
             response_max_len: usize::try_from(config.fetch.response_bytes_max).unwrap_or(0),
         }),

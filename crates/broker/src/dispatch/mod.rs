@@ -123,7 +123,9 @@ fn measured(
         metrics.answered(started.elapsed(), answer.as_ref().map_or(0, |answer| answer.len));
         return reply;
     }
+    let parked = metrics.park();
     reply.map(move |answer| {
+        drop(parked);
         metrics.answered(started.elapsed(), answer.as_ref().map_or(0, |answer| answer.len));
         answer
     })

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ottla_config::NetConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::admission::Admitted;
 use super::conn::{Connection, ConnectionEnd};
-use super::{Budget, NetLimits};
+use super::{Admission, Budget, NetLimits, bind};
 use crate::dispatch::{ConnectionInfo, Dispatcher};
 
 /// Accepting fails for want of descriptors or memory: wait, so that the loop does not spin.
@@ -25,8 +27,8 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Binds `address`; the error is the operating system's.
-    pub(crate) async fn bind(name: &str, address: &str) -> io::Result<Self> {
-        Ok(Self { name: name.into(), socket: TcpListener::bind(address).await? })
+    pub(crate) async fn bind(name: &str, address: &str, config: &NetConfig) -> io::Result<Self> {
+        Ok(Self { name: name.into(), socket: bind::bind(address, config).await? })
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -39,6 +41,7 @@ impl Listener {
         dispatcher: Arc<Dispatcher>,
         limits: NetLimits,
         budget: Budget,
+        admission: Arc<Admission>,
         mut stop: watch::Receiver<bool>,
     ) {
         let mut connections = JoinSet::new();
@@ -47,11 +50,19 @@ impl Listener {
             tokio::select! {
                 accepted = self.socket.accept() => match accepted {
                     Ok((stream, peer)) => {
+                        let admitted = match admission.admit(peer.ip()) {
+                            Ok(admitted) => admitted,
+                            Err(reason) => {
+                                dispatcher.metrics().broker.connection_rejected();
+                                tracing::warn!(%peer, %reason, "connection refused");
+                                continue;
+                            }
+                        };
                         next_id += 1;
                         let info = ConnectionInfo { id: next_id, peer, listener: Arc::clone(&self.name) };
                         prepare(&stream);
                         let connection = Connection::new(stream, info, Arc::clone(&dispatcher), limits, budget.clone());
-                        connections.spawn(serve_one(connection, Arc::clone(&dispatcher), stop.clone()));
+                        connections.spawn(serve_one(connection, admitted, Arc::clone(&dispatcher), stop.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, listener = %self.name, "accept failed");
@@ -74,10 +85,16 @@ fn prepare(stream: &TcpStream) {
     }
 }
 
-async fn serve_one(connection: Connection, dispatcher: Arc<Dispatcher>, stop: watch::Receiver<bool>) {
+async fn serve_one(
+    connection: Connection,
+    admitted: Admitted,
+    dispatcher: Arc<Dispatcher>,
+    stop: watch::Receiver<bool>,
+) {
     let peer = connection.peer();
     dispatcher.metrics().connection_opened();
     let end = connection.run(stop).await;
+    drop(admitted);
     dispatcher.metrics().connection_closed();
     match end {
         ConnectionEnd::Frame(error) => tracing::warn!(%peer, %error, "connection closed: bad frame"),

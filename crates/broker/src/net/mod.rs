@@ -1,5 +1,7 @@
 //! Sockets: the listener, one task a connection, answers out by gathered writes and sendfile.
 
+mod admission;
+mod bind;
 mod budget;
 mod conn;
 mod listener;
@@ -10,6 +12,7 @@ mod slice;
 
 use std::time::Duration;
 
+pub(crate) use admission::Admission;
 pub(crate) use budget::Budget;
 pub(crate) use listener::Listener;
 pub(crate) use slice::LogSlice;

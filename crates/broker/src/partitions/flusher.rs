@@ -6,12 +6,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use ottla_storage::Writeback;
 use parking_lot::{Condvar, Mutex};
 
 use super::Partition;
 use crate::clock::Clock;
+use crate::telemetry::Metrics;
 
 /// A queue of partitions and the threads that serve it.
 #[derive(Debug)]
@@ -40,11 +42,13 @@ enum Job {
 
 impl Flusher {
     /// Starts `thread_count` threads.
-    pub(crate) fn start(thread_count: usize, clock: Clock) -> std::io::Result<Self> {
+    pub(crate) fn start(thread_count: usize, clock: Clock, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let threads = (0..thread_count).map(|number| {
-            let queue = Arc::clone(&queue);
-            std::thread::Builder::new().name(format!("flush-{number}")).spawn(move || serve(&queue, clock))
+            let (queue, metrics) = (Arc::clone(&queue), Arc::clone(&metrics));
+            std::thread::Builder::new()
+                .name(format!("flush-{number}"))
+                .spawn(move || serve(&queue, clock, &metrics))
         });
         let threads = Mutex::new(threads.collect::<Result<_, _>>()?);
         Ok(Self { queue, threads })
@@ -79,11 +83,15 @@ impl Flusher {
     }
 }
 
-fn serve(queue: &Queue, clock: Clock) {
+fn serve(queue: &Queue, clock: Clock, metrics: &Metrics) {
     while let Some(job) = queue.next() {
         match job {
             // A failure is logged where the replica goes offline.
-            Job::Flush(partition) => drop(partition.flush(|| clock.now())),
+            Job::Flush(partition) => {
+                let started = Instant::now();
+                let _ = partition.flush(|| clock.now());
+                metrics.broker.log_flushed(started.elapsed());
+            }
             Job::Writeback(range) => range.start(),
         }
     }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::Counter;
+use metrics::{Counter, Gauge};
 use ottla_protocol::{ApiKey, ErrorCode};
 use parking_lot::Mutex;
 
-use super::catalogue::{REQUEST_BYTES, REQUEST_ERRORS, REQUESTS, RESPONSE_BYTES};
+use super::catalogue::{PARKED, REQUEST_BYTES, REQUEST_ERRORS, REQUESTS, RESPONSE_BYTES};
 use super::histogram::Histogram;
 use super::metrics::Registry;
 
@@ -19,6 +19,7 @@ pub struct ApiMetrics {
     pub request_bytes: Counter,
     pub response_bytes: Counter,
     pub latency: Histogram,
+    parked: Gauge,
     errors: Mutex<BTreeMap<ErrorCode, Counter>>,
     registry: Arc<Registry>,
 }
@@ -32,6 +33,7 @@ impl ApiMetrics {
             request_bytes: registry.counter(REQUEST_BYTES, &labels),
             response_bytes: registry.counter(RESPONSE_BYTES, &labels),
             latency: Histogram::default(),
+            parked: registry.gauge(PARKED, &labels),
             errors: Mutex::default(),
             registry: Arc::clone(registry),
         }
@@ -55,6 +57,13 @@ impl ApiMetrics {
         self.latency.record(took);
     }
 
+    /// A request waits for its answer until the result is dropped.
+    #[must_use]
+    pub fn park(&self) -> ParkedRequest {
+        self.parked.increment(1.0);
+        ParkedRequest(self.parked.clone())
+    }
+
     /// An answer carried this error.
     pub fn error(&self, code: ErrorCode) {
         if code == ErrorCode::None {
@@ -66,6 +75,21 @@ impl ApiMetrics {
             self.registry.counter(REQUEST_ERRORS, &[("api", self.api.spec().name), ("error", error)])
         });
         counter.increment(1);
+    }
+}
+
+/// One request that waits; it no longer does when this is dropped.
+pub struct ParkedRequest(Gauge);
+
+impl Drop for ParkedRequest {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+impl std::fmt::Debug for ParkedRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParkedRequest").finish_non_exhaustive()
     }
 }
 

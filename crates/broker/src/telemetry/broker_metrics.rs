@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use metrics::{Counter, Gauge};
-use ottla_protocol::ApiKey;
 
 use super::api_metrics::wide;
 use super::catalogue as names;
@@ -32,7 +31,6 @@ pub struct BrokerMetrics {
     pub log_dirs_offline: Gauge,
     /// Time of each flush of a log.
     pub log_flush: Histogram,
-    pub parked: ParkedRequests,
     pub fetch_sessions: Gauge,
     pub classic_groups: [Gauge; GroupState::CLASSIC.len()],
     pub consumer_groups: [Gauge; GroupState::CONSUMER.len()],
@@ -43,13 +41,6 @@ pub struct BrokerMetrics {
     pub metadata_offset: Gauge,
     pub ready: Gauge,
     pub(super) uptime: Gauge,
-}
-
-/// Gauges of the requests that wait.
-#[derive(Clone)]
-pub struct ParkedRequests {
-    pub produce: Gauge,
-    pub fetch: Gauge,
 }
 
 /// A group's state, as `ottla_groups` labels it.
@@ -89,7 +80,6 @@ impl BrokerMetrics {
     pub(super) fn new(registry: &Registry) -> Self {
         let counter = |series| registry.counter(series, &[]);
         let gauge = |series| registry.gauge(series, &[]);
-        let parked = |api: ApiKey| registry.gauge(names::PARKED, &[("api", api.spec().name)]);
         let group = |kind, state: GroupState| {
             registry.gauge(names::GROUPS, &[("type", kind), ("state", state.name())])
         };
@@ -114,7 +104,6 @@ impl BrokerMetrics {
             log_segments: gauge(names::LOG_SEGMENTS),
             log_dirs_offline: gauge(names::LOG_DIRS_OFFLINE),
             log_flush: Histogram::default(),
-            parked: ParkedRequests { produce: parked(ApiKey::Produce), fetch: parked(ApiKey::Fetch) },
             fetch_sessions: gauge(names::FETCH_SESSIONS),
             classic_groups: GroupState::CLASSIC.map(|state| group("classic", state)),
             consumer_groups: GroupState::CONSUMER.map(|state| group("consumer", state)),
@@ -175,11 +164,5 @@ impl BrokerMetrics {
 impl std::fmt::Debug for BrokerMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BrokerMetrics").finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for ParkedRequests {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ParkedRequests").finish_non_exhaustive()
     }
 }

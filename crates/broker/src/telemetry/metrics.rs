@@ -2,6 +2,7 @@
 //!
 //! Nothing here is global: a test may run several brokers in one process.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -26,6 +27,8 @@ pub struct Metrics {
     registry: Arc<Registry>,
     refreshes: Mutex<Vec<Refresh>>,
     started: Instant,
+    /// Length of the last rendering: the next one's buffer is made for it.
+    rendered_len: AtomicUsize,
 }
 
 impl Metrics {
@@ -35,7 +38,14 @@ impl Metrics {
         let registry = Arc::new(Registry::new());
         let mut apis = Vec::new();
         apis.resize_with(API_SLOTS, OnceLock::new);
-        Self { broker: BrokerMetrics::new(&registry), apis, registry, refreshes: Mutex::default(), started }
+        Self {
+            broker: BrokerMetrics::new(&registry),
+            apis,
+            registry,
+            refreshes: Mutex::default(),
+            started,
+            rendered_len: AtomicUsize::new(0),
+        }
     }
 
     /// The series of an API, made when it is first asked for.
@@ -66,10 +76,11 @@ impl Metrics {
             refresh(self);
         }
         self.broker.uptime.set(self.started.elapsed().as_secs_f64());
-        let mut text = self.registry.handle.render();
+        let mut text = self.registry.render(self.rendered_len.load(Ordering::Relaxed));
         self.render_histograms(&mut text);
         aliases::append(&mut text);
         process::append(&mut text);
+        self.rendered_len.store(text.len(), Ordering::Relaxed);
         text
     }
 
@@ -114,6 +125,14 @@ impl Registry {
         }
         let handle = recorder.handle();
         Self { recorder, handle }
+    }
+
+    /// All counters and gauges as text, in a buffer for `expected_len` bytes and the rest.
+    fn render(&self, expected_len: usize) -> String {
+        let mut out = Vec::with_capacity(expected_len + expected_len / 8);
+        // Writing to memory cannot fail, and the text is ours.
+        let _ = self.handle.render_to_write(&mut out);
+        String::from_utf8(out).unwrap_or_default()
     }
 
     pub(super) fn counter(&self, series: Series, labels: &[(&'static str, &'static str)]) -> Counter {

@@ -11,8 +11,8 @@ mod metrics;
 mod process;
 mod server;
 
-pub use api_metrics::ApiMetrics;
-pub use broker_metrics::{BrokerMetrics, GroupState, ParkedRequests};
+pub use api_metrics::{ApiMetrics, ParkedRequest};
+pub use broker_metrics::{BrokerMetrics, GroupState};
 pub use health::Health;
 pub use histogram::Histogram;
 pub use logging::{LogFormat, LoggingError, init as init_logging};

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::clock::Clock;
 use crate::dispatch::{Answer, Api, Closed, Reply, RequestContext};
 use crate::partitions::Partitions;
+use crate::telemetry::Metrics;
 use request::Asked;
 use round::{Round, Target};
 
@@ -26,6 +27,7 @@ use round::{Round, Target};
 pub(crate) struct Fetch {
     pub partitions: Arc<Partitions>,
     pub sessions: Arc<Mutex<FetchSessionCache>>,
+    pub metrics: Arc<Metrics>,
     pub clock: Clock,
     /// `fetch.max.bytes`.
     pub response_max_len: usize,
@@ -82,6 +84,7 @@ impl Fetch {
             fetch,
             session,
             sessions: Arc::clone(&self.sessions),
+            metrics: Arc::clone(&self.metrics),
             clock: self.clock,
             targets,
             limits: asked.limits,
@@ -99,6 +102,7 @@ struct Poll {
     fetch: FetchContext,
     session: SessionRequest,
     sessions: Arc<Mutex<FetchSessionCache>>,
+    metrics: Arc<Metrics>,
     clock: Clock,
     targets: Vec<Target>,
     limits: round::Limits,
@@ -114,6 +118,7 @@ impl Poll {
     }
 
     fn answer(self, round: Round) -> Result<Answer, Closed> {
+        self.metrics.broker.fetched(round.len);
         respond::answer(self, round)
     }
 

@@ -1,0 +1,56 @@
+//! What a scrape reads off the broker's state: nothing counts these while requests are served.
+
+use std::sync::Arc;
+
+use ottla_metadata::MetadataImage;
+use ottla_model::BrokerId;
+
+use crate::services::Services;
+use crate::telemetry::{BrokerMetrics, Metrics};
+
+/// Has each scrape bring the gauges up to date.
+pub(crate) fn register(metrics: &Metrics, services: &Services) {
+    let partitions = Arc::clone(&services.partitions);
+    let sessions = Arc::clone(&services.fetch_sessions);
+    let view = Arc::clone(&services.metadata);
+    let node_id = services.identity.node_id;
+    metrics.on_scrape(Box::new(move |metrics| {
+        let gauges = &metrics.broker;
+        cluster(gauges, &view.image(), node_id);
+        let replicas = partitions.all();
+        gauges.partitions.set(number(replicas.len()));
+        let log_bytes: u64 = replicas.iter().map(|replica| replica.log_size().0).sum();
+        gauges.log_bytes.set(wide(log_bytes));
+        gauges.fetch_sessions.set(number(sessions.lock().len()));
+    }));
+}
+
+/// What the cluster's state says of topics and of the partitions that this broker leads.
+fn cluster(gauges: &BrokerMetrics, image: &MetadataImage, node_id: BrokerId) {
+    let (mut led, mut under_replicated, mut offline) = (0, 0, 0);
+    let topics = image.topics();
+    for (_, partition) in topics.iter().flat_map(|topic| topic.partitions()) {
+        if partition.leader == BrokerId::NONE {
+            offline += 1;
+        }
+        if partition.leader == node_id {
+            led += 1;
+            under_replicated += usize::from(partition.isr.len() < partition.replicas.len());
+        }
+    }
+    gauges.topics.set(number(topics.len()));
+    gauges.leaders.set(number(led));
+    gauges.under_replicated.set(number(under_replicated));
+    gauges.offline_partitions.set(number(offline));
+    gauges.controller_active.set(if image.controller_id() == node_id { 1.0 } else { 0.0 });
+    let offset = image.provenance().offset.get();
+    gauges.metadata_offset.set(u64::try_from(offset).map_or(-1.0, wide));
+}
+
+fn number(count: usize) -> f64 {
+    u64::try_from(count).map_or(0.0, wide)
+}
+
+fn wide(count: u64) -> f64 {
+    count as f64
+}
