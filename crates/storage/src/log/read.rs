@@ -46,6 +46,13 @@ impl PositionCache {
     }
 }
 
+/// The batch that a read starts with; its header is only read where it is needed.
+#[derive(Clone, Copy)]
+struct First {
+    position: u32,
+    batch: Option<BatchAt>,
+}
+
 impl PartitionLog {
     /// Reads from the batch that contains `from` on, below `upper` (exclusive: the high watermark, the last stable
     /// offset or the log end), at most `max_bytes` but never less than the first batch when `min_one`. Does not cross
@@ -85,8 +92,8 @@ impl PartitionLog {
         let first = self.segments.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
         for (number, segment) in self.segments.iter().enumerate().skip(first) {
             // A segment may end before the next one's base offset where compaction or truncation left a gap.
-            let Some(batch) = self.find(segment, from)? else { continue };
-            if batch.header.base_offset >= upper {
+            let Some(first) = self.find(segment, from)? else { continue };
+            if first.batch.is_some_and(|batch| batch.header.base_offset >= upper) {
                 return Ok(None);
             }
             let next_base = self.segments.get(number + 1).map_or(self.log_end_offset, Segment::base_offset);
@@ -95,53 +102,71 @@ impl PartitionLog {
                 // Where a reader that has caught up will come back.
                 self.positions.lock().put_once(upper, segment.base_offset(), limit);
             }
-            return self.cut(segment, &batch, limit, max_bytes, min_one);
+            let available = limit.saturating_sub(first.position);
+            let length = if available <= max_bytes {
+                available
+            } else {
+                self.cut(segment, first, max_bytes, min_one)?
+            };
+            let position = u64::from(first.position);
+            let slice = FileSlice { file: segment.file()?, position, length: length.min(available) };
+            return Ok(Some(slice).filter(|slice| slice.length > 0));
         }
         Ok(None)
     }
 
+    /// How much to give from `first` on, of which more is there than `max_bytes`; 0 for nothing.
     fn cut(
         &self,
         segment: &Segment,
-        first: &BatchAt,
-        limit: u32,
+        first: First,
         max_bytes: u32,
         min_one: bool,
-    ) -> Result<Option<FileSlice>, StorageError> {
-        let first_size = u32::try_from(first.header.size()).unwrap_or(u32::MAX);
-        let available = limit.saturating_sub(first.position);
-        if available == 0 || (first_size > max_bytes && !min_one) {
-            return Ok(None);
+    ) -> Result<u32, StorageError> {
+        let batch = match first.batch {
+            Some(batch) => Some(batch),
+            None => segment.batch_at(first.position)?,
+        };
+        let Some(batch) = batch else { return Ok(0) };
+        let first_size = u32::try_from(batch.header.size()).unwrap_or(u32::MAX);
+        if first_size >= max_bytes {
+            let next_position = first.position.saturating_add(first_size);
+            self.positions.lock().put(batch.header.next_offset(), segment.base_offset(), next_position);
+            return Ok(if min_one || first_size == max_bytes { first_size } else { 0 });
         }
-        let wanted = max_bytes.max(first_size);
-        let length =
-            if available <= wanted { available } else { self.whole_batches(segment, first, wanted)? };
-        Ok(Some(FileSlice { file: segment.file()?, position: u64::from(first.position), length }))
+        self.whole_batches(segment, first.position, first_size, max_bytes)
     }
 
-    /// At most `wanted` bytes from `first` on that end with a batch, where the index knows one that ends late enough:
-    /// what a reader gets of a cut batch is of no use to it, and it would come back for an offset that needs a lookup.
-    fn whole_batches(&self, segment: &Segment, first: &BatchAt, wanted: u32) -> Result<u32, StorageError> {
-        let bound = first.position.saturating_add(wanted);
+    /// At most `max_bytes` bytes from the batch at `position` on that end with a batch, where the index knows one that
+    /// ends late enough: what a reader gets of a cut batch is of no use to it, and it would come back for an offset
+    /// that needs a lookup.
+    fn whole_batches(
+        &self,
+        segment: &Segment,
+        position: u32,
+        first_size: u32,
+        max_bytes: u32,
+    ) -> Result<u32, StorageError> {
+        let bound = position.saturating_add(max_bytes);
         let before = segment.index().partition_point(|entry| entry.position <= bound)?;
-        let Some(number) = before.checked_sub(1) else { return Ok(wanted) };
-        let length = segment.index().get(number)?.position.saturating_sub(first.position);
-        if length < wanted / 2 || u64::from(length) < first.header.size() as u64 {
-            return Ok(wanted);
+        let Some(number) = before.checked_sub(1) else { return Ok(max_bytes) };
+        let length = segment.index().get(number)?.position.saturating_sub(position);
+        if length < max_bytes / 2 || length < first_size {
+            return Ok(max_bytes);
         }
-        let position = first.position + length;
-        if let Some(next) = segment.batch_at(position)? {
-            self.positions.lock().put(next.header.base_offset, segment.base_offset(), position);
+        if let Some(next) = segment.batch_at(position + length)? {
+            self.positions.lock().put(next.header.base_offset, segment.base_offset(), next.position);
         }
         Ok(length)
     }
 
-    fn find(&self, segment: &Segment, offset: Offset) -> Result<Option<BatchAt>, StorageError> {
+    fn find(&self, segment: &Segment, offset: Offset) -> Result<Option<First>, StorageError> {
         let known = self.positions.lock().get(offset, segment.base_offset());
-        match known {
-            Some(position) => segment.batch_at(position),
-            None => segment.locate(offset),
+        if let Some(position) = known.filter(|position| *position < segment.size()) {
+            return Ok(Some(First { position, batch: None }));
         }
+        let located = segment.locate(offset)?;
+        Ok(located.map(|batch| First { position: batch.position, batch: Some(batch) }))
     }
 
     /// The position of the first batch that does not lie below `upper`.
