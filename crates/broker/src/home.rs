@@ -1,10 +1,13 @@
 //! The broker's data directories: made, locked and identified before anything else is opened.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ottla_config::BrokerConfig;
 use ottla_metadata::DirectoryId;
-use ottla_storage::RealDisk;
+use ottla_model::TopicId;
+use ottla_storage::{Disk, LogDir, MetaProperties, RealDisk};
+use uuid::Uuid;
 
 use crate::partitions::LogHome;
 use crate::start_error::StartError;
@@ -19,15 +22,38 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Opens the directories of `log.dirs`; an empty one is formatted.
+    /// Opens the directories of `log.dirs`; an empty one is formatted. A new cluster's id is random.
     pub(crate) fn open(config: &BrokerConfig) -> Result<Self, StartError> {
-        let dir = config.log.dirs.first().cloned().unwrap_or_default();
-        std::fs::create_dir_all(&dir)
-            .map_err(|source| StartError::Directory { path: dir.clone(), source })?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
+        let paths = &config.log.dirs;
+        let cluster_id = match known_cluster_id(&*disk, paths)? {
+            Some(known) => known,
+            None => TopicId(Uuid::new_v4()).to_base64(),
+        };
+        let mut dirs = Vec::with_capacity(paths.len());
+        for path in paths {
+            let identity = MetaProperties {
+                cluster_id: cluster_id.clone(),
+                node_id: config.node.node_id,
+                directory_id: Some(Uuid::new_v4()),
+            };
+            dirs.push(LogDir::open(Arc::clone(&disk), path.clone(), &identity)?);
+        }
+        let thread_count = usize::try_from(config.log.recovery_threads_per_dir).unwrap_or(1);
         Ok(Self {
-            cluster_id: Arc::from("ottla-development-clu1"),
-            directory_ids: vec![DirectoryId(uuid::Uuid::from_u128(7))],
-            logs: Arc::new(LogHome { disk: Arc::new(RealDisk::default()), dir }),
+            cluster_id: cluster_id.into(),
+            directory_ids: dirs.iter().map(|dir| DirectoryId(dir.directory_id())).collect(),
+            logs: Arc::new(LogHome::new(dirs, thread_count)),
         })
     }
+}
+
+/// The cluster id that the first formatted directory names.
+fn known_cluster_id(disk: &dyn Disk, paths: &[impl AsRef<Path>]) -> Result<Option<String>, StartError> {
+    for path in paths {
+        if let Some(properties) = MetaProperties::read(disk, path.as_ref())? {
+            return Ok(Some(properties.cluster_id));
+        }
+    }
+    Ok(None)
 }

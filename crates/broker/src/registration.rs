@@ -24,13 +24,13 @@ pub(crate) fn controller_config(config: &BrokerConfig, identity: &Identity, home
     }
 }
 
-/// Registers the broker with what its listeners are advertised as.
+/// Registers the broker with what its listeners are advertised as; gives its broker epoch.
 pub(crate) async fn register(
     controller: &Controller,
     config: &BrokerConfig,
     listeners: &[Listener],
     home: &Home,
-) -> Result<(), StartError> {
+) -> Result<i64, StartError> {
     let features = FEATURES.iter().map(|feature| BrokerFeature {
         name: feature.name.to_owned(),
         min_supported_version: feature.min_supported,
@@ -47,7 +47,7 @@ pub(crate) async fn register(
     };
     let answer =
         controller.register_broker(request).await.map_err(|error| StartError::Refused(error.to_string()))?;
-    answer.map(|_| ()).map_err(|error| StartError::Refused(error.to_string()))
+    answer.map_err(|error| StartError::Refused(error.to_string()))
 }
 
 /// The advertised listeners; a port of 0 is the one that was bound, a host that means "all" is this machine's name.

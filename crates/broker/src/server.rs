@@ -6,11 +6,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
 use ottla_controller::{Controller, MetadataSubscription};
-use ottla_metadata::{MetadataDelta, MetadataImage};
+use ottla_metadata::MetadataImage;
 use ottla_replication::session::{FetchSessionCache, FetchSessionConfig};
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
@@ -20,7 +20,7 @@ use crate::home::Home;
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
 use crate::net::{Admission, Budget, Listener, NetLimits};
-use crate::partitions::{Flusher, LogHome, Partitions, ReplicaDriver};
+use crate::partitions::{Flusher, Housekeeping, LogHome, Partitions, ReplicaDriver};
 use crate::producer_ids::ProducerIds;
 use crate::registration;
 use crate::services::Services;
@@ -42,7 +42,9 @@ pub struct Server {
     health: Arc<Health>,
     stop: watch::Sender<bool>,
     serving: JoinSet<()>,
-    following: JoinHandle<()>,
+    /// What runs until the broker stops: metadata and housekeeping.
+    background: JoinSet<()>,
+    broker_epoch: i64,
 }
 
 impl Server {
@@ -63,11 +65,11 @@ impl Server {
             Arc::new(Identity { cluster_id: Arc::clone(&home.cluster_id), node_id: config.node.node_id });
         let controller =
             Controller::start(registration::controller_config(&config, &identity, &home)).await?;
-        registration::register(&controller, &config, &listeners, &home).await?;
+        let broker_epoch = registration::register(&controller, &config, &listeners, &home).await?;
 
-        let services = services(config, identity, clock, controller, Arc::clone(&metrics))?;
+        let services = services(config, identity, clock, controller, Arc::clone(&metrics), home.logs)?;
         gauges::register(&metrics, &services);
-        let driver = replica_driver(&services, home.logs);
+        let driver = replica_driver(&services);
         let subscription = services.controller.subscribe();
         let image = Arc::clone(subscription.current());
         let driver = tokio::task::spawn_blocking(move || {
@@ -78,7 +80,9 @@ impl Server {
         })
         .await
         .map_err(|error| StartError::Internal(error.to_string()))?;
-        let following = tokio::spawn(follow(driver, subscription));
+        let mut background = JoinSet::new();
+        background.spawn(follow(driver, subscription));
+        background.spawn(Arc::new(housekeeping(&services)).run());
 
         let (stop, stopped) = watch::channel(false);
         let dispatcher = Arc::new(Dispatcher::new(crate::apis::table(&services), metrics));
@@ -98,7 +102,8 @@ impl Server {
             ));
         }
         health.ready();
-        Ok(Self { services: Arc::new(services), addresses, health, stop, serving, following })
+        let services = Arc::new(services);
+        Ok(Self { services, addresses, health, stop, serving, background, broker_epoch })
     }
 
     /// Where clients are served.
@@ -118,9 +123,17 @@ impl Server {
         self.health.stopping();
         self.stop.send_replace(true);
         while self.serving.join_next().await.is_some() {}
-        self.following.abort();
-        let flusher = Arc::clone(&self.services.flusher);
-        let _ = tokio::task::spawn_blocking(move || flusher.close()).await;
+        self.background.shutdown().await;
+        let (services, broker_epoch) = (self.services, self.broker_epoch);
+        let closing = move || {
+            services.flusher.close();
+            services.logs.close(&services.partitions.all(), broker_epoch, services.clock.now())
+        };
+        match tokio::task::spawn_blocking(closing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "logs could not be closed cleanly"),
+            Err(error) => tracing::error!(%error, "logs could not be closed"),
+        }
     }
 }
 
@@ -141,6 +154,7 @@ fn services(
     clock: Clock,
     controller: Controller,
     metrics: Arc<Metrics>,
+    logs: Arc<LogHome>,
 ) -> Result<Services, StartError> {
     let metadata =
         Arc::new(MetadataView::new(Arc::new(MetadataImage::new(Arc::clone(&identity.cluster_id)))));
@@ -166,17 +180,29 @@ fn services(
         producer_ids: Arc::new(producer_ids),
         partitions: Arc::new(Partitions::default()),
         flusher: Arc::new(flusher),
+        logs,
+        flusher: Arc::new(Flusher::start(FLUSH_THREADS, clock).map_err(StartError::Threads)?),
         fetch_sessions: Arc::new(Mutex::new(FetchSessionCache::new(sessions))),
     })
 }
 
-fn replica_driver(services: &Services, logs: Arc<LogHome>) -> ReplicaDriver {
+fn replica_driver(services: &Services) -> ReplicaDriver {
     ReplicaDriver {
         partitions: Arc::clone(&services.partitions),
         view: Arc::clone(&services.metadata),
-        logs,
+        logs: Arc::clone(&services.logs),
         config: Arc::clone(&services.config),
         node_id: services.identity.node_id,
+        clock: services.clock,
+    }
+}
+
+fn housekeeping(services: &Services) -> Housekeeping {
+    Housekeeping {
+        partitions: Arc::clone(&services.partitions),
+        logs: Arc::clone(&services.logs),
+        flusher: Arc::clone(&services.flusher),
+        config: Arc::clone(&services.config),
         clock: services.clock,
     }
 }

@@ -12,7 +12,7 @@ use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
-use crate::partitions::{Flusher, Partitions};
+use crate::partitions::{Flusher, LogHome, Partitions};
 use crate::producer_ids::ProducerIds;
 use crate::telemetry::Metrics;
 
@@ -29,6 +29,7 @@ pub(crate) struct Services {
     pub auto_topics: Arc<AutoTopics>,
     pub producer_ids: Arc<ProducerIds>,
     pub partitions: Arc<Partitions>,
+    pub logs: Arc<LogHome>,
     pub flusher: Arc<Flusher>,
     pub fetch_sessions: Arc<Mutex<FetchSessionCache>>,
 }

@@ -8,6 +8,7 @@ mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod fetch;
@@ -42,6 +43,10 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
         }),
         typed(list_offsets::ListOffsets { partitions: Arc::clone(&services.partitions) }),
         typed(delete_records::DeleteRecords { partitions: Arc::clone(&services.partitions) }),
+        typed(describe_log_dirs::DescribeLogDirs {
+            logs: Arc::clone(&services.logs),
+            partitions: Arc::clone(&services.partitions),
+        }),
         typed(describe_producers::DescribeProducers { partitions: Arc::clone(&services.partitions) }),
         typed(offset_for_leader_epoch::OffsetForLeaderEpoch { partitions: Arc::clone(&services.partitions) }),
         typed(metadata::Metadata {

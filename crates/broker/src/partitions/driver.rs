@@ -7,8 +7,9 @@ use ottla_config::BrokerConfig;
 use ottla_metadata::{ConfigResourceType, MetadataDelta, MetadataImage, PartitionRegistration, TopicImage};
 use ottla_model::{BrokerId, TopicId, TopicIdPartition, TopicPartition};
 use ottla_replication::{LogOffsets, PartitionMachine, Registration};
-use ottla_storage::{PartitionLog, StorageError};
+use ottla_storage::StorageError;
 
+use super::log_home::HomedLog;
 use super::{LogHome, Partition, Partitions};
 use crate::clock::Clock;
 use crate::log_config::{ReplicaConfig, overrides};
@@ -26,6 +27,21 @@ pub(crate) struct ReplicaDriver {
 }
 
 impl ReplicaDriver {
+    /// Opens every log on the disk with the settings of its topic in `image`, applies the whole image, and removes the
+    /// logs that no topic owns any more.
+    pub(crate) fn start(&self, image: Arc<MetadataImage>) -> Result<(), StorageError> {
+        let broker = self.config.load_full();
+        let config = |name: &TopicPartition, _: Option<TopicId>| {
+            let resolved = ReplicaConfig::resolve(&image, &name.topic, &broker);
+            Arc::new(resolved.map(|resolved| resolved.log).unwrap_or_default())
+        };
+        self.logs.open_all(&config, self.clock.now())?;
+        let everything = MetadataDelta::between(&MetadataImage::new(Arc::clone(image.cluster_id())), &image);
+        self.apply(image, &everything);
+        self.logs.remove_strays();
+        Ok(())
+    }
+
     /// Brings the replicas to what `image` says, given what has changed since the last one, and publishes it.
     pub(crate) fn apply(&self, image: Arc<MetadataImage>, delta: &MetadataDelta) {
         for (id, changed) in &delta.topics {
@@ -115,9 +131,9 @@ impl ReplicaDriver {
     ) -> Result<Arc<Partition>, StorageError> {
         let name = TopicPartition::new(Arc::clone(&topic.name), index);
         let id = TopicIdPartition { topic_id: topic.id, partition: index };
-        let log = self.logs.open(&name, topic.id, Arc::clone(log_config), self.clock.now())?;
-        let machine = PartitionMachine::new(self.node_id, config.machine, offsets_of(&log));
-        Ok(Arc::new(Partition::new(name, id, log, machine)))
+        let homed = self.logs.open(&name, topic.id, Arc::clone(log_config), self.clock.now())?;
+        let machine = PartitionMachine::new(self.node_id, config.machine, offsets_of(&homed));
+        Ok(Arc::new(Partition::new(name, id, homed.log, machine)))
     }
 
     fn remove_topic(&self, id: TopicId) {
@@ -144,14 +160,13 @@ impl ReplicaDriver {
     }
 }
 
-/// A log that was just opened: recovery has flushed it.
-fn offsets_of(log: &PartitionLog) -> LogOffsets {
+/// A log that was just opened: recovery has flushed what it kept.
+fn offsets_of(homed: &HomedLog) -> LogOffsets {
     LogOffsets {
-        log_start: log.log_start_offset(),
-        // With one replica everything in the log is committed.
-        high_watermark: log.log_end_offset(),
-        flushed: log.log_end_offset(),
-        leo: log.log_end_offset(),
+        log_start: homed.log.log_start_offset(),
+        high_watermark: homed.high_watermark,
+        flushed: homed.log.log_end_offset(),
+        leo: homed.log.log_end_offset(),
     }
 }
 

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::{Flusher, Partitions};
+use super::{Flusher, LogHome, Partitions};
 use crate::clock::Clock;
 
 /// How often logs are asked whether they want a flush.
@@ -19,6 +19,7 @@ const UNFLUSHED_MAX_MS: u64 = 5_000;
 #[derive(Debug)]
 pub(crate) struct Housekeeping {
     pub partitions: Arc<Partitions>,
+    pub logs: Arc<LogHome>,
     pub flusher: Arc<Flusher>,
     pub config: Arc<ArcSwap<BrokerConfig>>,
     pub clock: Clock,
@@ -35,11 +36,13 @@ impl Housekeeping {
         };
         let mut flush = every(FLUSH_CHECK);
         let mut retention = every(millis(config.log.retention_check_interval_ms));
+        let mut checkpoints = every(millis(i64::from(config.log.recovery_point_checkpoint_interval_ms)));
         let mut producers = every(millis(i64::from(config.producer_ids.expiration_check_interval_ms)));
         loop {
             tokio::select! {
                 _ = flush.tick() => self.flush_due(),
                 _ = retention.tick() => self.on_thread(Self::retain).await,
+                _ = checkpoints.tick() => self.on_thread(Self::checkpoint).await,
                 _ = producers.tick() => self.on_thread(Self::expire_producers).await,
             }
         }
@@ -66,6 +69,12 @@ impl Housekeeping {
                 Ok(_) => {}
                 Err(error) => tracing::error!(partition = %partition.name, %error, "retention failed"),
             }
+        }
+    }
+
+    fn checkpoint(&self) {
+        if let Err(error) = self.logs.write_checkpoints(&self.partitions.all()) {
+            tracing::error!(%error, "checkpoints could not be written");
         }
     }
 

@@ -1,36 +1,140 @@
-//! The directory that logs are opened in.
+//! The broker's log dirs: which log is where, opened at the start and made or removed afterwards.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use ottla_model::{Now, TopicId, TopicPartition};
-use ottla_storage::{Disk, LogConfig, LogStart, PartitionLog, StorageError};
+use ottla_model::{Now, Offset, TopicId, TopicPartition};
+use ottla_storage::{
+    ClosingLog, LogConfig, LogDir, OffsetCheckpoint, OpenedLog, PartitionLog, StorageError,
+};
+use parking_lot::Mutex;
+use uuid::Uuid;
 
-/// Opens and removes partition logs.
-pub(crate) struct LogHome {
-    pub disk: Arc<dyn Disk>,
-    pub dir: PathBuf,
+use super::Partition;
+
+/// A log and the high watermark it is known to have reached.
+#[derive(Debug)]
+pub(crate) struct HomedLog {
+    pub log: PartitionLog,
+    pub high_watermark: Offset,
 }
 
-impl std::fmt::Debug for LogHome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LogHome").field("dir", &self.dir).finish_non_exhaustive()
-    }
+/// The log dirs of `log.dirs`.
+#[derive(Debug)]
+pub(crate) struct LogHome {
+    dirs: Vec<LogDir>,
+    /// Logs that were found at the start and that nobody has asked for yet.
+    found: Mutex<HashMap<TopicPartition, OpenedLog>>,
+    /// `num.recovery.threads.per.data.dir`.
+    thread_count: usize,
 }
 
 impl LogHome {
+    pub(crate) fn new(dirs: Vec<LogDir>, thread_count: usize) -> Self {
+        Self { dirs, found: Mutex::default(), thread_count }
+    }
+
+    pub(crate) fn dirs(&self) -> &[LogDir] {
+        &self.dirs
+    }
+
+    /// Opens every log that is there, recovering those that were not closed cleanly.
+    pub(crate) fn open_all(
+        &self,
+        config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
+        now: Now,
+    ) -> Result<(), StorageError> {
+        for dir in &self.dirs {
+            let opened = dir.open_logs(self.thread_count, config, now)?;
+            let by_name = opened.into_iter().map(|opened| (opened.log.topic_partition().clone(), opened));
+            self.found.lock().extend(by_name);
+        }
+        Ok(())
+    }
+
+    /// The partition's log: the one found at the start if it is of this topic id, else a new one. A log of another
+    /// incarnation of the topic is removed first.
     pub(crate) fn open(
         &self,
         name: &TopicPartition,
-        _id: TopicId,
+        id: TopicId,
         config: Arc<LogConfig>,
         now: Now,
-    ) -> Result<PartitionLog, StorageError> {
-        let dir = self.dir.join(name.to_string());
-        PartitionLog::open(Arc::clone(&self.disk), dir, name.clone(), config, LogStart::default(), now)
+    ) -> Result<HomedLog, StorageError> {
+        if let Some(found) = self.found.lock().remove(name) {
+            if found.topic_id.is_none_or(|found| found == id) {
+                return Ok(HomedLog { log: found.log, high_watermark: found.high_watermark });
+            }
+            drop(found);
+            self.remove(name)?;
+        }
+        let log = self.roomiest()?.create_partition(name, id, config, now)?;
+        let high_watermark = log.log_end_offset();
+        Ok(HomedLog { log, high_watermark })
     }
 
-    pub(crate) fn remove(&self, _name: &TopicPartition) -> Result<(), StorageError> {
+    /// Removes the logs found at the start that no topic owns: they were deleted while this broker was down.
+    pub(crate) fn remove_strays(&self) {
+        let strays: Vec<TopicPartition> = self.found.lock().drain().map(|(name, _)| name).collect();
+        for name in strays {
+            tracing::info!(partition = %name, "removing the log of a deleted topic");
+            if let Err(error) = self.remove(&name) {
+                tracing::error!(partition = %name, %error, "log could not be removed");
+            }
+        }
+    }
+
+    /// Renames the partition's directory out of the way, then removes its files.
+    pub(crate) fn remove(&self, name: &TopicPartition) -> Result<(), StorageError> {
+        for dir in &self.dirs {
+            if let Some(deleted) = dir.delete_partition(name, Uuid::new_v4())? {
+                dir.remove_deleted(&deleted)?;
+            }
+        }
         Ok(())
+    }
+
+    /// Writes the recovery points, log starts and high watermarks of all logs.
+    pub(crate) fn write_checkpoints(&self, partitions: &[Arc<Partition>]) -> Result<(), StorageError> {
+        for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
+            let mut recovery_points = BTreeMap::new();
+            let mut log_starts = BTreeMap::new();
+            let mut high_watermarks = BTreeMap::new();
+            for partition in partitions {
+                let state = partition.lock();
+                if state.log.dir().parent() != Some(dir.path()) {
+                    continue;
+                }
+                recovery_points.insert(partition.name.clone(), state.log.recovery_point());
+                high_watermarks.insert(partition.name.clone(), state.machine.high_watermark());
+                log_starts.extend(state.log.log_start_to_checkpoint().map(|start| (partition.name.clone(), start)));
+            }
+            dir.write_checkpoint(OffsetCheckpoint::RecoveryPoint, &recovery_points)?;
+            dir.write_checkpoint(OffsetCheckpoint::LogStart, &log_starts)?;
+            dir.write_checkpoint(OffsetCheckpoint::Replication, &high_watermarks)?;
+        }
+        Ok(())
+    }
+
+    /// Closes all logs and marks the dirs as cleanly shut down.
+    pub(crate) fn close(&self, partitions: &[Arc<Partition>], broker_epoch: i64, now: Now) -> Result<(), StorageError> {
+        for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
+            let mut states: Vec<_> = partitions.iter().map(|partition| partition.lock()).collect();
+            let here = states.iter_mut().filter(|state| state.log.dir().parent() == Some(dir.path()));
+            let closing = here.map(|state| {
+                let high_watermark = state.machine.high_watermark();
+                ClosingLog { log: &mut state.log, high_watermark }
+            });
+            dir.close(closing.collect(), self.thread_count, broker_epoch, now)?;
+        }
+        Ok(())
+    }
+
+    /// The online dir with the most room.
+    fn roomiest(&self) -> Result<&LogDir, StorageError> {
+        let online = self.dirs.iter().filter(|dir| !dir.is_offline());
+        let roomiest = online.max_by_key(|dir| dir.space().map_or(0, |space| space.usable_bytes));
+        let offline = || StorageError::Offline { path: self.dirs.first().map(|dir| dir.path().into()).unwrap_or_default() };
+        roomiest.ok_or_else(offline)
     }
 }

@@ -56,6 +56,8 @@ pub(super) struct State {
     pub(super) machine: PartitionMachine,
     produces: WaitList<Arc<Notify>>,
     fetches: WaitList<Arc<Notify>>,
+    /// The replica is no longer this broker's: its files may be gone.
+    closed: bool,
 }
 
 /// Who is to be woken once the lock is gone.
@@ -79,7 +81,7 @@ impl Partition {
         machine: PartitionMachine,
     ) -> Self {
         let state =
-            State { log, machine, produces: WaitList::new(PARKED_MAX), fetches: WaitList::new(PARKED_MAX) };
+            State { log, machine, produces: WaitList::new(PARKED_MAX), fetches: WaitList::new(PARKED_MAX), closed: false };
         Self { name, id, state: Mutex::new(state), flush_queued: AtomicBool::new(false) }
     }
 
@@ -176,6 +178,7 @@ impl Partition {
     /// Ends the replica's work here: parked operations fail, appends are refused.
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
+        state.closed = true;
         let effects = state.machine.offline();
         let woken = state.woken(&effects);
         drop(state);
@@ -206,6 +209,9 @@ impl Partition {
     /// Applies retention by time and size, and removes files that retention renamed long enough ago.
     pub(super) fn apply_retention(&self, now: Now) -> Result<RetentionRun, StorageError> {
         let mut state = self.state.lock();
+        if state.closed {
+            return Ok(RetentionRun::default());
+        }
         let high_watermark = state.machine.high_watermark();
         let run = state.log.apply_retention(now, high_watermark);
         let run = match run.and_then(|run| state.log.remove_deleted_files(now).map(|_| run)) {
@@ -244,10 +250,16 @@ impl Partition {
     /// Writes what was appended so far to the disk, without holding the lock while the disk works.
     pub(super) fn flush(&self, now: impl Fn() -> Now) -> Result<(), StorageError> {
         self.flush_queued.store(false, Ordering::Release);
-        let task = self.state.lock().log.take_flush();
-        let Some(task) = task? else { return Ok(()) };
+        let task = {
+            let mut state = self.state.lock();
+            if state.closed { None } else { state.log.take_flush()? }
+        };
+        let Some(task) = task else { return Ok(()) };
         let outcome = task.run();
         let mut state = self.state.lock();
+        if state.closed {
+            return Ok(());
+        }
         let flushed = state.log.flushed(&task, outcome, now());
         let woken = match &flushed {
             Ok(()) => {
