@@ -34,7 +34,7 @@ impl Home {
         for path in paths {
             let identity = MetaProperties {
                 cluster_id: cluster_id.clone(),
-                node_id: config.node.node_id,
+                node_id: config.node.node_id.get(),
                 directory_id: Some(Uuid::new_v4()),
             };
             dirs.push(LogDir::open(Arc::clone(&disk), path.clone(), &identity)?);

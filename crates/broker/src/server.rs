@@ -72,14 +72,9 @@ impl Server {
         let driver = replica_driver(&services);
         let subscription = services.controller.subscribe();
         let image = Arc::clone(subscription.current());
-        let driver = tokio::task::spawn_blocking(move || {
-            let everything =
-                MetadataDelta::between(&MetadataImage::new(Arc::clone(image.cluster_id())), &image);
-            driver.apply(image, &everything);
-            driver
-        })
-        .await
-        .map_err(|error| StartError::Internal(error.to_string()))?;
+        let driver = tokio::task::spawn_blocking(move || driver.start(image).map(|()| driver))
+            .await
+            .map_err(|error| StartError::Internal(error.to_string()))??;
         let mut background = JoinSet::new();
         background.spawn(follow(driver, subscription));
         background.spawn(Arc::new(housekeeping(&services)).run());

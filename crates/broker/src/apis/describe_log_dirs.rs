@@ -27,8 +27,12 @@ impl Handler for DescribeLogDirs {
 
     fn handle(&self, _: &RequestContext, request: DescribeLogDirsRequest) -> Reply<DescribeLogDirsResponse> {
         let partitions = self.partitions.all();
-        let results = self.logs.dirs().iter().map(|dir| describe(dir, &partitions, request.topics.as_deref()));
-        Reply::Ready(DescribeLogDirsResponse { results: results.collect(), ..DescribeLogDirsResponse::default() })
+        let results =
+            self.logs.dirs().iter().map(|dir| describe(dir, &partitions, request.topics.as_deref()));
+        Reply::Ready(DescribeLogDirsResponse {
+            results: results.collect(),
+            ..DescribeLogDirsResponse::default()
+        })
     }
 }
 
@@ -83,7 +87,8 @@ fn topics(
 fn is_asked(partition: &Partition, asked: Option<&[DescribableLogDirTopic]>) -> bool {
     asked.is_none_or(|asked| {
         asked.iter().any(|topic| {
-            topic.topic.as_str() == &*partition.name.topic && topic.partitions.contains(&partition.name.partition)
+            topic.topic.as_str() == &*partition.name.topic
+                && topic.partitions.contains(&partition.name.partition)
         })
     })
 }

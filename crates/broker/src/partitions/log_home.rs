@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ottla_model::{Now, Offset, TopicId, TopicPartition};
-use ottla_storage::{
-    ClosingLog, LogConfig, LogDir, OffsetCheckpoint, OpenedLog, PartitionLog, StorageError,
-};
+use ottla_storage::{ClosingLog, LogConfig, LogDir, OffsetCheckpoint, OpenedLog, PartitionLog, StorageError};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -107,7 +105,8 @@ impl LogHome {
                 }
                 recovery_points.insert(partition.name.clone(), state.log.recovery_point());
                 high_watermarks.insert(partition.name.clone(), state.machine.high_watermark());
-                log_starts.extend(state.log.log_start_to_checkpoint().map(|start| (partition.name.clone(), start)));
+                log_starts
+                    .extend(state.log.log_start_to_checkpoint().map(|start| (partition.name.clone(), start)));
             }
             dir.write_checkpoint(OffsetCheckpoint::RecoveryPoint, &recovery_points)?;
             dir.write_checkpoint(OffsetCheckpoint::LogStart, &log_starts)?;
@@ -117,7 +116,12 @@ impl LogHome {
     }
 
     /// Closes all logs and marks the dirs as cleanly shut down.
-    pub(crate) fn close(&self, partitions: &[Arc<Partition>], broker_epoch: i64, now: Now) -> Result<(), StorageError> {
+    pub(crate) fn close(
+        &self,
+        partitions: &[Arc<Partition>],
+        broker_epoch: i64,
+        now: Now,
+    ) -> Result<(), StorageError> {
         for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
             let mut states: Vec<_> = partitions.iter().map(|partition| partition.lock()).collect();
             let here = states.iter_mut().filter(|state| state.log.dir().parent() == Some(dir.path()));
@@ -134,7 +138,9 @@ impl LogHome {
     fn roomiest(&self) -> Result<&LogDir, StorageError> {
         let online = self.dirs.iter().filter(|dir| !dir.is_offline());
         let roomiest = online.max_by_key(|dir| dir.space().map_or(0, |space| space.usable_bytes));
-        let offline = || StorageError::Offline { path: self.dirs.first().map(|dir| dir.path().into()).unwrap_or_default() };
+        let offline = || StorageError::Offline {
+            path: self.dirs.first().map(|dir| dir.path().into()).unwrap_or_default(),
+        };
         roomiest.ok_or_else(offline)
     }
 }

@@ -12,6 +12,7 @@ mod registry;
 pub(crate) use driver::ReplicaDriver;
 pub(crate) use error::{AppendError, PartitionError};
 pub(crate) use flusher::Flusher;
+pub(crate) use housekeeping::Housekeeping;
 pub(crate) use log_home::LogHome;
 pub(crate) use partition::{Acks, Partition};
 pub(crate) use read::{Isolation, PartitionRead, ReadRequest};

@@ -80,8 +80,13 @@ impl Partition {
         log: PartitionLog,
         machine: PartitionMachine,
     ) -> Self {
-        let state =
-            State { log, machine, produces: WaitList::new(PARKED_MAX), fetches: WaitList::new(PARKED_MAX), closed: false };
+        let state = State {
+            log,
+            machine,
+            produces: WaitList::new(PARKED_MAX),
+            fetches: WaitList::new(PARKED_MAX),
+            closed: false,
+        };
         Self { name, id, state: Mutex::new(state), flush_queued: AtomicBool::new(false) }
     }
 

@@ -141,19 +141,23 @@ impl LogDir {
     }
 
     /// Renames a partition's directory, durably, so that it is gone for good; its files are removed by
-    /// [`LogDir::remove_deleted`]. `unique` is random. Readers may go on with the slices they hold.
+    /// [`LogDir::remove_deleted`]. `unique` is random; `None` if the partition is not in this dir. Readers may go on with
+    /// the slices they hold; the owner of the log appends and flushes no more.
     pub fn delete_partition(
         &self,
-        log: PartitionLog,
+        topic_partition: &TopicPartition,
         unique: Uuid,
-    ) -> Result<DeletedPartition, StorageError> {
+    ) -> Result<Option<DeletedPartition>, StorageError> {
         self.check_online()?;
-        let from = log.dir().to_path_buf();
-        let path = self.path.join(names::deleted_name(log.topic_partition(), unique));
-        drop(log);
-        self.disk.rename(&from, &path).at("rename", &from)?;
+        let from = partition_dir(&self.path, topic_partition);
+        let path = self.path.join(names::deleted_name(topic_partition, unique));
+        match self.disk.rename(&from, &path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StorageError::io("rename", &from, error)),
+        }
         self.disk.sync_dir(&self.path).at("fsync", &self.path)?;
-        Ok(DeletedPartition { path })
+        Ok(Some(DeletedPartition { path }))
     }
 
     /// Removes the files of a deleted partition.
