@@ -176,7 +176,6 @@ fn services(
         partitions: Arc::new(Partitions::default()),
         flusher: Arc::new(flusher),
         logs,
-        flusher: Arc::new(Flusher::start(FLUSH_THREADS, clock).map_err(StartError::Threads)?),
         fetch_sessions: Arc::new(Mutex::new(FetchSessionCache::new(sessions))),
     })
 }
