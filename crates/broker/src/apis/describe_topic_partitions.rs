@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use ottla_config::BrokerConfig;
 use ottla_metadata::{MetadataImage, PartitionRegistration, TopicImage};
 use ottla_model::BrokerId;
 use ottla_protocol::ErrorCode;
@@ -18,13 +20,11 @@ use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::internal_topics::is_internal;
 use crate::metadata_view::MetadataView;
 
-/// `max.request.partition.size.limit`, Kafka's default.
-const PARTITIONS_PER_PAGE_MAX: i32 = 2_000;
-
 /// Answers from the published image.
 #[derive(Debug)]
 pub(crate) struct DescribeTopicPartitions {
     pub view: Arc<MetadataView>,
+    pub config: Arc<ArcSwap<BrokerConfig>>,
 }
 
 impl Handler for DescribeTopicPartitions {
@@ -38,7 +38,10 @@ impl Handler for DescribeTopicPartitions {
         match &request.cursor {
             // Kafka answers an exception here, which this response has no field for: the connection is closed.
             Some(cursor) if cursor.partition_index < 0 => Reply::Close,
-            _ => Reply::Ready(respond(&self.view.image(), &request)),
+            _ => {
+                let page_max = self.config.load().net.request_partitions_max;
+                Reply::Ready(respond(&self.view.image(), &request, page_max))
+            }
         }
     }
 }
@@ -46,10 +49,11 @@ impl Handler for DescribeTopicPartitions {
 fn respond(
     image: &MetadataImage,
     request: &DescribeTopicPartitionsRequest,
+    page_max: i32,
 ) -> DescribeTopicPartitionsResponse {
     let from = request.cursor.as_ref().map_or("", |cursor| cursor.topic_name.as_str());
     let first = request.cursor.as_ref().map_or(0, |cursor| cursor.partition_index);
-    let limit = request.response_partition_limit.clamp(1, PARTITIONS_PER_PAGE_MAX);
+    let limit = request.response_partition_limit.min(page_max).max(1);
     let mut page = Page { image, left: usize::try_from(limit).unwrap_or(1), topics: Vec::new(), next: None };
     if request.topics.is_empty() {
         let all = image.topics().from_name(from);

@@ -84,7 +84,10 @@ fn admin(services: &Services) -> Vec<Box<dyn Api>> {
         typed(alter_configs::AlterConfigs { controller: controller(), view: view(), identity: identity() }),
         typed(describe_configs::DescribeConfigs { view: view(), config: config(), identity: identity() }),
         typed(describe_cluster::DescribeCluster { view: view() }),
-        typed(describe_topic_partitions::DescribeTopicPartitions { view: view() }),
+        typed(describe_topic_partitions::DescribeTopicPartitions {
+            view: view(),
+            config: Arc::clone(&services.config),
+        }),
         typed(init_producer_id::InitProducerId { producer_ids: Arc::clone(&services.producer_ids) }),
     ]
 }

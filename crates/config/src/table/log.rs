@@ -43,7 +43,7 @@ pub(super) const ROWS: &[Definition] = &[
     long("log.flush.interval.ms", Null, Any, ClusterWide, Honoured),
     int("log.flush.offset.checkpoint.interval.ms", Text("60000"), AtLeast(0), ReadOnly, Honoured),
     long("log.flush.scheduler.interval.ms", Text("9223372036854775807"), Any, ReadOnly, Honoured),
-    int("log.flush.start.offset.checkpoint.interval.ms", Text("60000"), AtLeast(0), ReadOnly, Honoured),
+    int("log.flush.start.offset.checkpoint.interval.ms", Text("60000"), AtLeast(0), ReadOnly, NotYet),
     int("log.index.interval.bytes", Text("4096"), AtLeast(0), ClusterWide, Honoured),
     int("log.index.size.max.bytes", Text("10485760"), AtLeast(4), ClusterWide, Honoured),
     internal(long("log.initial.task.delay.ms", Text("30000"), AtLeast(0), ReadOnly, Honoured)),
