@@ -30,6 +30,7 @@ use retention::DeletedFiles;
 
 pub use flush::{FlushTask, Writeback};
 pub use open::LogStart;
+
 pub use retention::RetentionRun;
 
 /// The log of one partition: one owner appends, reads hand out slices of its files. Nothing here waits, except for
