@@ -11,17 +11,8 @@ pub(crate) fn replace(disk: &dyn Disk, dir: &Path, name: &str, contents: &[u8]) 
     disk.sync_dir(dir).at("fsync", dir)
 }
 
-/// The same without the fsyncs, for a caller that syncs the whole file system afterwards.
-pub(crate) fn replace_unsynced(
-    disk: &dyn Disk,
-    dir: &Path,
-    name: &str,
-    contents: &[u8],
-) -> Result<(), StorageError> {
-    write_and_rename(disk, dir, name, contents, false)
-}
-
-fn write_and_rename(
+/// Replaces `<dir>/<name>`; its contents are durable if `sync`, its name once the directory is synced.
+pub(crate) fn write_and_rename(
     disk: &dyn Disk,
     dir: &Path,
     name: &str,

@@ -61,7 +61,8 @@ fn a_created_partition_survives_a_power_cut_and_a_deleted_one_does_not_come_back
     let disk = SimDisk::new();
     let (dir, _) = open(&disk);
     sync_root(&disk);
-    let kept = create(&dir, &partition("a.b-c", 12));
+    let mut kept = create(&dir, &partition("a.b-c", 12));
+    kept.flush_now(Now::default()).unwrap();
     let gone = create(&dir, &partition("a.b-c", 3));
     let deleted = dir.delete_partition(gone, Uuid::from_u128(1)).unwrap();
     assert!(deleted.path.to_string_lossy().ends_with("a.b-c-3.00000000000000000000000000000001-delete"));

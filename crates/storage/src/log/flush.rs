@@ -25,10 +25,13 @@ pub(super) struct FlushState {
     last_flush: MonoMs,
     /// Names were added to the directory since it was synced.
     new_names: bool,
+    /// The directory itself is new.
+    new_dir: bool,
     rolled: bool,
     /// The next flush is the last one: the active segment's indexes belong to it.
     closing: bool,
-    snapshots: Vec<PathBuf>,
+    /// Small files that were written but not synced.
+    new_files: Vec<PathBuf>,
     epochs_version: u64,
     /// Grows with each truncation: a flush that began before one says nothing about what was appended after.
     truncations: u64,
@@ -41,9 +44,10 @@ impl FlushState {
         Self {
             last_flush: now.mono,
             new_names: true,
+            new_dir: false,
             rolled: false,
             closing: false,
-            snapshots: Vec::new(),
+            new_files: Vec::new(),
             epochs_version: 0,
             truncations: 0,
             index_written_at: 0,
@@ -55,10 +59,15 @@ impl FlushState {
         self.new_names = true;
     }
 
+    pub(super) fn add_directory(&mut self) {
+        self.new_dir = true;
+        self.new_names = true;
+    }
+
     pub(super) fn rolled(&mut self, snapshot: Option<PathBuf>) {
         self.new_names = true;
         self.rolled = true;
-        self.snapshots.extend(snapshot);
+        self.new_files.extend(snapshot);
         self.index_written_at = 0;
         self.writeback_from = 0;
     }
@@ -84,7 +93,9 @@ pub struct FlushTask {
     /// Bytes of the active segment when this was made.
     active_size: u32,
     new_names: bool,
-    snapshots: Vec<PathBuf>,
+    new_dir: bool,
+    /// Small files that were written but not synced.
+    new_files: Vec<PathBuf>,
     epochs: Option<(u64, Vec<u8>)>,
 }
 
@@ -118,7 +129,7 @@ impl FlushTask {
                 pending.file.sync_data().at("fsync index in", &self.dir)?;
             }
         }
-        for path in &self.snapshots {
+        for path in &self.new_files {
             match self.disk.open(path, OpenMode::Write) {
                 Ok(file) => file.sync_data().at("fsync", path)?,
                 // Retention was faster.
@@ -131,6 +142,9 @@ impl FlushTask {
         }
         if self.new_names {
             self.disk.sync_dir(&self.dir).at("fsync", &self.dir)?;
+        }
+        if let (true, Some(parent)) = (self.new_dir, self.dir.parent()) {
+            self.disk.sync_dir(parent).at("fsync", parent)?;
         }
         Ok(())
     }
@@ -206,7 +220,8 @@ impl PartitionLog {
             parts,
             active_size,
             new_names: std::mem::take(&mut self.flush.new_names),
-            snapshots: std::mem::take(&mut self.flush.snapshots),
+            new_dir: std::mem::take(&mut self.flush.new_dir),
+            new_files: std::mem::take(&mut self.flush.new_files),
             epochs,
         })
     }
@@ -265,12 +280,17 @@ impl PartitionLog {
         Some(Writeback { file, from, to })
     }
 
+    /// Makes a file of the partition durable with the next flush.
+    pub(crate) fn sync_with_next_flush(&mut self, path: PathBuf) {
+        self.flush.new_files.push(path);
+    }
+
     /// Closes the log cleanly: indexes and producer snapshot are written and everything is flushed, or only written
     /// when `sync` is off because the caller syncs the whole file system afterwards.
     pub fn close(&mut self, sync: bool, now: Now) -> Result<(), StorageError> {
         self.guarded(|log| {
             let snapshot = log.producers.write_snapshot(&*log.disk, &log.dir)?;
-            log.flush.snapshots.extend(snapshot);
+            log.flush.new_files.extend(snapshot);
             for segment in &mut log.segments {
                 if segment.unwritten_entries() > 0 {
                     segment.write_indexes()?;
@@ -287,7 +307,13 @@ impl PartitionLog {
         }
         if self.epochs.version() != self.flush.epochs_version {
             let contents = self.epochs.encode();
-            atomic_file::replace_unsynced(&*self.disk, &self.dir, leader_epochs::FILE_NAME, &contents)?;
+            atomic_file::write_and_rename(
+                &*self.disk,
+                &self.dir,
+                leader_epochs::FILE_NAME,
+                &contents,
+                false,
+            )?;
         }
         self.recovery_point = self.log_end_offset;
         Ok(())

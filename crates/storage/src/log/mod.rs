@@ -185,6 +185,13 @@ impl PartitionLog {
         self.offline = true;
     }
 
+    /// Closes all files; they are opened again when needed.
+    pub fn close_files(&self) {
+        for segment in &self.segments {
+            segment.close_files();
+        }
+    }
+
     /// Closes the files that nobody used since the last call; they are opened again when needed.
     pub fn close_idle_files(&self) {
         for segment in &self.segments {

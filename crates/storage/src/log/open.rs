@@ -87,6 +87,9 @@ impl PartitionLog {
         for offset in found.snapshots {
             log.producers.found_snapshot(offset);
         }
+        if is_new {
+            log.flush.add_directory();
+        }
         log.load(start, is_new, now)?;
         Ok(log)
     }

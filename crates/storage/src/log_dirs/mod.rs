@@ -122,7 +122,8 @@ impl LogDir {
         Ok((partitions, deleted))
     }
 
-    /// Makes a partition's directory, durably, with its topic id and an empty log.
+    /// Makes a partition's directory with its topic id and an empty log. The directory is durable with the log's first
+    /// flush: before that it holds nothing that a crash may not take.
     pub fn create_partition(
         &self,
         topic_partition: &TopicPartition,
@@ -134,9 +135,8 @@ impl LogDir {
         let dir = partition_dir(&self.path, topic_partition);
         self.disk.create_dir(&dir).at("mkdir", &dir)?;
         let (disk, partition) = (Arc::clone(&self.disk), topic_partition.clone());
-        let log = PartitionLog::open(disk, dir.clone(), partition, config, LogStart::new_log(), now)?;
-        properties::write_topic_id(&*self.disk, &dir, topic_id)?;
-        self.disk.sync_dir(&self.path).at("fsync", &self.path)?;
+        let mut log = PartitionLog::open(disk, dir.clone(), partition, config, LogStart::new_log(), now)?;
+        log.sync_with_next_flush(properties::write_topic_id(&*self.disk, &dir, topic_id)?);
         Ok(log)
     }
 

@@ -91,6 +91,8 @@ impl LogDir {
         };
         let (disk, config) = (Arc::clone(&self.disk), config(partition, topic_id));
         let log = PartitionLog::open(disk, dir, partition.clone(), config, start, now)?;
+        // Thousands of idle partitions hold no descriptor.
+        log.close_files();
         let high_watermark = offset(&checkpoints.high_watermarks);
         let high_watermark = high_watermark.max(log.log_start_offset()).min(log.log_end_offset());
         Ok(OpenedLog { log, topic_id, high_watermark })

@@ -1,6 +1,6 @@
 //! `meta.properties`, `partition.metadata` and `.kafka_cleanshutdown`: who a log dir and a partition belong to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ottla_model::TopicId;
 use uuid::Uuid;
@@ -65,10 +65,14 @@ impl MetaProperties {
     }
 }
 
-/// Reads a partition's topic id; `None` if it has no `partition.metadata`.
+/// Reads a partition's topic id; `None` if it has no `partition.metadata`, or an empty one: the machine crashed before
+/// the partition's first flush.
 pub(super) fn read_topic_id(disk: &dyn Disk, dir: &Path) -> Result<Option<TopicId>, StorageError> {
     let path = dir.join(PARTITION_METADATA);
-    let Some(bytes) = atomic_file::read_if_exists(disk, &path)? else { return Ok(None) };
+    let bytes = atomic_file::read_if_exists(disk, &path)?.unwrap_or_default();
+    if bytes.is_empty() {
+        return Ok(None);
+    }
     let text = std::str::from_utf8(&bytes).map_err(|_| StorageError::corrupt(&path, "not UTF-8"))?;
     if property(text, "version", ':') != Some("0") {
         return Err(StorageError::corrupt(&path, "version is not 0"));
@@ -77,9 +81,15 @@ pub(super) fn read_topic_id(disk: &dyn Disk, dir: &Path) -> Result<Option<TopicI
     id.map(Some).ok_or_else(|| StorageError::corrupt(&path, "topic_id is missing or cannot be read"))
 }
 
-pub(super) fn write_topic_id(disk: &dyn Disk, dir: &Path, topic_id: TopicId) -> Result<(), StorageError> {
+/// Writes a partition's topic id; the path is to be synced before anything in the partition counts as durable.
+pub(super) fn write_topic_id(
+    disk: &dyn Disk,
+    dir: &Path,
+    topic_id: TopicId,
+) -> Result<PathBuf, StorageError> {
     let text = format!("version: 0\ntopic_id: {topic_id}");
-    atomic_file::replace(disk, dir, PARTITION_METADATA, text.as_bytes())
+    atomic_file::write_and_rename(disk, dir, PARTITION_METADATA, text.as_bytes(), false)?;
+    Ok(dir.join(PARTITION_METADATA))
 }
 
 /// The broker epoch of a clean shutdown (-1 if the file does not say); `None` if the last one was not clean.

@@ -45,6 +45,11 @@ impl LazyFile {
         Ok(file)
     }
 
+    /// Closes the descriptor; the next use opens it again.
+    pub(crate) fn close(&self) {
+        *self.slot.lock() = Slot::default();
+    }
+
     /// Closes the descriptor if nobody used it since the last call.
     pub(crate) fn close_if_idle(&self) {
         let mut slot = self.slot.lock();

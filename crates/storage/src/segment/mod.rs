@@ -149,6 +149,12 @@ impl Segment {
         self.size > 0 && (self.index.was_missing() || self.time_index.was_missing())
     }
 
+    pub(crate) fn close_files(&self) {
+        self.log.close();
+        self.index.file().close();
+        self.time_index.file().close();
+    }
+
     pub(crate) fn close_idle_files(&self) {
         self.log.close_if_idle();
         self.index.file().close_if_idle();
@@ -229,6 +235,9 @@ impl Segment {
     /// Bytes appended since the last index entry, and the largest timestamp since the last time index entry: for a
     /// segment that was opened, not appended to from its start.
     pub(crate) fn load_tail(&mut self) -> Result<Offset, StorageError> {
+        if self.size == 0 {
+            return Ok(self.base_offset);
+        }
         let entry = self.index.last()?;
         let mut end_offset = self.base_offset;
         let mut max = self.max_timestamp()?;
