@@ -20,6 +20,8 @@ pub(super) struct Harness {
     pub(super) topics: FakeTopics,
     pub(super) settings: ConsumerGroupSettings,
     pub(super) log: Vec<GroupRecord>,
+    /// Lengths of the log after each operation: a batch is cleaned whole.
+    pub(super) batches: Vec<usize>,
     hashes: TopicHashes,
     now_ms: u64,
     timers: BTreeMap<TimerKey, (u64, i32)>,
@@ -120,6 +122,7 @@ impl Harness {
             group.set_metadata_checked(check);
         }
         self.log.extend(outcome.records.iter().cloned());
+        self.batches.push(self.log.len());
         self.run(outcome.timers);
         (outcome.response, outcome.records)
     }
@@ -153,6 +156,30 @@ impl Harness {
         self.timers.clear();
         let timers = self.group.as_ref().map(|g| timers_on_load(g, &self.settings));
         self.run(timers.unwrap_or_default());
+    }
+
+    /// What a compacted log gives: of the first `clean` records only the last of each key, of tombstones among these
+    /// some or none; then the others.
+    pub(super) fn check_compacted(&self, clean: usize, keep_tombstones: bool) {
+        let (head, tail) = self.log.split_at(clean);
+        let last: BTreeMap<_, _> = head.iter().enumerate().map(|(at, r)| (r.encode_key(), at)).collect();
+        let mut group = None;
+        for (at, record) in head.iter().enumerate() {
+            let kept = last.get(&record.encode_key()) == Some(&at);
+            if kept && (keep_tombstones || record.encode_value().is_some()) {
+                replay_into(&mut group, record);
+            }
+        }
+        tail.iter().for_each(|record| replay_into(&mut group, record));
+        let normal = |group: Option<ConsumerGroup>| {
+            group.map(|mut group| {
+                group.request_metadata_check();
+                // It depends on the order of records of different keys, as Kafka's does.
+                group.subscription_type = crate::assignor::SubscriptionType::Homogeneous;
+                group
+            })
+        };
+        assert_eq!(normal(group), normal(self.group.clone()), "state after compaction of {clean}");
     }
 
     /// No partition is with two members, be it assigned or pending revocation.

@@ -3,6 +3,8 @@
 //! - no partition is with two members (`Harness::check`), and a member owns only what the coordinator knows;
 //! - epochs never go back;
 //!
+//! the log, compacted up to anywhere, gives the same state;
+//!
 //! and once the network is good again, everyone owns exactly its target, and all partitions are owned.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -270,6 +272,10 @@ impl World {
             }
             self.harness.advance(2_000);
             self.check();
+        }
+        for _ in 0..10 {
+            let clean = self.harness.batches[self.random.below(self.harness.batches.len())];
+            self.harness.check_compacted(clean, self.random.one_in(2));
         }
         let group = self.harness.group();
         assert_eq!(group.state(), ConsumerGroupState::Stable);
