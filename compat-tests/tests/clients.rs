@@ -1,6 +1,5 @@
 //! Small programs over other languages' client libraries: topic, produce, consume in a group, commit, admin.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -32,7 +31,7 @@ fn python() -> Command {
 }
 
 fn go() -> Command {
-    bound_command::<PathBuf>(cache_dir().join("go/clients"))
+    bound_command(cache_dir().join("go/clients"))
 }
 
 #[test]

@@ -17,8 +17,7 @@ fn connect() -> Connection {
 /// The broker still answers on a connection of its own.
 #[track_caller]
 fn still_serves() {
-    let apis = connect().api_versions(7).expect("an answer to ApiVersions");
-    assert!(apis.len() > 20, "{apis:?}");
+    connect().api_versions(7).expect("an answer to ApiVersions");
 }
 
 #[test]
