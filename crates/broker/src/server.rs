@@ -119,6 +119,7 @@ impl Server {
         self.stop.send_replace(true);
         while self.serving.join_next().await.is_some() {}
         self.background.shutdown().await;
+        self.services.controller.shutdown().await;
         let (services, broker_epoch) = (self.services, self.broker_epoch);
         let closing = move || {
             services.flusher.close();

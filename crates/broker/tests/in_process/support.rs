@@ -1,0 +1,104 @@
+//! A broker that is gone with its test.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use ottla_broker::Server;
+use ottla_broker::telemetry::{Health, Metrics};
+use ottla_client::{Client, ConnectionConfig};
+use ottla_config::{BrokerConfig, ConfigMap};
+use ottla_model::batch::BatchBuilder;
+use ottla_model::{Offset, TimestampMs};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use ottla_protocol::messages::{CreateTopicsRequest, DeleteTopicsRequest, StrBytes, TopicName};
+use tempfile::TempDir;
+
+/// A broker and its data directory.
+pub(crate) struct Broker {
+    server: Server,
+    dir: TempDir,
+}
+
+impl Broker {
+    pub(crate) async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn start_in(dir: TempDir) -> Self {
+        let settings = [
+            ("listeners", "PLAINTEXT://127.0.0.1:0".to_owned()),
+            ("log.dirs", dir.path().join("data").to_string_lossy().into_owned()),
+        ];
+        let settings: ConfigMap = settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let config = BrokerConfig::from_static(settings).unwrap();
+        let (metrics, health) = (Arc::new(Metrics::new(Instant::now())), Arc::new(Health::default()));
+        let server = Server::start(config, metrics, health).await.unwrap();
+        Self { server, dir }
+    }
+
+    /// Stops it cleanly and starts it again on the same data.
+    pub(crate) async fn restart(self) -> Self {
+        self.server.stop().await;
+        Self::start_in(self.dir).await
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.server.addresses()[0]
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.address(), ConnectionConfig::default()).await.unwrap()
+    }
+
+    /// Creates a topic of one partition; gives its id.
+    pub(crate) async fn create(&self, topic: &str, configs: &[(&'static str, &'static str)]) -> uuid::Uuid {
+        let configs = configs.iter().map(|(name, value)| {
+            CreatableTopicConfig::default()
+                .with_name(StrBytes::from_static_str(name))
+                .with_value(Some(StrBytes::from_static_str(value)))
+        });
+        let topic = CreatableTopic::default()
+            .with_name(topic_name(topic))
+            .with_num_partitions(1)
+            .with_replication_factor(1)
+            .with_configs(configs.collect());
+        let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
+        let response = self.client().await.call(&request).await.unwrap();
+        assert_eq!(
+            response.topics[0].error_code,
+            ErrorCode::None.code(),
+            "{:?}",
+            response.topics[0].error_message
+        );
+        response.topics[0].topic_id
+    }
+
+    pub(crate) async fn delete(&self, topic: &str) {
+        let request =
+            DeleteTopicsRequest::default().with_topic_names(vec![topic_name(topic)]).with_timeout_ms(10_000);
+        let response = self.client().await.connection().call(&request, 5).await.unwrap();
+        assert_eq!(response.responses[0].error_code, ErrorCode::None.code());
+    }
+}
+
+pub(crate) fn topic_name(name: &str) -> TopicName {
+    TopicName(StrBytes::from_string(name.to_owned()))
+}
+
+/// One batch with these values.
+pub(crate) fn batch(values: &[&str]) -> Bytes {
+    let mut builder = BatchBuilder::new(Offset::ZERO);
+    for value in values {
+        builder.push(TimestampMs(1_000), None, Some(value.as_bytes()), &[]);
+    }
+    Bytes::from(builder.build().unwrap())
+}
+
+/// The values that a consumer sees from an offset on.
+pub(crate) async fn values_from(client: &Client, topic: &str, from: Offset) -> Vec<String> {
+    let fetched = client.fetch(topic, 0, from, 1, 0).await.unwrap();
+    let records = fetched.records_from(from).unwrap();
+    records.into_iter().map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect()
+}
