@@ -12,24 +12,42 @@ use crate::config::LogConfig;
 /// A batch may decompress to this many times `max.message.bytes` before it is refused.
 const DECOMPRESSED_FACTOR: usize = 128;
 
-/// Checks all of `records`; answers the first batch's header.
+/// What [`batches`] found sound.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sound {
+    pub(crate) first: BatchHeader,
+    /// Bytes of the whole batches.
+    pub(crate) len: usize,
+}
+
+/// Checks all whole batches of `records`. What is left behind them and too short to be one is no part of them, as in
+/// Kafka.
 pub(crate) fn batches(
     records: &[u8],
     origin: AppendOrigin,
     config: &LogConfig,
     now: Now,
-) -> Result<BatchHeader, AppendError> {
-    let mut first = None;
-    let mut left = records;
-    while !left.is_empty() {
+) -> Result<Sound, AppendError> {
+    let mut sound: Option<Sound> = None;
+    let mut position = 0;
+    while let Some(left) = records.get(position..).filter(|left| is_whole_batch(left)) {
         let header = batch(left, origin, config, now)?;
-        left = left.get(header.size()..).unwrap_or(&[]);
-        if first.is_some() && origin == AppendOrigin::Client {
+        if sound.is_some() && origin == AppendOrigin::Client {
             return Err(InvalidRecord::SeveralBatches.into());
         }
-        first.get_or_insert(header);
+        position += header.size();
+        sound = Some(Sound { first: sound.map_or(header, |sound| sound.first), len: position });
     }
-    first.ok_or_else(|| InvalidRecord::NoBatch.into())
+    sound.ok_or_else(|| InvalidRecord::NoBatch.into())
+}
+
+/// Whether at least one batch starts `bytes` and is all there, or something that is no batch at all.
+pub(crate) fn is_whole_batch(bytes: &[u8]) -> bool {
+    match BatchHeader::read(bytes) {
+        Ok(header) => header.size() <= bytes.len(),
+        Err(BatchError::Short { .. }) => false,
+        Err(_) => true,
+    }
 }
 
 fn batch(
@@ -39,7 +57,7 @@ fn batch(
     now: Now,
 ) -> Result<BatchHeader, AppendError> {
     let header = BatchHeader::read(bytes).map_err(|error| match error {
-        BatchError::Magic(magic) => InvalidRecord::Magic(magic).into(),
+        BatchError::Magic(magic @ (0 | 1)) => InvalidRecord::Magic(magic).into(),
         other => AppendError::Corrupt(other),
     })?;
     if origin == AppendOrigin::Client && header.base_offset != Offset::ZERO {

@@ -63,10 +63,13 @@ fn a_created_partition_survives_a_power_cut_and_a_deleted_one_does_not_come_back
     sync_root(&disk);
     let mut kept = create(&dir, &partition("a.b-c", 12));
     kept.flush_now(Now::default()).unwrap();
-    let gone = create(&dir, &partition("a.b-c", 3));
-    let deleted = dir.delete_partition(gone, Uuid::from_u128(1)).unwrap();
+    let mut gone = create(&dir, &partition("a.b-c", 3));
+    gone.flush_now(Now::default()).unwrap();
+    gone.retire();
+    let deleted = dir.delete_partition(gone.topic_partition(), Uuid::from_u128(1)).unwrap().unwrap();
+    assert_eq!(dir.delete_partition(&partition("a.b-c", 4), Uuid::from_u128(1)).unwrap(), None);
     assert!(deleted.path.to_string_lossy().ends_with("a.b-c-3.00000000000000000000000000000001-delete"));
-    drop((dir, kept));
+    drop((dir, kept, gone));
     disk.crash();
     let (dir, logs) = open(&disk);
     assert_eq!(names(&logs), ["a.b-c/12"]);
@@ -81,7 +84,10 @@ fn a_slice_outlives_the_partition() {
     let mut log = create(&dir, &partition("t", 0));
     append(&mut log, 2);
     let slice = log.read(Offset(0), 1_000, Offset(2), true).unwrap().slice.unwrap();
-    let deleted = dir.delete_partition(log, Uuid::from_u128(1)).unwrap();
+    let task = log.take_flush().unwrap().unwrap();
+    log.retire();
+    let deleted = dir.delete_partition(log.topic_partition(), Uuid::from_u128(1)).unwrap().unwrap();
+    task.run().unwrap();
     dir.remove_deleted(&deleted).unwrap();
     assert_eq!(slice.to_vec().unwrap().len(), slice.length as usize);
 }

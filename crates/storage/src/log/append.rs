@@ -23,7 +23,8 @@ impl PartitionLog {
         now: Now,
     ) -> Result<AppendInfo, AppendError> {
         self.check_online()?;
-        let first = validate::batches(records, origin, &self.config, now)?;
+        let validate::Sound { first, len } = validate::batches(records, origin, &self.config, now)?;
+        let records = records.get_mut(..len).ok_or(InvalidRecord::NoBatch)?;
         if let Some(duplicate) = self.check_producers(records, &first, origin)? {
             return Ok(self.duplicate(&duplicate));
         }
@@ -66,9 +67,10 @@ impl PartitionLog {
     }
 
     /// Appends what a leader has assigned: offsets and epochs are kept. They must ascend from the log end offset on,
-    /// gaps allowed (compaction); an empty log takes any start.
+    /// gaps allowed (compaction). A batch that is cut at the end of `records`, as fetches have it, is left out.
     pub fn append_as_follower(&mut self, records: &[u8], now: Now) -> Result<AppendInfo, AppendError> {
         self.check_online()?;
+        let records = whole_batches(records);
         let mut incoming = self.incoming(records)?;
         let mut next_offset = self.log_end_offset;
         for batch in batches(records) {
@@ -165,4 +167,16 @@ impl PartitionLog {
         }
         Ok(())
     }
+}
+
+fn whole_batches(records: &[u8]) -> &[u8] {
+    let mut len = 0;
+    while let Some(left) = records.get(len..).filter(|left| validate::is_whole_batch(left)) {
+        match BatchHeader::read(left) {
+            Ok(header) => len += header.size(),
+            // The check of the batches will name it.
+            Err(_) => return records,
+        }
+    }
+    records.get(..len).unwrap_or(records)
 }

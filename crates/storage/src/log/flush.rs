@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ottla_model::{MonoMs, Now, Offset};
+use parking_lot::Mutex;
 
 use crate::atomic_file;
 use crate::disk::{Disk, DiskFile, OpenMode};
@@ -33,8 +34,7 @@ pub(super) struct FlushState {
     /// Small files that were written but not synced.
     new_files: Vec<PathBuf>,
     epochs_version: u64,
-    /// Grows with each truncation: a flush that began before one says nothing about what was appended after.
-    truncations: u64,
+    fate: Arc<Mutex<Fate>>,
     index_written_at: u32,
     writeback_from: u32,
 }
@@ -49,7 +49,7 @@ impl FlushState {
             closing: false,
             new_files: Vec::new(),
             epochs_version: 0,
-            truncations: 0,
+            fate: Arc::default(),
             index_written_at: 0,
             writeback_from: 0,
         }
@@ -73,11 +73,20 @@ impl FlushState {
     }
 
     pub(super) fn truncated(&mut self) {
-        self.truncations += 1;
+        self.fate.lock().truncations += 1;
         self.new_names = true;
         self.index_written_at = 0;
         self.writeback_from = 0;
     }
+}
+
+/// What happened to a log since a flush task was made; the task holds it while it writes by name or into an index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Fate {
+    /// A flush that began before a truncation says nothing about what was appended after it.
+    truncations: u64,
+    /// The partition is deleted: its directory's name may soon be another partition's.
+    retired: bool,
 }
 
 /// What makes everything below [`FlushTask::up_to`] durable; owns its handles, so that it runs while the log is in
@@ -88,7 +97,9 @@ pub struct FlushTask {
     disk: Arc<dyn Disk>,
     dir: Arc<Path>,
     up_to: Offset,
-    truncations: u64,
+    fate: Arc<Mutex<Fate>>,
+    /// What `fate` was when this was made.
+    fate_before: Fate,
     parts: Vec<FlushParts>,
     /// Bytes of the active segment when this was made.
     active_size: u32,
@@ -109,26 +120,29 @@ impl FlushTask {
     /// Writes and syncs; give the result to [`PartitionLog::flushed`]. A failure is final: the kernel may have
     /// dropped the dirty pages, so a second try would succeed without having written them.
     pub fn run(&self) -> Result<(), StorageError> {
-        match self.sync() {
-            // The partition was deleted meanwhile, and its directory renamed.
-            Err(StorageError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
-    }
-
-    fn sync(&self) -> Result<(), StorageError> {
         for parts in &self.parts {
             parts.log.sync_data().at("fsync", &self.dir)?;
-            let Some((times, offsets)) = &parts.indexes else { continue };
-            // Time entries first: an offset entry on disk vouches for the time entries up to it.
-            for pending in [times, offsets] {
-                pending
-                    .file
-                    .write_all_at(&pending.bytes, pending.position)
-                    .at("write index in", &self.dir)?;
-                pending.file.sync_data().at("fsync index in", &self.dir)?;
-            }
         }
+        let fate = self.fate.lock();
+        if fate.retired {
+            return Ok(());
+        }
+        if *fate == self.fate_before {
+            self.write_indexes()?;
+        }
+        self.sync_names()
+    }
+
+    fn write_indexes(&self) -> Result<(), StorageError> {
+        // Time entries first: an offset entry on disk vouches for the time entries up to it.
+        for pending in self.parts.iter().filter_map(|parts| parts.indexes.as_ref()).flatten() {
+            pending.file.write_all_at(&pending.bytes, pending.position).at("write index in", &self.dir)?;
+            pending.file.sync_data().at("fsync index in", &self.dir)?;
+        }
+        Ok(())
+    }
+
+    fn sync_names(&self) -> Result<(), StorageError> {
         for path in &self.new_files {
             match self.disk.open(path, OpenMode::Write) {
                 Ok(file) => file.sync_data().at("fsync", path)?,
@@ -143,10 +157,10 @@ impl FlushTask {
         if self.new_names {
             self.disk.sync_dir(&self.dir).at("fsync", &self.dir)?;
         }
-        if let (true, Some(parent)) = (self.new_dir, self.dir.parent()) {
-            self.disk.sync_dir(parent).at("fsync", parent)?;
+        match self.dir.parent() {
+            Some(parent) if self.new_dir => self.disk.sync_dir(parent).at("fsync", parent),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -216,7 +230,8 @@ impl PartitionLog {
             disk: Arc::clone(&self.disk),
             dir: Arc::clone(&self.dir),
             up_to: self.log_end_offset,
-            truncations: self.flush.truncations,
+            fate: Arc::clone(&self.flush.fate),
+            fate_before: *self.flush.fate.lock(),
             parts,
             active_size,
             new_names: std::mem::take(&mut self.flush.new_names),
@@ -241,7 +256,7 @@ impl PartitionLog {
             self.flush.epochs_version = version;
         }
         self.flush.last_flush = now.mono;
-        if task.truncations != self.flush.truncations {
+        if task.fate_before != *self.flush.fate.lock() {
             return Ok(());
         }
         self.recovery_point = self.recovery_point.max(task.up_to);
@@ -283,6 +298,14 @@ impl PartitionLog {
     /// Makes a file of the partition durable with the next flush.
     pub(crate) fn sync_with_next_flush(&mut self, path: PathBuf) {
         self.flush.new_files.push(path);
+    }
+
+    /// The partition is about to be deleted ([`crate::LogDir::delete_partition`]): from here on nothing is appended, and
+    /// flushes under way leave the directory's name alone, which may soon be another partition's. Waits for one that is
+    /// just using it.
+    pub fn retire(&mut self) {
+        self.offline = true;
+        self.flush.fate.lock().retired = true;
     }
 
     /// Closes the log cleanly: indexes and producer snapshot are written and everything is flushed, or only written

@@ -131,6 +131,8 @@ fn what_kafka_refuses_is_refused_and_nothing_is_appended() {
     with_offset[7] = 5;
     let mut old_magic = good();
     old_magic[16] = 1;
+    let mut new_magic = good();
+    new_magic[16] = 3;
     let twice: Vec<u8> = [good(), good()].concat();
     let control = patched(good(), 22, &[0x20]);
     let transactional = patched(of_producer(0, 0, 1), 22, &[0x10]);
@@ -143,7 +145,8 @@ fn what_kafka_refuses_is_refused_and_nothing_is_appended() {
     type Check = fn(&AppendError) -> bool;
     let cases: Vec<(&str, Vec<u8>, Check)> = vec![
         ("crc", bad_crc, |e| matches!(e, AppendError::Corrupt(_))),
-        ("cut", cut, |e| matches!(e, AppendError::Corrupt(_))),
+        ("cut", cut, |e| matches!(e, AppendError::InvalidRecord(InvalidRecord::NoBatch))),
+        ("new magic", new_magic, |e| matches!(e, AppendError::Corrupt(_))),
         ("empty", Vec::new(), |e| matches!(e, AppendError::InvalidRecord(InvalidRecord::NoBatch))),
         ("magic", old_magic, |e| matches!(e, AppendError::InvalidRecord(InvalidRecord::Magic(1)))),
         ("offset", with_offset, |e| matches!(e, AppendError::InvalidRecord(InvalidRecord::BaseOffset(_)))),
@@ -164,6 +167,37 @@ fn what_kafka_refuses_is_refused_and_nothing_is_appended() {
     }
     assert_eq!((fixture.log.log_end_offset(), fixture.log.size_bytes()), (Offset(0), 0));
     fixture.append(good()).unwrap();
+}
+
+#[test]
+fn a_cut_batch_behind_a_whole_one_is_left_out() {
+    let mut fixture = Fixture::new();
+    let mut records = plain(2, 10);
+    let whole = records.len();
+    records.extend_from_slice(&plain(2, 10)[..40]);
+    assert_eq!(fixture.append(records).unwrap().bytes as usize, whole);
+    let mut copy = Fixture::new();
+    let mut fetched = fixture.log.read_bytes(Offset(0), u32::MAX).unwrap();
+    fetched.extend_from_slice(&plain(2, 10)[..70]);
+    copy.log.append_as_follower(&fetched, now()).unwrap();
+    assert_eq!(copy.log.read_bytes(Offset(0), u32::MAX).unwrap(), fetched[..whole]);
+    assert_eq!(copy.log.latest_epoch(), Some(LeaderEpoch(3)));
+}
+
+#[test]
+fn a_flush_made_before_a_truncation_says_nothing_about_what_follows() {
+    let mut fixture = Fixture::new();
+    for _ in 0..3 {
+        fixture.append(plain(1, 10)).unwrap();
+    }
+    let task = fixture.log.take_flush().unwrap().unwrap();
+    fixture.log.truncate_to(Offset(1), now()).unwrap();
+    fixture.append(plain(1, 10)).unwrap();
+    let outcome = task.run();
+    fixture.log.flushed(&task, outcome, now()).unwrap();
+    assert_eq!(fixture.log.recovery_point(), Offset(0));
+    fixture.log.flush_now(now()).unwrap();
+    assert_eq!(fixture.log.recovery_point(), Offset(2));
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(crate) struct FlushParts {
     pub(crate) base_offset: Offset,
     pub(crate) log: Arc<dyn DiskFile>,
     /// Time index, then offset index.
-    pub(crate) indexes: Option<(PendingEntries, PendingEntries)>,
+    pub(crate) indexes: Option<[PendingEntries; 2]>,
 }
 
 /// Counts a batch; one without a timestamp (-1) changes nothing.
@@ -168,7 +168,7 @@ impl Segment {
         let pos = u64::from(self.size);
         let end = pos + bytes.len() as u64;
         if end > u64::from(self.allocated) && end > u64::from(ALLOCATE_FROM) {
-            self.allocate(&*file, end)?;
+            self.allocate(&*file, end);
         }
         self.modified = now.wall;
         file.write_all_at(bytes, pos).map_err(|error| {
@@ -178,13 +178,13 @@ impl Segment {
         })
     }
 
-    /// Blocks reserved ahead make the appends cheaper; the file's length stays.
-    fn allocate(&mut self, file: &dyn DiskFile, end: u64) -> Result<(), StorageError> {
+    /// Blocks reserved ahead make the appends cheaper; the file's length stays. Where that fails (a disk that is nearly
+    /// full) the write itself tells.
+    fn allocate(&mut self, file: &dyn DiskFile, end: u64) {
         let upto = end.next_multiple_of(u64::from(ALLOCATE_STEP));
         let from = u64::from(self.allocated.max(self.size));
-        file.allocate(from, upto - from).map_err(self.log.err("allocate"))?;
+        let _ = file.allocate(from, upto - from);
         self.allocated = u32::try_from(upto).unwrap_or(u32::MAX);
-        Ok(())
     }
 
     /// Counts a batch that stands at the end of what is counted, and indexes it when it is time.
@@ -319,13 +319,13 @@ impl Segment {
         if !with_indexes {
             return Ok(FlushParts { base_offset: self.base_offset, log, indexes: None });
         }
-        let indexes = Some((self.time_index.pending()?, self.index.pending()?));
+        let indexes = Some([self.time_index.pending()?, self.index.pending()?]);
         Ok(FlushParts { base_offset: self.base_offset, log, indexes })
     }
 
     /// A flush has written what [`Segment::flush_parts`] said.
     pub(crate) fn flushed(&mut self, parts: &FlushParts) {
-        if let Some((times, offsets)) = &parts.indexes {
+        if let Some([times, offsets]) = &parts.indexes {
             self.time_index.mark_written(times.count);
             self.index.mark_written(offsets.count);
         }
