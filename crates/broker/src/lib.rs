@@ -13,6 +13,7 @@ mod config_resource;
 mod dispatch;
 mod error_map;
 mod gauges;
+mod groups;
 mod home;
 mod identity;
 mod internal_topics;

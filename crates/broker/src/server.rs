@@ -8,6 +8,7 @@ use ottla_config::BrokerConfig;
 use ottla_controller::{Controller, MetadataSubscription};
 use ottla_metadata::MetadataImage;
 use ottla_replication::session::{FetchSessionCache, FetchSessionConfig};
+use ottla_storage::StorageError;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -16,6 +17,7 @@ use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::gauges;
+use crate::groups::{Groups, GroupsParts};
 use crate::home::Home;
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
@@ -72,11 +74,17 @@ impl Server {
         let driver = replica_driver(&services);
         let subscription = services.controller.subscribe();
         let image = Arc::clone(subscription.current());
-        let driver = tokio::task::spawn_blocking(move || driver.start(image).map(|()| driver))
+        let groups = Arc::clone(&services.groups);
+        let starting = move || {
+            driver.start(Arc::clone(&image))?;
+            groups.start(&image);
+            Ok::<_, StorageError>(driver)
+        };
+        let driver = tokio::task::spawn_blocking(starting)
             .await
             .map_err(|error| StartError::Internal(error.to_string()))??;
         let mut background = JoinSet::new();
-        background.spawn(follow(driver, subscription));
+        background.spawn(follow(driver, Arc::clone(&services.groups), subscription));
         background.spawn(Arc::new(housekeeping(&services)).run());
 
         let (stop, stopped) = watch::channel(false);
@@ -117,6 +125,7 @@ impl Server {
     pub async fn stop(mut self) {
         self.health.stopping();
         self.stop.send_replace(true);
+        self.services.groups.close_all();
         while self.serving.join_next().await.is_some() {}
         self.background.shutdown().await;
         self.services.controller.shutdown().await;
@@ -165,19 +174,29 @@ fn services(
     };
     let producer_ids = ProducerIds::new(controller.clone(), Arc::clone(&identity));
     let flusher = Flusher::start(FLUSH_THREADS, clock, Arc::clone(&metrics)).map_err(StartError::Threads)?;
+    let parts = GroupsParts {
+        node_id: identity.node_id,
+        clock,
+        config: Arc::new(ArcSwap::from_pointee(config)),
+        view: Arc::clone(&metadata),
+        partitions: Arc::new(Partitions::default()),
+        flusher: Arc::new(flusher),
+        auto_topics: Arc::new(auto_topics),
+    };
     Ok(Services {
         identity,
         clock,
-        config: Arc::new(ArcSwap::from_pointee(config)),
+        config: Arc::clone(&parts.config),
         metrics,
         metadata,
         controller,
-        auto_topics: Arc::new(auto_topics),
+        auto_topics: Arc::clone(&parts.auto_topics),
         producer_ids: Arc::new(producer_ids),
-        partitions: Arc::new(Partitions::default()),
-        flusher: Arc::new(flusher),
+        partitions: Arc::clone(&parts.partitions),
+        flusher: Arc::clone(&parts.flusher),
         logs,
         fetch_sessions: Arc::new(Mutex::new(FetchSessionCache::new(sessions))),
+        groups: Arc::new(Groups::new(parts)),
     })
 }
 
@@ -203,11 +222,15 @@ fn housekeeping(services: &Services) -> Housekeeping {
 }
 
 /// Applies every later image; the file I/O runs on a blocking thread.
-async fn follow(driver: ReplicaDriver, mut subscription: MetadataSubscription) {
+async fn follow(driver: ReplicaDriver, groups: Arc<Groups>, mut subscription: MetadataSubscription) {
     let driver = Arc::new(driver);
     while let Some(update) = subscription.next().await {
-        let driver = Arc::clone(&driver);
-        let applied = tokio::task::spawn_blocking(move || driver.apply(update.image, &update.delta)).await;
+        let (driver, groups) = (Arc::clone(&driver), Arc::clone(&groups));
+        let applying = move || {
+            driver.apply(Arc::clone(&update.image), &update.delta);
+            groups.apply(&update.image, &update.delta);
+        };
+        let applied = tokio::task::spawn_blocking(applying).await;
         if let Err(error) = applied {
             tracing::error!(%error, "metadata could not be applied");
         }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
+use crate::groups::Groups;
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
 use crate::partitions::{Flusher, LogHome, Partitions};
@@ -32,4 +33,5 @@ pub(crate) struct Services {
     pub logs: Arc<LogHome>,
     pub flusher: Arc<Flusher>,
     pub fetch_sessions: Arc<Mutex<FetchSessionCache>>,
+    pub groups: Arc<Groups>,
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ottla_coordinator::Outcome;
 
 use crate::classic::ClassicMember;
-use crate::consumer::{self, DescribedConsumerGroup, TopicDirectory, tombstones};
+use crate::consumer::{self, DescribedConsumerGroup, tombstones};
 use crate::error::GroupError;
 use crate::ids::{GroupId, InstanceId, MemberId};
 use crate::offsets::View;
@@ -125,13 +125,17 @@ impl<T: Debug> GroupShard<T> {
     }
 
     /// A KIP-848 group.
+    ///
+    /// # Errors
+    /// `GROUP_ID_NOT_FOUND`.
     pub fn describe_consumer_group(
         &self,
         id: &GroupId,
-        topics: &dyn TopicDirectory,
     ) -> Result<DescribedConsumerGroup, consumer::ConsumerGroupError> {
         match self.groups.get_committed(id) {
-            Some(Group::Consumer(group)) => Ok(consumer::describe(group, topics, &self.consumer_settings)),
+            Some(Group::Consumer(group)) => {
+                Ok(consumer::describe(group, &*self.topics, &self.consumer_settings))
+            }
             Some(_) => Err(consumer::ConsumerGroupError::NotAConsumerGroup(id.clone())),
             None => Err(consumer::ConsumerGroupError::GroupNotFound(id.clone())),
         }

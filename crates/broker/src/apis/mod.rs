@@ -2,22 +2,35 @@
 
 mod alter_configs;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod fetch;
+mod find_coordinator;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 
 use std::sync::Arc;
 
@@ -55,6 +68,7 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
         }),
     ];
     apis.extend(admin(services));
+    apis.extend(group_apis(services));
     let advertised = apis.iter().map(|api| api.key()).chain([ottla_protocol::ApiKey::ApiVersions]);
     let mut advertised: Vec<_> = advertised.collect();
     advertised.sort_by_key(|key| key.code());
@@ -89,6 +103,27 @@ fn admin(services: &Services) -> Vec<Box<dyn Api>> {
             config: Arc::clone(&services.config),
         }),
         typed(init_producer_id::InitProducerId { producer_ids: Arc::clone(&services.producer_ids) }),
+    ]
+}
+
+/// What clients ask group coordinators.
+fn group_apis(services: &Services) -> Vec<Box<dyn Api>> {
+    let groups = || Arc::clone(&services.groups);
+    let view = || Arc::clone(&services.metadata);
+    vec![
+        typed(find_coordinator::FindCoordinator { groups: groups(), view: view() }),
+        typed(join_group::JoinGroup { groups: groups() }),
+        typed(sync_group::SyncGroup { groups: groups() }),
+        typed(heartbeat::Heartbeat { groups: groups() }),
+        typed(leave_group::LeaveGroup { groups: groups() }),
+        typed(describe_groups::DescribeGroups { groups: groups() }),
+        typed(list_groups::ListGroups { groups: groups() }),
+        typed(delete_groups::DeleteGroups { groups: groups() }),
+        typed(offset_commit::OffsetCommit { groups: groups(), view: view() }),
+        typed(offset_fetch::OffsetFetch { groups: groups(), view: view() }),
+        typed(offset_delete::OffsetDelete { groups: groups(), view: view() }),
+        typed(consumer_group_heartbeat::ConsumerGroupHeartbeat { groups: groups() }),
+        typed(consumer_group_describe::ConsumerGroupDescribe { groups: groups() }),
     ]
 }
 

@@ -1,0 +1,91 @@
+//! OffsetDelete (KIP-496): offsets of topics that the group is not subscribed to.
+
+use std::sync::Arc;
+
+use ottla_group_coordinator::offsets::{OffsetDeleteRequest as Delete, TopicResults};
+use ottla_group_coordinator::{GroupError, GroupResponse};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::offset_delete_request::OffsetDeleteRequestTopic;
+use ottla_protocol::messages::offset_delete_response::{
+    OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
+use ottla_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse, TopicName};
+
+use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::groups::{Groups, answer, misplaced, wire};
+use crate::metadata_view::MetadataView;
+
+/// Serves administrators.
+#[derive(Debug)]
+pub(crate) struct OffsetDelete {
+    pub groups: Arc<Groups>,
+    pub view: Arc<MetadataView>,
+}
+
+impl Handler for OffsetDelete {
+    type Request = OffsetDeleteRequest;
+
+    fn handle(&self, _: &RequestContext, request: OffsetDeleteRequest) -> Reply<OffsetDeleteResponse> {
+        let mut unknown = Vec::new();
+        let mut topics = Vec::new();
+        for topic in &request.topics {
+            let (known, missing) = self.split(topic);
+            if !missing.is_empty() {
+                let partitions =
+                    missing.into_iter().map(|index| (index, ErrorCode::UnknownTopicOrPartition.code()));
+                unknown.push(respond_topic(topic.name.clone(), partitions));
+            }
+            if !known.is_empty() {
+                topics.push((Arc::from(topic.name.as_str()), known));
+            }
+        }
+        if topics.is_empty() && !request.topics.is_empty() {
+            return Reply::Ready(OffsetDeleteResponse::default().with_topics(unknown));
+        }
+        let delete = Delete { group: request.group_id.as_str().into(), topics };
+        let asked = if request.group_id.is_empty() {
+            Err(GroupError::InvalidGroupId)
+        } else {
+            self.groups
+                .ask(&request.group_id, |shard, _, token, out| shard.offset_delete(&delete, token, out))
+        };
+        answer(asked, move |answer| {
+            let result = match answer {
+                Ok(GroupResponse::OffsetDelete(result)) => result,
+                Ok(_) => Err(misplaced()),
+                Err(error) => Err(error),
+            };
+            match result {
+                Err(error) => OffsetDeleteResponse::default().with_error_code(error.code().code()),
+                Ok(topics) => {
+                    let topics = unknown.into_iter().chain(topics.into_iter().map(deleted));
+                    OffsetDeleteResponse::default().with_topics(topics.collect())
+                }
+            }
+        })
+    }
+}
+
+impl OffsetDelete {
+    /// The partitions that exist, and those that do not.
+    fn split(&self, topic: &OffsetDeleteRequestTopic) -> (Vec<i32>, Vec<i32>) {
+        let image = self.view.image();
+        let exists = |index: &i32| image.partition(&topic.name, *index).is_some();
+        topic.partitions.iter().map(|partition| partition.partition_index).partition(exists)
+    }
+}
+
+fn deleted(topic: TopicResults) -> OffsetDeleteResponseTopic {
+    let partitions = topic
+        .partitions
+        .iter()
+        .map(|p| (p.partition, p.error.as_ref().map_or(0, |error| error.code().code())));
+    respond_topic(TopicName(wire(&topic.name)), partitions)
+}
+
+fn respond_topic(name: TopicName, partitions: impl Iterator<Item = (i32, i16)>) -> OffsetDeleteResponseTopic {
+    let partitions = partitions.map(|(index, error)| {
+        OffsetDeleteResponsePartition::default().with_partition_index(index).with_error_code(error)
+    });
+    OffsetDeleteResponseTopic::default().with_name(name).with_partitions(partitions.collect())
+}

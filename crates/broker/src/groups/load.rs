@@ -1,0 +1,83 @@
+//! Loads a coordinator from its partition's log.
+
+use std::sync::Arc;
+
+use ottla_coordinator::LoadError;
+use ottla_model::Offset;
+
+use super::coordinator::Coordinator;
+use super::topics::ImageTopics;
+use crate::metadata_view::MetadataView;
+use crate::partitions::{PartitionError, ReadRequest};
+
+/// Bytes read at a time (`offsets.load.buffer.size`).
+const LOAD_LEN: u32 = 5 * 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
+    #[error("reading the log: {0}")]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Replay(#[from] LoadError),
+}
+
+/// Whether there is nothing to load: then it need not leave the calling thread.
+pub(super) fn is_empty(coordinator: &Coordinator) -> bool {
+    let partition = &coordinator.partition;
+    let start = partition.log_start_offset(None).map(|start| start.offset);
+    start.is_ok_and(|start| start >= partition.high_watermark())
+}
+
+/// Replays the log and lets the coordinator serve; one that cannot be loaded is closed.
+pub(super) fn load(coordinator: &Arc<Coordinator>, view: &MetadataView) {
+    let partition = &coordinator.partition.name;
+    match replay(coordinator) {
+        Ok(end) => {
+            coordinator.loaded(end);
+            // The topics may have changed meanwhile.
+            let topics = Arc::new(ImageTopics(view.image_arc()));
+            let _ = coordinator.write(|shard, _, _| shard.set_topics(topics));
+            tracing::debug!(%partition, %end, "groups loaded");
+        }
+        Err(error) => {
+            tracing::error!(%partition, %error, "groups could not be loaded");
+            coordinator.close();
+        }
+    }
+}
+
+fn replay(coordinator: &Coordinator) -> Result<Offset, Failure> {
+    let partition = &coordinator.partition;
+    let mut offset = partition.log_start_offset(None)?.offset;
+    loop {
+        let request = ReadRequest {
+            offset,
+            current_leader_epoch: None,
+            last_fetched_epoch: None,
+            max_len: LOAD_LEN,
+            min_one: true,
+            debug_replica: false,
+        };
+        let high_watermark = partition.high_watermark();
+        if offset >= high_watermark {
+            return Ok(high_watermark);
+        }
+        let bytes = match partition.read(&request)?.slice {
+            Some(slice) => slice.to_vec()?,
+            None => return Ok(high_watermark),
+        };
+        // A slice may end inside a batch; after the last whole one the next read begins.
+        match coordinator.load(whole_batches(&bytes))? {
+            Some(next) => offset = next,
+            None => return Ok(high_watermark),
+        }
+    }
+}
+
+/// The whole batches at the front.
+fn whole_batches(bytes: &[u8]) -> &[u8] {
+    let whole = ottla_model::batch::batches(bytes).map_while(Result::ok).map(|(_, batch)| batch.len()).sum();
+    bytes.get(..whole).unwrap_or_default()
+}
