@@ -139,14 +139,12 @@ impl Quorum {
 
     /// A quorum of one needs no election timeout: it forms itself at once, and elects itself at once.
     async fn lead(&self, config: &QuorumConfig) -> Result<(), StartError> {
-        if !self.raft.is_initialized().await.map_err(raft_error)? {
+        if self.raft.is_initialized().await.map_err(raft_error)? {
+            self.raft.trigger().elect(false).await.map_err(raft_error)?;
+        } else {
             let voter = Voter { directory_id: config.directory_id, ..Voter::default() };
-            self.raft
-                .initialize(BTreeMap::from([(node(config.node_id), voter)]))
-                .await
-                .map_err(raft_error)?;
+            self.raft.initialize(BTreeMap::from([(node(config.node_id), voter)])).await.map_err(raft_error)?;
         }
-        self.raft.trigger().elect(false).await.map_err(raft_error)?;
         let wait = self.raft.wait(Some(ELECTION_WAIT));
         wait.state(ServerState::Leader, "the only voter leads").await.map_err(raft_error)?;
         // Returns once the leader's first entry, and so everything before it, has been applied.

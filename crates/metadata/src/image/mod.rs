@@ -205,3 +205,6 @@ impl MetadataImage {
         Arc::make_mut(&mut self.brokers)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,3 +140,6 @@ impl MetadataRecord {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
