@@ -24,7 +24,7 @@ pub(crate) struct Home {
 impl Home {
     /// Opens the directories of `log.dirs`; an empty one is formatted. A new cluster's id is random.
     pub(crate) fn open(config: &BrokerConfig) -> Result<Self, StartError> {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let paths = &config.log.dirs;
         let cluster_id = match known_cluster_id(&*disk, paths)? {
             Some(known) => known,

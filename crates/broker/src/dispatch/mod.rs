@@ -24,7 +24,6 @@ use crate::telemetry::{ApiMetrics, Metrics};
 /// What is known of a connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionInfo {
-    pub id: u64,
     pub peer: SocketAddr,
     /// The name of the listener it came in on.
     pub listener: Arc<str>,
@@ -34,7 +33,6 @@ pub(crate) struct ConnectionInfo {
 #[derive(Clone, Debug)]
 pub(crate) struct RequestContext {
     pub connection: Arc<ConnectionInfo>,
-    pub key: ApiKey,
     pub version: i16,
     pub correlation_id: i32,
     pub client_id: Option<StrBytes>,
@@ -89,7 +87,6 @@ impl Dispatcher {
         }
         let context = RequestContext {
             connection: Arc::clone(connection),
-            key: header.key,
             version: header.version,
             correlation_id: header.correlation_id,
             client_id: header.client_id,

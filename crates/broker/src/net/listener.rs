@@ -45,7 +45,6 @@ impl Listener {
         mut stop: watch::Receiver<bool>,
     ) {
         let mut connections = JoinSet::new();
-        let mut next_id: u64 = 0;
         loop {
             tokio::select! {
                 accepted = self.socket.accept() => match accepted {
@@ -58,8 +57,7 @@ impl Listener {
                                 continue;
                             }
                         };
-                        next_id += 1;
-                        let info = ConnectionInfo { id: next_id, peer, listener: Arc::clone(&self.name) };
+                        let info = ConnectionInfo { peer, listener: Arc::clone(&self.name) };
                         prepare(&stream);
                         let connection = Connection::new(stream, info, Arc::clone(&dispatcher), limits, budget.clone());
                         connections.spawn(serve_one(connection, admitted, Arc::clone(&dispatcher), stop.clone()));

@@ -46,7 +46,7 @@ async fn bytes_and_slices_arrive_in_order_by_copy_and_by_sendfile() {
     let dir = tempfile::tempdir().unwrap();
     let content: Vec<u8> =
         (0..3_000_000_u32).map(|i| u8::try_from(i.wrapping_mul(2_654_435_761) >> 24).unwrap()).collect();
-    let file = RealDisk::default().open(&dir.path().join("a.log"), OpenMode::Create).unwrap();
+    let file = RealDisk.open(&dir.path().join("a.log"), OpenMode::Create).unwrap();
     file.write_all_at(&content, 0).unwrap();
     let cuts =
         [(0, 10), (1, 4_095), (4_096, 4_096), (5_000, 300_000), (100, 2_999_900), (7, 0), (2_999_999, 1)];
@@ -67,7 +67,7 @@ async fn bytes_and_slices_arrive_in_order_by_copy_and_by_sendfile() {
 #[tokio::test]
 async fn a_segment_file_shorter_than_its_slice_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
-    let file = RealDisk::default().open(&dir.path().join("a.log"), OpenMode::Create).unwrap();
+    let file = RealDisk.open(&dir.path().join("a.log"), OpenMode::Create).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let _reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (writer, _) = listener.accept().await.unwrap();

@@ -22,7 +22,6 @@ pub(crate) enum Absent {
 #[derive(Debug)]
 struct Topic {
     id: TopicId,
-    name: Arc<str>,
     /// By partition number.
     partitions: Vec<Slot>,
 }
