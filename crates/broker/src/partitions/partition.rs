@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ottla_model::{LeaderEpoch, MonoMs, Now, Offset, TopicIdPartition, TopicPartition};
+use ottla_model::{MonoMs, Now, Offset, TopicIdPartition, TopicPartition};
 use ottla_replication::{
     Effects, PartitionConfig, PartitionMachine, Registration, RoleChange, Ticket, WaitList,
 };
@@ -276,12 +276,6 @@ impl Partition {
         drop(state);
         woken.wake();
         flushed
-    }
-
-    /// The epoch to stamp on what a coordinator appends; `None` if this is not the leader.
-    pub(crate) fn leader_epoch(&self) -> Option<LeaderEpoch> {
-        let state = self.state.lock();
-        state.machine.is_leader().then(|| state.machine.leader_epoch())
     }
 
     pub(crate) fn high_watermark(&self) -> Offset {

@@ -102,11 +102,8 @@ impl Partitions {
         let Ok(at) = usize::try_from(partition) else { return };
         let mut topics = self.topics.write();
         topics.names.insert(id, Arc::clone(name));
-        let topic = topics.by_name.entry(Arc::clone(name)).or_insert_with(|| Topic {
-            id,
-            name: Arc::clone(name),
-            partitions: Vec::new(),
-        });
+        let topic =
+            topics.by_name.entry(Arc::clone(name)).or_insert_with(|| Topic { id, partitions: Vec::new() });
         topic.id = id;
         if topic.partitions.len() <= at {
             topic.partitions.resize(at + 1, Slot::Unknown);
