@@ -102,7 +102,7 @@ async def aiokafka_run(address):
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
     topic = group = "py-aiokafka"
-    producer = AIOKafkaProducer(bootstrap_servers=address, enable_idempotence=True, compression_type="lz4")
+    producer = AIOKafkaProducer(bootstrap_servers=address, enable_idempotence=True, compression_type="gzip")
     await producer.start()
     for value in VALUES:
         await producer.send(topic, value)
