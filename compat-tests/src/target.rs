@@ -94,18 +94,19 @@ fn kafka_command(settings: &Settings) -> Command {
 fn kafka_properties(settings: &Settings) -> String {
     let Settings { port, second_port, dir, overrides } = settings;
     let data = dir.join("data");
+    let node_id = overrides.iter().find(|(key, _)| key == "node.id").map_or("1", |(_, id)| id);
     let mut text = format!(
-        "process.roles=broker,controller\nnode.id=1\n\
+        "process.roles=broker,controller\nnode.id={node_id}\n\
          listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{second_port}\n\
          advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-         controller.listener.names=CONTROLLER\ncontroller.quorum.voters=1@127.0.0.1:{second_port}\n\
+         controller.listener.names=CONTROLLER\ncontroller.quorum.voters={node_id}@127.0.0.1:{second_port}\n\
          log.dirs={}\n",
         data.display()
     );
     for (key, value) in COMMON {
         text.push_str(&format!("{key}={value}\n"));
     }
-    for (key, value) in overrides {
+    for (key, value) in overrides.iter().filter(|(key, _)| key != "node.id") {
         text.push_str(&format!("{key}={value}\n"));
     }
     text
