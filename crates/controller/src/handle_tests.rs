@@ -1,14 +1,14 @@
 //! The controller as a whole: what it answered is there after any restart.
 
 use std::path::Path;
-use std::time::Instant;
 
 use ottla_config::BrokerConfig;
 use ottla_metadata::{BrokerEndpoint, BrokerFeature, DirectoryId, FEATURES, SecurityProtocol};
 use ottla_model::BrokerId;
 
 use crate::{
-    BrokerRegistrationRequest, Controller, ControllerConfig, CreateTopics, DeleteTopics, NewTopic, TopicRef,
+    BrokerRegistrationRequest, Controller, ControllerConfig, CreateTopics, DeleteTopics, NewTopic,
+    StartError, TopicError, TopicRef,
 };
 
 fn config(dir: &Path) -> ControllerConfig {
@@ -55,11 +55,8 @@ async fn what_was_answered_survives_restarts() {
     let dir = tempfile::tempdir().unwrap();
     let mut names: Vec<String> = Vec::new();
     for start in 0..4 {
-        let began = Instant::now();
         let controller = Controller::start(config(dir.path())).await.unwrap();
-        println!("start {start}: {:?}", began.elapsed());
         controller.register_broker(registration()).await.unwrap().unwrap();
-        println!("registered {start}: {:?}", began.elapsed());
         let image = controller.image();
         assert_eq!(image.controller_id(), BrokerId(1));
         assert_eq!(image.features().level("metadata.version"), 33);
@@ -75,7 +72,83 @@ async fn what_was_answered_survives_restarts() {
         let gone = names.remove(0);
         let request = DeleteTopics { topics: vec![TopicRef::Name(gone)] };
         controller.delete_topics(request).await.unwrap().remove(0).unwrap();
-        println!("done {start}: {:?}", began.elapsed());
         controller.shutdown().await;
     }
+}
+
+/// A copy of the files taken while the controller runs is what a killed process leaves behind; no snapshot is written
+/// meanwhile, since a copy, unlike a death, takes time.
+#[tokio::test]
+async fn a_killed_controller_comes_back_with_all_it_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut at = dir.path().join("0");
+    std::fs::create_dir(&at).unwrap();
+    let mut answered = 0;
+    for start in 1..6 {
+        let no_snapshots = ControllerConfig { snapshot_every_entries: 10_000, ..config(&at) };
+        let controller = Controller::start(no_snapshots).await.unwrap();
+        assert_eq!(controller.image().topics().len(), answered, "at start {start}");
+        let epoch = controller.register_broker(registration()).await.unwrap().unwrap();
+        let block = controller.allocate_producer_ids(BrokerId(1), epoch).await.unwrap().unwrap();
+        assert_eq!(block.ids.start, (start - 1) * 1_000);
+        for i in 0..15 {
+            controller.create_topics(topic(&format!("t-{start}-{i}"))).await.unwrap().remove(0).unwrap();
+            answered += 1;
+        }
+        let killed = dir.path().join(start.to_string());
+        copy(&at, &killed);
+        controller.shutdown().await;
+        at = killed;
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_commands_share_their_way_to_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let controller = Controller::start(config(dir.path())).await.unwrap();
+    controller.register_broker(registration()).await.unwrap().unwrap();
+    let mut subscription = controller.subscribe();
+    let mut tasks = tokio::task::JoinSet::new();
+    for i in 0..200 {
+        let controller = controller.clone();
+        tasks.spawn(async move {
+            controller.create_topics(topic(&format!("t{}", i % 100))).await.unwrap().remove(0)
+        });
+    }
+    let answers = tasks.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 100);
+    let already = |answer: &&Result<_, _>| matches!(answer, Err(TopicError::AlreadyExists { .. }));
+    assert_eq!(answers.iter().filter(already).count(), 100);
+    assert_eq!(controller.image().topics().len(), 100);
+
+    let mut changed = std::collections::BTreeSet::new();
+    while let Some(update) = subscription.try_next() {
+        changed.extend(update.delta.topics.into_values().map(|topic| topic.name));
+    }
+    assert_eq!(changed.len(), 100);
+    controller.shutdown().await;
+    assert!(controller.create_topics(topic("late")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_log_of_another_node_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    Controller::start(config(dir.path())).await.unwrap().shutdown().await;
+    let other = ControllerConfig { node_id: BrokerId(2), ..config(dir.path()) };
+    assert!(matches!(Controller::start(other).await, Err(StartError::WrongNode { .. })));
+    let other = ControllerConfig { cluster_id: "other".to_owned(), ..config(dir.path()) };
+    assert!(matches!(Controller::start(other).await, Err(StartError::WrongCluster { .. })));
 }

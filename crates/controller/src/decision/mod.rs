@@ -88,3 +88,6 @@ impl<A> Decision<A> {
         Self { records: Vec::new(), answer }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,7 +143,10 @@ impl Quorum {
             self.raft.trigger().elect(false).await.map_err(raft_error)?;
         } else {
             let voter = Voter { directory_id: config.directory_id, ..Voter::default() };
-            self.raft.initialize(BTreeMap::from([(node(config.node_id), voter)])).await.map_err(raft_error)?;
+            self.raft
+                .initialize(BTreeMap::from([(node(config.node_id), voter)]))
+                .await
+                .map_err(raft_error)?;
         }
         let wait = self.raft.wait(Some(ELECTION_WAIT));
         wait.state(ServerState::Leader, "the only voter leads").await.map_err(raft_error)?;
