@@ -1,5 +1,7 @@
 //! A whole broker in this process, on a free port and a directory of its own, talked to over the wire.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
 mod connections;
 mod durability;
 mod fetching;
