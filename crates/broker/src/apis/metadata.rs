@@ -51,7 +51,8 @@ impl Metadata {
             return Vec::new();
         }
         let image = self.view.image();
-        let names = request.topics.iter().flatten().filter_map(|topic| topic.name.as_ref());
+        let by_name = request.topics.iter().flatten().filter(|topic| topic.topic_id.is_nil());
+        let names = by_name.filter_map(|topic| topic.name.as_ref());
         names.filter(|name| image.topic(name.as_str()).is_none()).map(|name| name.to_string()).collect()
     }
 }
@@ -99,7 +100,8 @@ fn one_topic(
     failed: &[(String, ErrorCode)],
 ) -> MetadataResponseTopic {
     let id = TopicId(asked.topic_id);
-    let Some(name) = &asked.name else {
+    // The Java client leaves the name empty, not null, where it asks by id.
+    let Some(name) = asked.name.as_ref().filter(|_| id == TopicId::ZERO) else {
         return match image.topic_by_id(id) {
             Some(topic) => known_topic(image, topic),
             None => MetadataResponseTopic::default()
@@ -150,4 +152,27 @@ fn one_partition(
         .with_replica_nodes(ids(&partition.replicas))
         .with_isr_nodes(ids(&partition.isr))
         .with_offline_replicas(ids(&offline))
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_metadata::{MetadataRecord, TopicRecord};
+
+    use super::*;
+
+    #[test]
+    fn an_id_counts_where_the_name_is_empty() {
+        let mut image = MetadataImage::new("cluster");
+        let topic_id = TopicId(uuid::Uuid::from_u128(7));
+        image.replay(&MetadataRecord::Topic(TopicRecord { name: "t".to_owned(), topic_id })).unwrap();
+        let ask = |id: u128| {
+            let asked = MetadataRequestTopic::default()
+                .with_name(Some(TopicName::default()))
+                .with_topic_id(uuid::Uuid::from_u128(id));
+            one_topic(&image, &asked, &[])
+        };
+        assert_eq!(ask(7).name, Some(TopicName(StrBytes::from_static_str("t"))));
+        let unknown = ask(8);
+        assert_eq!((unknown.name, unknown.error_code), (None, ErrorCode::UnknownTopicId.code()));
+    }
 }
