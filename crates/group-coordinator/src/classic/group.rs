@@ -165,7 +165,7 @@ impl<T> ClassicGroup<T> {
         self.static_members.get(instance)
     }
 
-    pub(super) const fn awaiting_join_count(&self) -> usize {
+    pub(crate) const fn awaiting_join_count(&self) -> usize {
         self.awaiting_join_count
     }
 

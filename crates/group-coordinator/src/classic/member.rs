@@ -46,7 +46,7 @@ impl<T> ClassicMember<T> {
     }
 
     /// A member that waits for an answer cannot heartbeat and is alive.
-    pub(super) const fn has_satisfied_heartbeat(&self) -> bool {
+    pub(crate) const fn has_satisfied_heartbeat(&self) -> bool {
         !self.is_new && (self.awaiting_join.is_some() || self.awaiting_sync.is_some())
     }
 

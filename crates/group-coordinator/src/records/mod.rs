@@ -8,6 +8,8 @@
 mod consumer;
 mod group_metadata;
 mod offset_commit;
+#[cfg(test)]
+mod tests;
 
 pub use consumer::{
     ClassicMemberMetadata, ClassicProtocol, ConsumerGroupCurrentMemberAssignmentValue,

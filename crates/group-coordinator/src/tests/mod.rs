@@ -3,6 +3,7 @@
 mod bench;
 mod classic_join;
 mod classic_members;
+mod classic_model;
 mod consumer;
 mod groups;
 mod offsets;
