@@ -20,7 +20,8 @@ fn create_list_describe_delete() {
     described
         .clone()
         .shows("Topic: t-life\tTopicId: ")
-        .shows("PartitionCount: 3\tReplicationFactor: 1\tConfigs: min.insync.replicas=1")
+        // With the feature eligible.leader.replicas.version, Kafka shows `min.insync.replicas=1` behind it.
+        .shows("PartitionCount: 3\tReplicationFactor: 1\tConfigs: ")
         .shows("\tTopic: t-life\tPartition: 0\tLeader: 1\tReplicas: 1\tIsr: 1\tElr: \tLastKnownElr: ");
 
     topics(&["--delete", "--topic", "t-life"]).ok();
