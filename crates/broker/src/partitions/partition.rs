@@ -184,6 +184,8 @@ impl Partition {
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
+        // A flush under way must not write into the directory of a topic that gets the same name.
+        state.log.retire();
         let effects = state.machine.offline();
         let woken = state.woken(&effects);
         drop(state);
