@@ -134,7 +134,7 @@ impl<T: Debug> GroupShard<T> {
     ) -> Result<DescribedConsumerGroup, consumer::ConsumerGroupError> {
         match self.groups.get_committed(id) {
             Some(Group::Consumer(group)) => {
-                Ok(consumer::describe(group, &*self.topics, &self.consumer_settings))
+                Ok(consumer::describe(group, &*self.topics, self.consumer_settings.of(id)))
             }
             Some(_) => Err(consumer::ConsumerGroupError::NotAConsumerGroup(id.clone())),
             None => Err(consumer::ConsumerGroupError::GroupNotFound(id.clone())),

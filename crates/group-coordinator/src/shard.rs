@@ -45,6 +45,20 @@ pub enum TimerKey {
     OffsetExpiration,
 }
 
+/// Settings of consumer groups.
+#[derive(Debug)]
+pub(crate) struct ConsumerSettings {
+    all: ConsumerGroupSettings,
+    /// Groups with settings of their own (the config resource GROUP).
+    own: BTreeMap<GroupId, ConsumerGroupSettings>,
+}
+
+impl ConsumerSettings {
+    pub(crate) fn of(&self, group: &GroupId) -> &ConsumerGroupSettings {
+        self.own.get(group).unwrap_or(&self.all)
+    }
+}
+
 /// What is to be done once a write is stored, or was not.
 #[derive(Debug)]
 pub enum Completion<T> {
@@ -57,7 +71,7 @@ pub enum Completion<T> {
 #[derive(Debug)]
 pub struct GroupShard<T> {
     pub(crate) config: GroupConfig,
-    pub(crate) consumer_settings: ConsumerGroupSettings,
+    pub(crate) consumer_settings: ConsumerSettings,
     pub(crate) topics: Arc<dyn TopicDirectory + Send + Sync>,
     pub(crate) hashes: TopicHashes,
     /// Hard state.
@@ -79,7 +93,7 @@ impl<T: Debug> GroupShard<T> {
     ) -> Self {
         Self {
             config,
-            consumer_settings,
+            consumer_settings: ConsumerSettings { all: consumer_settings, own: BTreeMap::new() },
             topics,
             hashes: TopicHashes::default(),
             groups: TimelineMap::new(),
@@ -88,6 +102,16 @@ impl<T: Debug> GroupShard<T> {
             timers: Timers::new(),
             timer_epochs: BTreeMap::new(),
         }
+    }
+
+    /// Settings of consumer groups have changed: those of all, and of each that has its own the whole of it. Timers that
+    /// run go on.
+    pub fn set_consumer_settings(
+        &mut self,
+        all: ConsumerGroupSettings,
+        own: BTreeMap<GroupId, ConsumerGroupSettings>,
+    ) {
+        self.consumer_settings = ConsumerSettings { all, own };
     }
 
     /// The cluster's topics have changed: groups that subscribe to one of those that did look at them with their next

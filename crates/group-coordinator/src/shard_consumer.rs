@@ -57,7 +57,7 @@ impl<T: Debug> GroupShard<T> {
         let mut context = consumer::Context {
             now,
             topics: &*self.topics,
-            settings: &self.consumer_settings,
+            settings: self.consumer_settings.of(id),
             hashes: &mut self.hashes,
         };
         consumer::heartbeat(group.as_deref(), request, &mut context)
@@ -75,7 +75,7 @@ impl<T: Debug> GroupShard<T> {
         let mut context = consumer::Context {
             now,
             topics: &*self.topics,
-            settings: &self.consumer_settings,
+            settings: self.consumer_settings.of(key.group_id()),
             hashes: &mut self.hashes,
         };
         let outcome = consumer::timer_fired(&group, key, epoch, &mut context);
@@ -115,9 +115,9 @@ impl<T: Debug> GroupShard<T> {
 
     pub(crate) fn schedule_consumer_timers(&mut self, now: Now) {
         let mut commands = Vec::new();
-        for (_, group) in self.groups.iter() {
+        for (id, group) in self.groups.iter() {
             if let Group::Consumer(group) = group {
-                commands.extend(consumer::timers_on_load(group, &self.consumer_settings));
+                commands.extend(consumer::timers_on_load(group, self.consumer_settings.of(id)));
             }
         }
         for command in commands {

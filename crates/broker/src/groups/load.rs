@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use ottla_config::BrokerConfig;
 use ottla_coordinator::LoadError;
 use ottla_model::Offset;
 
 use super::coordinator::Coordinator;
+use super::settings;
 use super::topics::ImageTopics;
 use crate::metadata_view::MetadataView;
 use crate::partitions::{PartitionError, ReadRequest};
@@ -31,14 +33,19 @@ pub(super) fn is_empty(coordinator: &Coordinator) -> bool {
 }
 
 /// Replays the log and lets the coordinator serve; one that cannot be loaded is closed.
-pub(super) fn load(coordinator: &Arc<Coordinator>, view: &MetadataView) {
+pub(super) fn load(coordinator: &Arc<Coordinator>, view: &MetadataView, config: &BrokerConfig) {
     let partition = &coordinator.partition.name;
     match replay(coordinator) {
         Ok(end) => {
             coordinator.loaded(end);
-            // The topics may have changed meanwhile.
-            let topics = Arc::new(ImageTopics(view.image_arc()));
-            let _ = coordinator.write(|shard, _, _| shard.set_topics(topics));
+            // Topics and settings may have changed meanwhile.
+            let image = view.image_arc();
+            let (all, own) = (settings::consumers(config), settings::own_consumers(&image, config));
+            let topics = Arc::new(ImageTopics(image));
+            let _ = coordinator.write(|shard, _, _| {
+                shard.set_topics(topics);
+                shard.set_consumer_settings(all, own);
+            });
             tracing::debug!(%partition, %end, "groups loaded");
         }
         Err(error) => {

@@ -143,6 +143,13 @@ impl Groups {
                 let _ = coordinator.write(|shard, _, _| shard.set_topics(topics));
             }
         }
+        if !delta.configs.is_empty() {
+            let config = self.parts.config.load();
+            for coordinator in self.all() {
+                let (all, own) = (settings::consumers(&config), settings::own_consumers(image, &config));
+                let _ = coordinator.write(|shard, _, _| shard.set_consumer_settings(all, own));
+            }
+        }
         for (id, changed) in &delta.topics {
             match image.topic_by_id(*id) {
                 Some(topic) if &*topic.name == CONSUMER_OFFSETS => {
@@ -199,20 +206,24 @@ impl Groups {
         let Ok(partition) = self.parts.partitions.by_id(topic.id, index) else { return };
         let config = self.parts.config.load();
         let topics = Arc::new(ImageTopics(Arc::clone(image)));
+        let consumers = settings::consumers(&config);
+        let mut shard = GroupShard::new(settings::groups(&config), consumers.clone(), topics);
+        shard.set_consumer_settings(consumers, settings::own_consumers(image, &config));
         let coordinator = Arc::new(Coordinator::new(
             partition,
             registration.leader_epoch,
-            GroupShard::new(settings::groups(&config), settings::consumers(&config), topics),
+            shard,
             settings::core(&config, BATCH_BYTES_MAX),
             Arc::clone(&self.parts.flusher),
             self.parts.clock,
         ));
         self.coordinators.write().insert(index, Arc::clone(&coordinator));
         if load::is_empty(&coordinator) {
-            load::load(&coordinator, &self.parts.view);
+            load::load(&coordinator, &self.parts.view, &config);
         } else {
             let view = Arc::clone(&self.parts.view);
-            tokio::task::spawn_blocking(move || load::load(&coordinator, &view));
+            let config = Arc::clone(&self.parts.config);
+            tokio::task::spawn_blocking(move || load::load(&coordinator, &view, &config.load()));
         }
     }
 

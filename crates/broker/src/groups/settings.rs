@@ -1,11 +1,15 @@
 //! The broker's settings as the coordinators take them.
 
-use ottla_config::BrokerConfig;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_config::{BrokerConfig, ConsumerGroupConfig};
 use ottla_controller::NewTopic;
 use ottla_coordinator::CoreConfig;
-use ottla_group_coordinator::GroupConfig;
 use ottla_group_coordinator::assignor::Assignor;
 use ottla_group_coordinator::consumer::ConsumerGroupSettings;
+use ottla_group_coordinator::{GroupConfig, GroupId};
+use ottla_metadata::{ConfigResourceType, MetadataImage};
 
 use crate::internal_topics::CONSUMER_OFFSETS;
 
@@ -37,6 +41,26 @@ pub(super) fn consumers(config: &BrokerConfig) -> ConsumerGroupSettings {
         assignors: assignors(&groups.consumer_assignors),
         regex_refresh_interval_ms: unsigned32(groups.consumer_regex_refresh_interval_ms),
     }
+}
+
+/// Consumer groups that have settings of their own, with all their settings. One that cannot be read (it was checked when
+/// it was set) leaves the group the broker's.
+pub(super) fn own_consumers(
+    image: &MetadataImage,
+    config: &BrokerConfig,
+) -> BTreeMap<GroupId, ConsumerGroupSettings> {
+    let groups = image.configs().resources(ConfigResourceType::Group);
+    let resolved = groups.filter_map(|(name, overrides)| {
+        let own = ConsumerGroupConfig::resolve(overrides, config).ok()?;
+        let settings = ConsumerGroupSettings {
+            session_timeout_ms: unsigned32(own.session_timeout_ms),
+            heartbeat_interval_ms: unsigned32(own.heartbeat_interval_ms),
+            assignment_interval_ms: unsigned32(own.assignment_interval_ms),
+            ..consumers(config)
+        };
+        Some((GroupId(Arc::clone(name)), settings))
+    });
+    resolved.collect()
 }
 
 /// By Kafka's names, of assignors or of their classes.

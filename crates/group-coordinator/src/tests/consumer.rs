@@ -1,12 +1,13 @@
 //! Consumer groups inside the engine: topics that change, writes that fail.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ottla_coordinator::WriteError;
 
 use super::bench::{Bench, GROUP};
 use super::groups::{consumer_beat, consumer_join};
-use crate::consumer::{FakeTopics, HeartbeatRequest};
+use crate::consumer::{ConsumerGroupSettings, FakeTopics, HeartbeatRequest};
 
 fn stay(member: &str, epoch: i32) -> HeartbeatRequest {
     HeartbeatRequest {
@@ -63,4 +64,17 @@ fn a_heartbeat_that_cannot_be_stored_changes_nothing() {
     // Again, and now it works.
     assert_eq!(consumer_beat(&mut bench, &consumer_join("m2")), Ok(3));
     assert_eq!(bench.restarted().shard().consumer_group(&GROUP.into()).unwrap().members().len(), 2);
+}
+
+#[test]
+fn a_group_with_its_own_settings_keeps_to_them() {
+    let mut bench = Bench::new();
+    let own = ConsumerGroupSettings { session_timeout_ms: 50_000, ..ConsumerGroupSettings::default() };
+    let own = BTreeMap::from([(GROUP.into(), own)]);
+    bench.run(|shard, _, _, _| shard.set_consumer_settings(ConsumerGroupSettings::default(), own));
+    assert!(consumer_beat(&mut bench, &consumer_join("m")).is_ok());
+    bench.pass(49_999);
+    assert_eq!(bench.shard().list_groups(&[], &[])[0].state, "Stable");
+    bench.pass(1);
+    assert_eq!(bench.shard().list_groups(&[], &[])[0].state, "Empty");
 }
