@@ -185,6 +185,7 @@ fn raft_config(config: &QuorumConfig) -> Result<Arc<Config>, StartError> {
         snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every_entries),
         max_in_snapshot_log_to_keep: ENTRIES_KEPT.min(config.snapshot_every_entries),
         purge_batch_size: 64,
+        log_stage_capacity: Some(1),
         api_channel_size: Some(64),
         notification_channel_size: Some(64),
         state_machine_channel_size: Some(64),
