@@ -73,6 +73,9 @@ impl Housekeeping {
     }
 
     fn checkpoint(&self) {
+        for partition in self.partitions.all() {
+            partition.close_idle_files();
+        }
         if let Err(error) = self.logs.write_checkpoints(&self.partitions.all()) {
             tracing::error!(%error, "checkpoints could not be written");
         }

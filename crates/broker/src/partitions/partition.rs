@@ -249,6 +249,11 @@ impl Partition {
         state.log.flush_due(now) || state.log.unflushed_ms(now).is_some_and(|ms| ms >= max_ms)
     }
 
+    /// Gives back the descriptors that nobody used since the last call.
+    pub(super) fn close_idle_files(&self) {
+        self.state.lock().log.close_idle_files();
+    }
+
     /// Forgets producers that have been silent for too long.
     pub(super) fn expire_producers(&self, now: Now) {
         self.state.lock().log.expire_producers(now);

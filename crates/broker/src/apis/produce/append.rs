@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ottla_model::batch::{BatchHeader, Compression};
-use ottla_model::{Now, TopicId};
+use ottla_model::{Now, TopicId, TopicPartition};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::produce::{ProducePartition, ProduceRequest, ProduceTopic};
 use ottla_storage::AppendOrigin;
@@ -94,15 +94,15 @@ impl Batches<'_> {
             }
             Err(error) => {
                 self.handler.metrics.broker.produce_rejected(records.len());
-                Outcome::Failed(refusal(&error))
+                Outcome::Failed(refusal(&partition.name, &error))
             }
         }
     }
 }
 
-fn refusal(error: &partitions::AppendError) -> Refusal {
+fn refusal(partition: &TopicPartition, error: &partitions::AppendError) -> Refusal {
     match error {
-        partitions::AppendError::Log(log) => Refusal::of_log(error_map::append(error), log),
+        partitions::AppendError::Log(log) => Refusal::of_log(error_map::append(error), partition, log),
         _ => Refusal::code(error_map::append(error)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ottla_model::Offset;
+use ottla_model::{Offset, TopicPartition};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
@@ -48,7 +48,7 @@ pub(super) enum Outcome {
 pub(super) struct Refusal {
     code: ErrorCode,
     message: Option<StrBytes>,
-    records: Vec<i32>,
+    records: Vec<(i32, StrBytes)>,
 }
 
 impl Refusal {
@@ -60,12 +60,25 @@ impl Refusal {
         Self { code, message: Some(StrBytes::from_string(message.into())), records: Vec::new() }
     }
 
-    pub(super) fn of_log(code: ErrorCode, error: &LogError) -> Self {
-        let records = match error {
-            LogError::InvalidRecord(InvalidRecord::NoKey { record_index: index }) => vec![*index],
-            _ => Vec::new(),
-        };
-        Self { records, ..Self::new(code, error.to_string()) }
+    /// Kafka explains only what validation of the records found; everything else travels as its code.
+    pub(super) fn of_log(code: ErrorCode, partition: &TopicPartition, error: &LogError) -> Self {
+        match error {
+            LogError::InvalidRecord(InvalidRecord::NoKey { record_index }) => {
+                let record = format!(
+                    "Compacted topic cannot accept message without key in topic partition {partition}."
+                );
+                let message = format!(
+                    "One or more records have been rejected due to 1 record errors in total, and only showing the \
+                     first three errors at most: [RecordError(batchIndex={record_index}, message='{record}')]"
+                );
+                let record = (*record_index, StrBytes::from_string(record));
+                Self { records: vec![record], ..Self::new(code, message) }
+            }
+            LogError::InvalidTimestamp { .. } | LogError::ProducerSetLogAppendTime => {
+                Self::new(code, "One or more records have been rejected due to invalid timestamp")
+            }
+            _ => Self::code(code),
+        }
     }
 }
 
@@ -170,17 +183,13 @@ fn partition(index: i32, outcome: Outcome) -> PartitionProduceResponse {
             index,
             error_code: refusal.code.code(),
             base_offset: -1,
-            record_errors: refusal
-                .records
-                .into_iter()
-                .map(|record| record_error(record, &refusal.message))
-                .collect(),
+            record_errors: refusal.records.into_iter().map(record_error).collect(),
             error_message: refusal.message,
             ..PartitionProduceResponse::default()
         },
     }
 }
 
-fn record_error(batch_index: i32, message: &Option<StrBytes>) -> BatchIndexAndErrorMessage {
-    BatchIndexAndErrorMessage { batch_index, batch_index_error_message: message.clone() }
+fn record_error((batch_index, message): (i32, StrBytes)) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage { batch_index, batch_index_error_message: Some(message) }
 }
