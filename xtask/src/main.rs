@@ -5,6 +5,7 @@
 
 mod command;
 mod error;
+mod golden;
 mod setup;
 mod structure;
 mod summary;
@@ -21,6 +22,7 @@ cargo xtask COMMAND
   compat [ARGS...]   only the tests with other people's clients; ARGS go to `cargo test`
   compat-kafka [..]  the same against a real Apache Kafka
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
+  golden             make the golden vectors again with Kafka's own classes
   structure          dependency edges, purity and file lengths
 ";
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Some("compat") => test::compat(rest),
         Some("compat-kafka") => test::compat_against_kafka(rest),
         Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
+        Some("golden") => golden::make(),
         Some("structure") => structure::check(),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

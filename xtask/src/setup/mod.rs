@@ -45,6 +45,11 @@ fn attempt((name, part): Part) -> Option<String> {
     Some(name.to_owned())
 }
 
+/// The jars of the reference broker.
+pub(crate) fn reference_libs() -> PathBuf {
+    cache_dir().join("reference/libs")
+}
+
 fn cache_dir() -> PathBuf {
     compat_dir().join(".cache")
 }
