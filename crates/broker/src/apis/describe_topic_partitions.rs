@@ -36,14 +36,23 @@ impl Handler for DescribeTopicPartitions {
         request: DescribeTopicPartitionsRequest,
     ) -> Reply<DescribeTopicPartitionsResponse> {
         match &request.cursor {
-            // Kafka answers an exception here, which this response has no field for: the connection is closed.
-            Some(cursor) if cursor.partition_index < 0 => Reply::Close,
+            Some(cursor) if cursor.partition_index < 0 => Reply::Ready(invalid(&request)),
             _ => {
                 let page_max = self.config.load().net.request_partitions_max;
                 Reply::Ready(respond(&self.view.image(), &request, page_max))
             }
         }
     }
+}
+
+/// What Kafka makes of an invalid cursor: the error stands at each topic that was asked for.
+fn invalid(request: &DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse {
+    let topics = request.topics.iter().map(|topic| {
+        DescribeTopicPartitionsResponseTopic::default()
+            .with_name(Some(topic.name.clone()))
+            .with_error_code(ErrorCode::InvalidRequest.code())
+    });
+    DescribeTopicPartitionsResponse::default().with_topics(topics.collect())
 }
 
 fn respond(
@@ -164,4 +173,91 @@ impl Page<'_> {
 
 fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_metadata::{DirectoryId, LeaderRecoveryState, MetadataRecord, PartitionRecord, TopicRecord};
+    use ottla_model::{LeaderEpoch, PartitionEpoch, TopicId};
+    use ottla_protocol::messages::describe_topic_partitions_request::{Cursor as Asked, TopicRequest};
+
+    use super::*;
+
+    /// Topics a, b and c with three partitions each.
+    fn image() -> MetadataImage {
+        let mut image = MetadataImage::new("c");
+        for (n, name) in ["a", "b", "c"].into_iter().enumerate() {
+            let topic_id = TopicId(uuid::Uuid::from_u128(n as u128 + 10));
+            image.replay(&MetadataRecord::Topic(TopicRecord { name: name.to_owned(), topic_id })).unwrap();
+            for partition_id in 0..3 {
+                let record = PartitionRecord {
+                    partition_id,
+                    topic_id,
+                    replicas: vec![BrokerId(1)],
+                    isr: vec![BrokerId(1)],
+                    removing_replicas: Vec::new(),
+                    adding_replicas: Vec::new(),
+                    leader: BrokerId(1),
+                    leader_recovery_state: LeaderRecoveryState::Recovered,
+                    leader_epoch: LeaderEpoch(0),
+                    partition_epoch: PartitionEpoch(0),
+                    directories: vec![DirectoryId::UNASSIGNED],
+                    elr: Vec::new(),
+                    last_known_elr: Vec::new(),
+                };
+                image.replay(&MetadataRecord::Partition(record)).unwrap();
+            }
+        }
+        image
+    }
+
+    /// (name, partitions) of each topic.
+    type Topics = Vec<(String, Vec<i32>)>;
+
+    /// The topics of a page, and where to go on.
+    fn page(topics: &[&str], limit: i32, cursor: Option<(&str, i32)>) -> (Topics, Option<(String, i32)>) {
+        let named = |name: &&str| TopicRequest::default().with_name(topic_name(name));
+        let cursor = cursor.map(|(name, index)| {
+            Asked::default().with_topic_name(topic_name(name)).with_partition_index(index)
+        });
+        let request = DescribeTopicPartitionsRequest::default()
+            .with_topics(topics.iter().map(named).collect())
+            .with_response_partition_limit(limit)
+            .with_cursor(cursor);
+        let response = respond(&image(), &request, 2_000);
+        let topics = response.topics.iter().map(|topic| {
+            let name = topic.name.as_ref().map(|name| name.to_string()).unwrap_or_default();
+            (name, topic.partitions.iter().map(|partition| partition.partition_index).collect())
+        });
+        let next = response.next_cursor.map(|next| (next.topic_name.to_string(), next.partition_index));
+        (topics.collect(), next)
+    }
+
+    fn topics(expected: &[(&str, &[i32])]) -> Topics {
+        expected.iter().map(|(name, partitions)| ((*name).to_owned(), partitions.to_vec())).collect()
+    }
+
+    #[test]
+    fn pages_follow_each_other_without_gap_or_overlap() {
+        let (first, next) = page(&[], 4, None);
+        assert_eq!(first, topics(&[("a", &[0, 1, 2]), ("b", &[0])]));
+        assert_eq!(next, Some(("b".to_owned(), 1)));
+        let (second, next) = page(&[], 5, Some(("b", 1)));
+        assert_eq!(second, topics(&[("b", &[1, 2]), ("c", &[0, 1, 2])]));
+        assert_eq!(next, None);
+    }
+
+    #[test]
+    fn a_page_that_ends_with_a_topic_points_at_the_next() {
+        let (first, next) = page(&[], 3, None);
+        assert_eq!(first, topics(&[("a", &[0, 1, 2])]));
+        assert_eq!(next, Some(("b".to_owned(), 0)));
+    }
+
+    #[test]
+    fn named_topics_come_sorted_and_unknown_ones_with_an_error() {
+        let (found, next) = page(&["c", "nope", "a"], 2_000, None);
+        assert_eq!(found, topics(&[("a", &[0, 1, 2]), ("c", &[0, 1, 2]), ("nope", &[])]));
+        assert_eq!(next, None);
+    }
 }

@@ -10,6 +10,8 @@ mod meta_store;
 mod network;
 mod quorum;
 mod segmented_log;
+#[cfg(test)]
+mod segmented_log_tests;
 mod snapshot;
 mod state_machine;
 mod types;
