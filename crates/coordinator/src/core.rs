@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use ottla_model::batch::BatchBuilder;
-use ottla_model::{MonoMs, Now, Offset};
+use ottla_model::{MonoMs, Now, Offset, ProducerEpoch, ProducerId};
 
 use crate::load::{LoadError, Loader};
 use crate::shard::{Outcome, Record, Shard, WriteError};
@@ -241,7 +241,8 @@ impl<S: Shard> ShardCore<S> {
 
     /// Replays the records of a write and encodes them. On an error nothing has changed.
     fn stage(&mut self, write: WriteId, records: Vec<S::Record>, now: Now) -> Result<Vec<u8>, WriteError> {
-        let mut builder = BatchBuilder::new(Offset::ZERO);
+        // Without a producer, and yet with sequences from 0: so Kafka's coordinators write.
+        let mut builder = BatchBuilder::new(Offset::ZERO).producer(ProducerId::NONE, ProducerEpoch::NONE, 0);
         for record in &records {
             let (key, value) = (record.encode_key(), record.encode_value());
             builder.push(now.wall, Some(&key), value.as_deref(), &[]);
