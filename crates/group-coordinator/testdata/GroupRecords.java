@@ -75,6 +75,8 @@ public class GroupRecords {
         var memberKey = new ConsumerGroupMemberMetadataKey().setGroupId("group").setMemberId("member");
         record("ConsumerGroupMemberMetadata", memberKey, new ConsumerGroupMemberMetadataValue().setInstanceId(null).setRackId(null)
             .setClientId("client").setClientHost("/127.0.0.1").setSubscribedTopicNames(List.of("a", "b"))
+            .setSubscribedTopicRegex(null).setServerAssignor(null).setClassicMemberMetadata(null), 0);
+        record("ConsumerGroupMemberMetadata default", memberKey, new ConsumerGroupMemberMetadataValue().setInstanceId(null).setRackId(null)
             .setSubscribedTopicRegex(null).setServerAssignor(null), 0);
         record("ConsumerGroupMemberMetadata classic", memberKey, new ConsumerGroupMemberMetadataValue().setInstanceId("i").setRackId("r")
             .setClientId("client").setClientHost("/127.0.0.1").setSubscribedTopicNames(List.of())

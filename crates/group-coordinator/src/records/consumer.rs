@@ -174,8 +174,10 @@ impl Value for ConsumerGroupMemberMetadataValue {
         out.compact_nullable_string(self.subscribed_topic_regex.as_deref());
         out.i32(self.rebalance_timeout_ms);
         out.compact_nullable_string(self.server_assignor.as_deref());
+        // Kafka's generated code takes an empty struct, not null, for this field's default: null is written out.
         match &self.classic_member_metadata {
-            None => out.no_tagged_fields(),
+            None => out.tagged_fields(&[(0, vec![0])]),
+            Some(classic) if *classic == ClassicMemberMetadata::default() => out.no_tagged_fields(),
             Some(classic) => out.tagged_fields(&[(0, classic.encode())]),
         }
     }
@@ -191,12 +193,15 @@ impl Value for ConsumerGroupMemberMetadataValue {
             subscribed_topic_regex: from.compact_nullable_string()?.map(Arc::from),
             rebalance_timeout_ms: from.i32()?,
             server_assignor: from.compact_nullable_string()?.map(Arc::from),
-            classic_member_metadata: tagged(from, 0, ClassicMemberMetadata::decode)?.flatten(),
+            classic_member_metadata: match tagged(from, 0, ClassicMemberMetadata::decode)? {
+                Some(said) => said,
+                None => Some(ClassicMemberMetadata::default()),
+            },
         })
     }
 }
 
-/// A nullable struct as a tagged field: a marker byte (1, or -1 for null) before the fields.
+/// A nullable struct as a tagged field: 1, or 0 for null, before the fields.
 impl ClassicMemberMetadata {
     fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
@@ -212,7 +217,7 @@ impl ClassicMemberMetadata {
     }
 
     fn decode(from: &mut Reader<'_>) -> Result<Option<Self>, WireError> {
-        if from.i8()? < 0 {
+        if from.unsigned_varint()? == 0 {
             return Ok(None);
         }
         let session_timeout_ms = from.i32()?;

@@ -90,6 +90,14 @@ impl Bench {
         bench
     }
 
+    /// A shard that found this log.
+    pub(super) fn found(log: &[u8]) -> Self {
+        let mut bench = Self { log: log.to_vec(), ..Self::new() };
+        let last = ottla_model::batch::batches(log).last().unwrap().unwrap();
+        bench.end = last.0.next_offset().get();
+        bench.restarted()
+    }
+
     /// The shard as it comes back from its log.
     pub(super) fn restarted(&self) -> Self {
         let mut core = engine(&self.config);

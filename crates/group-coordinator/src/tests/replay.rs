@@ -58,3 +58,57 @@ fn group_that_is_too_large_rebalances_after_the_load() {
     });
     assert_eq!(errors.collect::<Vec<_>>(), [GroupError::GroupMaxSizeReached]);
 }
+
+const KAFKAS_LOG: &[u8] = include_bytes!("../../testdata/kafka-4.4.0-consumer-offsets.log");
+
+#[test]
+fn log_of_a_killed_kafka_broker_is_taken_over() {
+    let mut bench = Bench::found(KAFKAS_LOG);
+    let listed: Vec<String> = bench
+        .shard()
+        .list_groups(&[], &[])
+        .iter()
+        .map(|g| format!("{} {} {}", g.group, g.group_type.name(), g.state))
+        .collect();
+    assert_eq!(listed, ["classic classic Stable", "modern consumer Stable"]);
+    let classic = bench.shard().describe_group(&"classic".into()).unwrap();
+    let member = classic.members[0].clone();
+    assert_eq!((member.instance_id.as_deref(), &*classic.protocol), (Some("i"), "range"));
+    let heartbeat = crate::classic::HeartbeatRequest {
+        group: "classic".into(),
+        generation: 1,
+        member_id: member.member_id,
+        instance_id: member.instance_id,
+    };
+    let token = bench.run(|shard, now, token, out| shard.heartbeat(now, &heartbeat, token, out));
+    assert_eq!(bench.answers.remove(&token), Some(GroupResponse::Heartbeat(Ok(()))));
+    let modern = bench.shard().consumer_group(&"modern".into()).unwrap();
+    assert_eq!((modern.epoch(), modern.members().len()), (2, 1));
+    for group in ["classic", "modern"] {
+        let all = crate::offsets::OffsetFetchRequest {
+            group: group.into(),
+            member_id: None,
+            member_epoch: -1,
+            topics: None,
+        };
+        let offsets = bench.shard().offset_fetch(&all).unwrap();
+        assert_eq!(offsets[0].partitions[0].offset.get(), 20, "{group}");
+    }
+}
+
+#[test]
+fn records_of_a_kafka_broker_are_written_back_byte_for_byte() {
+    let mut count = 0;
+    for item in ottla_model::batch::batches(KAFKAS_LOG) {
+        let (header, batch) = item.unwrap();
+        for record in ottla_model::batch::Records::new(&header, &batch[61..]) {
+            let record = record.unwrap();
+            let (key, value) = (record.key.unwrap(), record.value);
+            let decoded = crate::records::GroupRecord::decode(key, value).unwrap();
+            assert_eq!(decoded.encode_key(), key, "{decoded:?}");
+            assert_eq!(decoded.encode_value().as_deref(), value, "{decoded:?}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, 27);
+}
