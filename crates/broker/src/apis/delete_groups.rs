@@ -9,7 +9,7 @@ use ottla_protocol::messages::delete_groups_response::DeletableGroupResult;
 use ottla_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse, GroupId as WireGroupId};
 
 use crate::dispatch::{Handler, Reply, RequestContext};
-use crate::groups::{Groups, misplaced, wire};
+use crate::groups::{Groups, misplaced, settled, wire};
 
 /// Serves administrators.
 #[derive(Debug)]
@@ -27,11 +27,7 @@ impl Handler for DeleteGroups {
                 shard.delete_groups(std::slice::from_ref(&id), token, out);
             });
             async move {
-                let answer = match asked {
-                    Ok(answer) => answer.await.map_err(|_| misplaced()),
-                    Err(error) => Err(error),
-                };
-                match answer {
+                match settled(asked).await {
                     Ok(GroupResponse::DeleteGroups(deleted)) => deleted,
                     Ok(_) => vec![DeletedGroup { group: id, error: Some(misplaced()) }],
                     Err(error) => vec![DeletedGroup { group: id, error: Some(error) }],

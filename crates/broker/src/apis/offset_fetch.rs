@@ -16,7 +16,7 @@ use ottla_protocol::messages::offset_fetch_response::{
 use ottla_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, StrBytes, TopicName};
 
 use crate::dispatch::{Handler, Reply, RequestContext};
-use crate::groups::{Asked, Groups, misplaced, wire};
+use crate::groups::{Asked, Groups, misplaced, settled, wire};
 use crate::metadata_view::MetadataView;
 
 /// Serves consumers and administrators.
@@ -147,10 +147,10 @@ impl Pending {
     async fn settle(self) -> Self {
         let answer = match self.answer {
             Answer::Ready(result) => result,
-            Answer::Asked(Err(error)) => Err(error),
-            Answer::Asked(Ok(answer)) => match answer.await {
+            Answer::Asked(asked) => match settled(asked).await {
                 Ok(GroupResponse::OffsetFetch(result)) => result,
-                _ => Err(misplaced()),
+                Ok(_) => Err(misplaced()),
+                Err(error) => Err(error),
             },
         };
         Self { answer: Answer::Ready(answer), ..self }

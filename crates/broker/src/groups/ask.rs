@@ -51,6 +51,11 @@ pub(crate) fn answer<R: Send + 'static>(
     }
 }
 
+/// Waits for the answer.
+pub(crate) async fn settled(asked: Asked) -> Result<GroupResponse, GroupError> {
+    asked?.await.map_err(|_| gone())
+}
+
 /// The answer of an engine to a question of another kind: a bug, that the client is told as such.
 pub(crate) fn misplaced() -> GroupError {
     GroupError::Write(WriteError::Batch)

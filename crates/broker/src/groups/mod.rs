@@ -12,6 +12,6 @@ mod settings;
 mod slot;
 mod topics;
 
-pub(crate) use ask::{Asked, answer, misplaced};
+pub(crate) use ask::{Asked, answer, misplaced, settled};
 pub(crate) use client::{client_host, shared, wire};
 pub(crate) use registry::{Groups, GroupsParts};
