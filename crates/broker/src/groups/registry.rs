@@ -49,7 +49,7 @@ pub(crate) struct Groups {
     creating: tokio::sync::Mutex<()>,
 }
 
-/// Partitions of a topic that does not exist yet are not more than these bytes a batch.
+/// Kafka's default of `max.message.bytes`, which it leaves to `__consumer_offsets` too.
 const BATCH_BYTES_MAX: usize = 1_048_588;
 
 impl Groups {
