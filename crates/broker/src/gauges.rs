@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use ottla_group_coordinator::manage::{GroupType, ListedGroup};
 use ottla_metadata::MetadataImage;
 use ottla_model::BrokerId;
 
+use crate::groups::Groups;
 use crate::services::Services;
-use crate::telemetry::{BrokerMetrics, Metrics};
+use crate::telemetry::{BrokerMetrics, GroupState, Metrics};
 
 /// Has each scrape bring the gauges up to date.
 pub(crate) fn register(metrics: &Metrics, services: &Services) {
     let partitions = Arc::clone(&services.partitions);
     let sessions = Arc::clone(&services.fetch_sessions);
+    let logs = Arc::clone(&services.logs);
+    let groups = Arc::clone(&services.groups);
     let view = Arc::clone(&services.metadata);
     let node_id = services.identity.node_id;
     metrics.on_scrape(Box::new(move |metrics| {
@@ -21,8 +25,30 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
         gauges.partitions.set(number(replicas.len()));
         let log_bytes: u64 = replicas.iter().map(|replica| replica.log_size().0).sum();
         gauges.log_bytes.set(wide(log_bytes));
+        gauges.log_segments.set(number(replicas.iter().map(|replica| replica.segment_count()).sum()));
+        gauges
+            .under_min_isr
+            .set(number(replicas.iter().filter(|replica| replica.is_under_min_isr()).count()));
+        gauges.log_dirs_offline.set(number(logs.dirs().iter().filter(|dir| dir.is_offline()).count()));
         gauges.fetch_sessions.set(number(sessions.lock().len()));
+        count_groups(gauges, &groups);
     }));
+}
+
+/// Groups by type and state; those of coordinators that still load are not counted.
+fn count_groups(gauges: &BrokerMetrics, groups: &Groups) {
+    let listed = groups.read_all(|shard| shard.list_groups(&[], &[])).unwrap_or_default();
+    let listed: Vec<ListedGroup> = listed.into_iter().flatten().collect();
+    let count = |kind: GroupType, state: GroupState| {
+        let is_it = |group: &&ListedGroup| group.group_type == kind && group.state == state.kafka_name();
+        number(listed.iter().filter(is_it).count())
+    };
+    for (gauge, state) in gauges.classic_groups.iter().zip(GroupState::CLASSIC) {
+        gauge.set(count(GroupType::Classic, state));
+    }
+    for (gauge, state) in gauges.consumer_groups.iter().zip(GroupState::CONSUMER) {
+        gauge.set(count(GroupType::Consumer, state));
+    }
 }
 
 /// What the cluster's state says of topics and of the partitions that this broker leads.

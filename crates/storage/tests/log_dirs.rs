@@ -66,8 +66,9 @@ fn a_created_partition_survives_a_power_cut_and_a_deleted_one_does_not_come_back
     let mut gone = create(&dir, &partition("a.b-c", 3));
     gone.flush_now(Now::default()).unwrap();
     gone.retire();
-    let deleted = dir.delete_partition(gone.topic_partition(), Uuid::from_u128(1)).unwrap().unwrap();
-    assert_eq!(dir.delete_partition(&partition("a.b-c", 4), Uuid::from_u128(1)).unwrap(), None);
+    let deleted =
+        dir.delete_partitions(&[gone.topic_partition().clone()], || Uuid::from_u128(1)).unwrap().remove(0);
+    assert_eq!(dir.delete_partitions(&[partition("a.b-c", 4)], || Uuid::from_u128(1)).unwrap(), []);
     assert!(deleted.path.to_string_lossy().ends_with("a.b-c-3.00000000000000000000000000000001-delete"));
     drop((dir, kept, gone));
     disk.crash();
@@ -86,7 +87,8 @@ fn a_slice_outlives_the_partition() {
     let slice = log.read(Offset(0), 1_000, Offset(2), true).unwrap().slice.unwrap();
     let task = log.take_flush().unwrap().unwrap();
     log.retire();
-    let deleted = dir.delete_partition(log.topic_partition(), Uuid::from_u128(1)).unwrap().unwrap();
+    let deleted =
+        dir.delete_partitions(&[log.topic_partition().clone()], || Uuid::from_u128(1)).unwrap().remove(0);
     task.run().unwrap();
     dir.remove_deleted(&deleted).unwrap();
     assert_eq!(slice.to_vec().unwrap().len(), slice.length as usize);

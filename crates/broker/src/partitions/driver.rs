@@ -44,10 +44,11 @@ impl ReplicaDriver {
 
     /// Brings the replicas to what `image` says, given what has changed since the last one, and publishes it.
     pub(crate) fn apply(&self, image: Arc<MetadataImage>, delta: &MetadataDelta) {
+        // First what goes: a topic that was deleted and created again is in one delta under both ids and one name.
+        self.remove_topics(delta.topics.keys().copied().filter(|id| image.topic_by_id(*id).is_none()));
         for (id, changed) in &delta.topics {
-            match image.topic_by_id(*id) {
-                Some(topic) => self.apply_topic(&image, topic, changed.partitions.iter().copied()),
-                None => self.remove_topic(*id),
+            if let Some(topic) = image.topic_by_id(*id) {
+                self.apply_topic(&image, topic, changed.partitions.iter().copied());
             }
         }
         if delta.configs.iter().any(|resource| resource.kind == ConfigResourceType::Broker) {
@@ -136,12 +137,14 @@ impl ReplicaDriver {
         Ok(Arc::new(Partition::new(name, id, homed.log, machine)))
     }
 
-    fn remove_topic(&self, id: TopicId) {
-        for partition in self.partitions.remove_topic(id) {
+    fn remove_topics(&self, ids: impl Iterator<Item = TopicId>) {
+        let removed: Vec<Arc<Partition>> = ids.flat_map(|id| self.partitions.remove_topic(id)).collect();
+        for partition in &removed {
             partition.close();
-            if let Err(error) = self.logs.remove(&partition.name) {
-                tracing::error!(partition = %partition.name, %error, "log could not be removed");
-            }
+        }
+        let names: Vec<TopicPartition> = removed.iter().map(|partition| partition.name.clone()).collect();
+        if let Err(error) = self.logs.remove(&names) {
+            tracing::error!(%error, partitions = names.len(), "logs could not be removed");
         }
     }
 

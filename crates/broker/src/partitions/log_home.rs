@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ottla_model::{Now, Offset, TopicId, TopicPartition};
-use ottla_storage::{ClosingLog, LogConfig, LogDir, OffsetCheckpoint, OpenedLog, PartitionLog, StorageError};
+use ottla_storage::{
+    ClosingLog, DeletedPartition, LogConfig, LogDir, OffsetCheckpoint, OpenedLog, PartitionLog, StorageError,
+};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -20,7 +22,7 @@ pub(crate) struct HomedLog {
 /// The log dirs of `log.dirs`.
 #[derive(Debug)]
 pub(crate) struct LogHome {
-    dirs: Vec<LogDir>,
+    dirs: Arc<[LogDir]>,
     /// Logs that were found at the start and that nobody has asked for yet.
     found: Mutex<HashMap<TopicPartition, OpenedLog>>,
     /// `num.recovery.threads.per.data.dir`.
@@ -29,7 +31,7 @@ pub(crate) struct LogHome {
 
 impl LogHome {
     pub(crate) fn new(dirs: Vec<LogDir>, thread_count: usize) -> Self {
-        Self { dirs, found: Mutex::default(), thread_count }
+        Self { dirs: dirs.into(), found: Mutex::default(), thread_count }
     }
 
     pub(crate) fn dirs(&self) -> &[LogDir] {
@@ -42,7 +44,7 @@ impl LogHome {
         config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
         now: Now,
     ) -> Result<(), StorageError> {
-        for dir in &self.dirs {
+        for dir in self.dirs.iter() {
             let opened = dir.open_logs(self.thread_count, config, now)?;
             let by_name = opened.into_iter().map(|opened| (opened.log.topic_partition().clone(), opened));
             self.found.lock().extend(by_name);
@@ -64,7 +66,7 @@ impl LogHome {
                 return Ok(HomedLog { log: found.log, high_watermark: found.high_watermark });
             }
             drop(found);
-            self.remove(name)?;
+            self.remove(std::slice::from_ref(name))?;
         }
         let log = self.roomiest()?.create_partition(name, id, config, now)?;
         let high_watermark = log.log_end_offset();
@@ -74,19 +76,25 @@ impl LogHome {
     /// Removes the logs found at the start that no topic owns: they were deleted while this broker was down.
     pub(crate) fn remove_strays(&self) {
         let strays: Vec<TopicPartition> = self.found.lock().drain().map(|(name, _)| name).collect();
-        for name in strays {
+        for name in &strays {
             tracing::info!(partition = %name, "removing the log of a deleted topic");
-            if let Err(error) = self.remove(&name) {
-                tracing::error!(partition = %name, %error, "log could not be removed");
-            }
+        }
+        if let Err(error) = self.remove(&strays) {
+            tracing::error!(%error, partitions = strays.len(), "logs could not be removed");
         }
     }
 
-    /// Renames the partition's directory out of the way, then removes its files.
-    pub(crate) fn remove(&self, name: &TopicPartition) -> Result<(), StorageError> {
-        for dir in &self.dirs {
-            if let Some(deleted) = dir.delete_partition(name, Uuid::new_v4())? {
-                dir.remove_deleted(&deleted)?;
+    /// Renames the partitions' directories out of the way, which is what makes them gone; the files go in the background.
+    pub(crate) fn remove(&self, names: &[TopicPartition]) -> Result<(), StorageError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        for (number, dir) in self.dirs.iter().enumerate() {
+            let deleted = dir.delete_partitions(names, Uuid::new_v4)?;
+            let dirs = Arc::clone(&self.dirs);
+            let remove = move || remove_files(&dirs[number], &deleted);
+            if let Err(error) = std::thread::Builder::new().name("remove-logs".to_owned()).spawn(remove) {
+                tracing::error!(%error, "the files of removed logs stay until the next start");
             }
         }
         Ok(())
@@ -142,5 +150,13 @@ impl LogHome {
             path: self.dirs.first().map(|dir| dir.path().into()).unwrap_or_default(),
         };
         roomiest.ok_or_else(offline)
+    }
+}
+
+fn remove_files(dir: &LogDir, deleted: &[DeletedPartition]) {
+    for partition in deleted {
+        if let Err(error) = dir.remove_deleted(partition) {
+            tracing::warn!(%error, "the files of a removed log stay until the next start");
+        }
     }
 }

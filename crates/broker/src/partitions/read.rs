@@ -130,6 +130,16 @@ impl Partition {
         (state.log.size_bytes(), state.log.dir().to_path_buf())
     }
 
+    pub(crate) fn segment_count(&self) -> usize {
+        self.lock().log.segment_count()
+    }
+
+    /// Whether this leader has fewer in-sync replicas than `min.insync.replicas`.
+    pub(crate) fn is_under_min_isr(&self) -> bool {
+        let state = self.lock();
+        state.machine.is_leader() && state.machine.is_under_min_isr()
+    }
+
     /// Where an epoch ends (KIP-279): the largest epoch at or below the one asked for, and its exclusive end offset.
     pub(crate) fn end_offset_for_epoch(
         &self,

@@ -34,12 +34,8 @@ pub struct BrokerMetrics {
     pub fetch_sessions: Gauge,
     pub classic_groups: [Gauge; GroupState::CLASSIC.len()],
     pub consumer_groups: [Gauge; GroupState::CONSUMER.len()],
-    pub group_rebalances: Counter,
-    pub committed_offsets: Gauge,
-    pub offset_commits: Counter,
     pub controller_active: Gauge,
     pub metadata_offset: Gauge,
-    pub ready: Gauge,
     pub(super) uptime: Gauge,
 }
 
@@ -62,6 +58,19 @@ impl GroupState {
     /// The states of consumer groups, in the order of [`BrokerMetrics::consumer_groups`].
     pub const CONSUMER: [Self; 5] =
         [Self::Empty, Self::Assigning, Self::Reconciling, Self::Stable, Self::Dead];
+
+    /// The state as Kafka spells it.
+    pub(crate) const fn kafka_name(self) -> &'static str {
+        match self {
+            Self::Empty => "Empty",
+            Self::PreparingRebalance => "PreparingRebalance",
+            Self::CompletingRebalance => "CompletingRebalance",
+            Self::Assigning => "Assigning",
+            Self::Reconciling => "Reconciling",
+            Self::Stable => "Stable",
+            Self::Dead => "Dead",
+        }
+    }
 
     const fn name(self) -> &'static str {
         match self {
@@ -107,12 +116,8 @@ impl BrokerMetrics {
             fetch_sessions: gauge(names::FETCH_SESSIONS),
             classic_groups: GroupState::CLASSIC.map(|state| group("classic", state)),
             consumer_groups: GroupState::CONSUMER.map(|state| group("consumer", state)),
-            group_rebalances: counter(names::GROUP_REBALANCES),
-            committed_offsets: gauge(names::OFFSETS),
-            offset_commits: counter(names::OFFSET_COMMITS),
             controller_active: gauge(names::CONTROLLER_ACTIVE),
             metadata_offset: gauge(names::METADATA_OFFSET),
-            ready: gauge(names::READY),
             uptime: gauge(names::UPTIME),
         }
     }

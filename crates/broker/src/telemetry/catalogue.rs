@@ -31,7 +31,7 @@ macro_rules! catalogue {
 
 catalogue! {
     REQUESTS = "ottla_requests_total", Counter, Count, "Requests answered, by API.";
-    REQUEST_ERRORS = "ottla_request_errors_total", Counter, Count, "Error codes answered, by API and error.";
+    REQUEST_ERRORS = "ottla_request_errors_total", Counter, Count, "Partitions of Produce and Fetch answered with an error, by API and error.";
     REQUEST_SECONDS = "ottla_request_duration_seconds", Histogram, Seconds,
         "Time from a request's decoding to its answer, waiting included, by API.";
     REQUEST_BYTES = "ottla_request_bytes_total", Counter, Bytes, "Bytes of requests received, by API.";
@@ -70,14 +70,10 @@ catalogue! {
     FETCH_SESSIONS = "ottla_fetch_sessions", Gauge, Count, "Incremental fetch sessions in memory.";
 
     GROUPS = "ottla_groups", Gauge, Count, "Groups, by type and state.";
-    GROUP_REBALANCES = "ottla_group_rebalances_total", Counter, Count, "Rebalances completed, by group type.";
-    OFFSETS = "ottla_committed_offsets", Gauge, Count, "Committed offsets in memory.";
-    OFFSET_COMMITS = "ottla_offset_commits_total", Counter, Count, "Offsets committed.";
 
     CONTROLLER_ACTIVE = "ottla_controller_active", Gauge, Count, "1 on the node whose controller leads.";
     METADATA_OFFSET = "ottla_metadata_offset", Gauge, Count, "Last applied offset of the metadata log.";
 
-    READY = "ottla_ready", Gauge, Count, "1 once the broker serves clients.";
     UPTIME = "ottla_uptime_seconds", Gauge, Seconds, "Seconds since the broker started.";
     BUILD_INFO = "ottla_build_info", Gauge, Count, "1, with the version as a label.";
 

@@ -140,24 +140,29 @@ impl LogDir {
         Ok(log)
     }
 
-    /// Renames a partition's directory, durably, so that it is gone for good; its files are removed by
-    /// [`LogDir::remove_deleted`]. `unique` is random; `None` if the partition is not in this dir. Readers may go on with
-    /// the slices they hold; the owner of the log appends and flushes no more.
-    pub fn delete_partition(
+    /// Renames the directories of those of the partitions that are in this dir, durably and with one sync, so that they
+    /// are gone for good; their files are removed by [`LogDir::remove_deleted`]. `unique` gives random ids. Readers may go
+    /// on with the slices they hold; the owners of the logs append and flush no more.
+    pub fn delete_partitions(
         &self,
-        topic_partition: &TopicPartition,
-        unique: Uuid,
-    ) -> Result<Option<DeletedPartition>, StorageError> {
+        partitions: &[TopicPartition],
+        mut unique: impl FnMut() -> Uuid,
+    ) -> Result<Vec<DeletedPartition>, StorageError> {
         self.check_online()?;
-        let from = partition_dir(&self.path, topic_partition);
-        let path = self.path.join(names::deleted_name(topic_partition, unique));
-        match self.disk.rename(&from, &path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StorageError::io("rename", &from, error)),
+        let mut deleted = Vec::new();
+        for topic_partition in partitions {
+            let from = partition_dir(&self.path, topic_partition);
+            let path = self.path.join(names::deleted_name(topic_partition, unique()));
+            match self.disk.rename(&from, &path) {
+                Ok(()) => deleted.push(DeletedPartition { path }),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StorageError::io("rename", &from, error)),
+            }
         }
-        self.disk.sync_dir(&self.path).at("fsync", &self.path)?;
-        Ok(Some(DeletedPartition { path }))
+        if !deleted.is_empty() {
+            self.disk.sync_dir(&self.path).at("fsync", &self.path)?;
+        }
+        Ok(deleted)
     }
 
     /// Removes the files of a deleted partition.

@@ -119,6 +119,10 @@ impl Poll {
 
     fn answer(self, round: Round) -> Result<Answer, Closed> {
         self.metrics.broker.fetched(round.len);
+        for error in round.reads.iter().filter_map(|read| read.as_ref().err()) {
+            self.metrics.broker.fetch_rejected();
+            self.metrics.api(ApiKey::Fetch).error(*error);
+        }
         respond::answer(self, round)
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ottla_model::batch::{BatchHeader, Compression};
 use ottla_model::{Now, TopicId, TopicPartition};
-use ottla_protocol::ErrorCode;
 use ottla_protocol::produce::{ProducePartition, ProduceRequest, ProduceTopic};
+use ottla_protocol::{ApiKey, ErrorCode};
 use ottla_storage::AppendOrigin;
 
 use super::Produce;
@@ -94,6 +94,7 @@ impl Batches<'_> {
             }
             Err(error) => {
                 self.handler.metrics.broker.produce_rejected(records.len());
+                self.handler.metrics.api(ApiKey::Produce).error(error_map::append(&error));
                 Outcome::Failed(refusal(&partition.name, &error))
             }
         }
