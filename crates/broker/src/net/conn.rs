@@ -121,6 +121,11 @@ impl Connection {
         if self.is_drained() {
             return Err(ConnectionEnd::Stopping);
         }
+        if self.may_process() && self.has_whole_frame()? {
+            // Answers have left since the last frame was put off: the socket may stay silent until the next answer.
+            tokio::task::coop::consume_budget().await;
+            return Ok(());
+        }
         let reading = self.may_process();
         tokio::select! {
             biased;
@@ -158,10 +163,12 @@ impl Connection {
         self.last_activity + self.limits.idle_timeout
     }
 
-    /// Whether another request may be taken on: bounded answers, and nothing ordered before it still in work.
+    /// Whether another request may be taken on: bounded answers, both waiting and unsent, and nothing ordered before it
+    /// still in work.
     fn may_process(&self) -> bool {
         self.drain_until.is_none()
             && self.queue.len() < self.limits.unanswered_max
+            && self.out.has_room()
             && !matches!(self.queue.back(), Some(Slot::Waiting(_, true)))
     }
 
@@ -193,6 +200,11 @@ impl Connection {
                 self.out.push(answer);
             }
         }
+    }
+
+    fn has_whole_frame(&self) -> Result<bool, FrameError> {
+        let len = frame_len(&self.buffer, self.limits.frame_max_len)?;
+        Ok(len.is_some_and(|len| self.buffer.len() >= len + FRAME_PREFIX_LEN))
     }
 
     /// Bytes that the frame at the front of the buffer still lacks; 0 while its length is not known.

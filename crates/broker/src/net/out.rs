@@ -18,6 +18,8 @@ use crate::dispatch::Answer;
 const GATHER_LEN: usize = 256 * 1024;
 /// Bytes sent in one turn before other connections of the worker get theirs.
 const TURN_LEN: usize = 1024 * 1024;
+/// Segments that wait for a reader that does not read.
+const SEGMENTS_MAX: usize = 1_000;
 /// Sendfile is cheapest from a page boundary on; the bytes before it are copied.
 const PAGE_LEN: u64 = 4096;
 
@@ -48,6 +50,11 @@ impl OutQueue {
 
     pub(super) fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.gathered.is_empty()
+    }
+
+    /// Whether another answer may be made before some of these have left.
+    pub(super) fn has_room(&self) -> bool {
+        self.segments.len() < SEGMENTS_MAX
     }
 
     pub(super) fn push(&mut self, answer: Answer) {

@@ -72,3 +72,21 @@ async fn unknown_apis_and_versions_close_the_connection() {
     }
     broker.client().await.call(&MetadataRequest::default()).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_beyond_the_bound_of_unanswered_requests_is_answered_whole() {
+    let broker = Broker::start().await;
+    let mut raw = RawConnection::connect(broker.address(), std::time::Duration::from_secs(10)).await.unwrap();
+    // ApiVersions v0, in one write: nothing more comes in that could wake the broker.
+    let mut burst = Vec::new();
+    for correlation_id in 0..1_000_i32 {
+        burst.extend_from_slice(&[0, 0, 0, 10, 0, 18, 0, 0]);
+        burst.extend_from_slice(&correlation_id.to_be_bytes());
+        burst.extend_from_slice(&[0xff, 0xff]);
+    }
+    raw.send_bytes(&burst).await.unwrap();
+    for correlation_id in 0..1_000_i32 {
+        let frame = raw.receive_frame().await.unwrap();
+        assert_eq!(frame[..4], correlation_id.to_be_bytes());
+    }
+}

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use crate::error::{At, StorageError};
 use crate::log::PartitionLog;
 
+use super::threads::on_threads;
 use super::{LogDir, OffsetCheckpoint, properties};
 
 /// With more logs than this a clean shutdown syncs the file system once instead of each file.
@@ -82,12 +83,5 @@ fn close_each(
         }
         outcome
     };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(logs.len())).map(|_| scope.spawn(work)).collect();
-        let mut outcome = work();
-        for other in others {
-            outcome = outcome.and(other.join().unwrap_or(Ok(())));
-        }
-        outcome
-    })
+    on_threads(threads.min(logs.len()), work)
 }

@@ -5,6 +5,7 @@ mod names;
 mod offsets;
 mod open;
 mod properties;
+mod threads;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use crate::config::LogConfig;
 use crate::error::{At, StorageError};
 use crate::log::{LogStart, PartitionLog};
 
+use super::threads::on_threads;
 use super::{LogDir, OffsetCheckpoint, partition_dir, properties};
 
 /// A log as it was found on disk.
@@ -59,14 +60,7 @@ impl LogDir {
             }
             Ok(())
         };
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads.min(partitions.len())).map(|_| scope.spawn(work)).collect();
-            let mut outcome = work();
-            for other in others {
-                outcome = outcome.and(other.join().unwrap_or(Ok(())));
-            }
-            outcome
-        })?;
+        on_threads(threads.min(partitions.len()), work)?;
         self.forget_clean_shutdown()?;
         let mut opened = opened.into_inner();
         opened.sort_by(|a, b| a.log.topic_partition().cmp(b.log.topic_partition()));

@@ -1,0 +1,19 @@
+//! The same work on several threads at once.
+
+use crate::error::StorageError;
+
+/// Runs `work` on `count` threads (at least the caller's own) until all have ended; gives the first error. A panic of
+/// one is the caller's panic.
+pub(super) fn on_threads(
+    count: usize,
+    work: impl Fn() -> Result<(), StorageError> + Sync,
+) -> Result<(), StorageError> {
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..count).map(|_| scope.spawn(&work)).collect();
+        let mut outcome = work();
+        for other in others {
+            outcome = outcome.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        outcome
+    })
+}
