@@ -19,6 +19,7 @@ pub const CONSUMER_GROUPS: &str = "org.apache.kafka.tools.consumer.group.Consume
 pub const GROUPS: &str = "org.apache.kafka.tools.GroupsCommand";
 pub const GET_OFFSETS: &str = "org.apache.kafka.tools.GetOffsetShell";
 pub const DELETE_RECORDS: &str = "org.apache.kafka.tools.DeleteRecordsCommand";
+pub const TRANSACTIONS: &str = "org.apache.kafka.tools.TransactionsCommand";
 pub const LOG_DIRS: &str = "org.apache.kafka.tools.LogDirsCommand";
 pub const BROKER_API_VERSIONS: &str = "org.apache.kafka.tools.BrokerApiVersionsCommand";
 pub const CLUSTER: &str = "org.apache.kafka.tools.ClusterTool";

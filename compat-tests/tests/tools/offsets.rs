@@ -4,7 +4,7 @@ use std::fs;
 
 use ottla_compat_tests::kcat::kcat;
 use ottla_compat_tests::needs;
-use ottla_compat_tests::tools::{CONSOLE_CONSUMER, DELETE_RECORDS, GET_OFFSETS, Ran};
+use ottla_compat_tests::tools::{CONSOLE_CONSUMER, DELETE_RECORDS, GET_OFFSETS, Ran, TRANSACTIONS};
 
 use crate::{BROKER, create_topic, produce, tool};
 
@@ -104,4 +104,23 @@ fn delete(topic: &str, partition: i32, offset: i64) -> Ran {
     );
     fs::write(&file, json).expect("write the offsets file");
     tool(DELETE_RECORDS, &["--offset-json-file", file.to_str().expect("a UTF-8 path")])
+}
+
+#[test]
+fn producers_of_a_partition_are_described() {
+    needs!(Broker, Tools);
+    create_topic("o-producers", 1);
+    produce("o-producers", "a\nb\n");
+    let described =
+        tool(TRANSACTIONS, &["describe-producers", "--topic", "o-producers", "--partition", "0"]).ok();
+    let described = described.shows("ProducerId").shows("LastSequence");
+    let row: Vec<&str> =
+        described.lines().last().map(|line| line.split_whitespace().collect()).unwrap_or_default();
+    // ProducerId, ProducerEpoch, LatestCoordinatorEpoch, LastSequence, LastTimestamp, CurrentTransactionStartOffset.
+    assert_eq!(
+        (row.len(), row.get(1), row.get(2), row.get(5)),
+        (6, Some(&"0"), Some(&"-1"), Some(&"None")),
+        "{row:?}"
+    );
+    assert!(row.get(3).is_some_and(|sequence| ["0", "1"].contains(sequence)), "{row:?}");
 }
