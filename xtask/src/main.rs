@@ -3,6 +3,7 @@
 //! Owns: what `.ci/run` runs, what the tests need on a machine, and the checks of the workspace's structure.
 //! It never links a crate of the product and has no heavy dependency, because everything waits for it to compile.
 
+mod bench;
 mod command;
 mod error;
 mod golden;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
   golden             make the golden vectors again with Kafka's own classes
   structure          dependency edges, purity and file lengths
+  bench [ARGS...]    what the release broker costs, against bare system calls; ARGS: names, --rounds N, --check
 ";
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
         Some("golden") => golden::make(),
         Some("structure") => structure::check(),
+        Some("bench") => bench::bench(rest),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             Ok(())

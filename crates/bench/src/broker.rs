@@ -1,0 +1,118 @@
+//! A broker process with a data directory of its own, or a floor process in its place.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use tempfile::TempDir;
+
+use crate::Result;
+use crate::requests::Requests;
+use crate::wire::Wire;
+
+/// How long a process may take until it accepts.
+const START_WAIT: Duration = Duration::from_secs(10);
+/// Between two attempts to connect: short beside what is measured.
+const POLL: Duration = Duration::from_micros(250);
+
+/// A running server; dropped, it is killed and its directory removed.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// When it was started.
+    pub(crate) started: Instant,
+    /// Held for as long as the process needs it.
+    _dir: Option<TempDir>,
+}
+
+impl Server {
+    /// A broker on an empty directory and free ports, just started.
+    pub(crate) fn broker(binary: &Path) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("ottla-bench").tempdir()?;
+        let (address, metrics) = (free_address()?, free_address()?);
+        let mut command = Command::new(binary);
+        command.args(["--listen", &address.to_string(), "--metrics-listen", &metrics.to_string()]);
+        command.arg("--data-dir").arg(dir.path()).args(["--log", "warn"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let started = Instant::now();
+        let child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
+        Ok(Self { child, address, started, _dir: Some(dir) })
+    }
+
+    /// A broker that accepts, with one topic of one partition, and cubic on its sockets.
+    pub(crate) fn broker_with_topic(binary: &Path) -> Result<Self> {
+        let server = Self::broker(binary)?;
+        server.wait()?;
+        server.make_listeners_cubic();
+        let mut wire = Wire::connect(server.address)?;
+        let requests = Requests::default();
+        requests.check_create_topic(&wire.call(&requests.create_topic(1)?)?)?;
+        Ok(server)
+    }
+
+    /// This program as a bare server.
+    pub(crate) fn floor(args: &[&str]) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("floor").args(args).stdin(Stdio::null()).stdout(Stdio::piped());
+        let started = Instant::now();
+        let mut child = command.spawn()?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().ok_or("the floor has no stdout")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        Ok(Self { child, address: line.trim().parse()?, started, _dir: None })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the process accepts connections.
+    pub(crate) fn wait(&self) -> Result<TcpStream> {
+        loop {
+            match TcpStream::connect(self.address) {
+                Ok(stream) => return Ok(stream),
+                Err(error) if self.started.elapsed() > START_WAIT => return Err(error.into()),
+                Err(_) => std::thread::sleep(POLL),
+            }
+        }
+    }
+
+    /// Accepted sockets inherit the listener's congestion control. The system's may pace (bbr does), which costs timers
+    /// that say nothing of the server; a broker has no setting for it, so its listener is reached from outside.
+    fn make_listeners_cubic(&self) {
+        let Some(pid) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw) else { return };
+        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+        let fds = fs::read_dir(format!("/proc/{}/fd", self.pid())).into_iter().flatten().flatten();
+        let fds = fds.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        for fd in fds {
+            if let Ok(socket) = pidfd_getfd(&process, fd, PidfdGetfdFlags::empty()) {
+                // Files are no sockets and refuse.
+                use_cubic(&socket);
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A process that is gone already cannot be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where the kernel refuses, both sides of a comparison keep the system's congestion control.
+pub(crate) fn use_cubic(socket: impl AsFd) {
+    let _ = rustix::net::sockopt::set_tcp_congestion(socket, "cubic");
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}

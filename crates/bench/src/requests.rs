@@ -1,0 +1,172 @@
+//! Frames and batches, made before anything is measured.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use ottla_model::batch::{BatchBuilder, batches};
+use ottla_model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
+use ottla_protocol::messages::create_topics_request::CreatableTopic;
+use ottla_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use ottla_protocol::messages::{
+    ApiVersionsRequest, CreateTopicsRequest, CreateTopicsResponse, FetchRequest, FetchResponse,
+    FindCoordinatorRequest, FindCoordinatorResponse, ProduceRequest, ProduceResponse, StrBytes, TopicName,
+};
+use ottla_protocol::{ErrorCode, Request, RequestHeader, Response, encode_request, split_response_header};
+
+use crate::Result;
+
+/// Bytes of a record's value in a batch of many.
+const VALUE_LEN: usize = 960;
+
+/// Requests for one topic.
+#[derive(Clone, Debug)]
+pub(crate) struct Requests {
+    topic: &'static str,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self { topic: "bench" }
+    }
+}
+
+impl Requests {
+    pub(crate) fn api_versions(&self) -> Result<Bytes> {
+        let name = StrBytes::from_static_str("ottla-bench");
+        let request = ApiVersionsRequest {
+            client_software_name: name.clone(),
+            client_software_version: name,
+            ..ApiVersionsRequest::default()
+        };
+        framed(&request, 3)
+    }
+
+    pub(crate) fn create_topic(&self, partitions: i32) -> Result<Bytes> {
+        let topic = CreatableTopic::default()
+            .with_name(self.name())
+            .with_num_partitions(partitions)
+            .with_replication_factor(1);
+        framed(&CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000), 7)
+    }
+
+    pub(crate) fn check_create_topic(&self, answer: &BytesMut) -> Result<()> {
+        let answer: CreateTopicsResponse = decoded(answer, 7)?;
+        checked(answer.topics.first().map(|topic| topic.error_code))
+    }
+
+    pub(crate) fn find_coordinator(&self) -> Result<Bytes> {
+        let request = FindCoordinatorRequest::default()
+            .with_coordinator_keys(vec![StrBytes::from_static_str("bench")]);
+        framed(&request, 4)
+    }
+
+    /// The error of the coordinator's lookup, 0 once it is there.
+    pub(crate) fn coordinator_error(&self, answer: &BytesMut) -> Result<i16> {
+        let answer: FindCoordinatorResponse = decoded(answer, 4)?;
+        Ok(answer.coordinators.first().map_or(-1, |found| found.error_code))
+    }
+
+    pub(crate) fn produce(&self, batch: Vec<u8>) -> Result<Bytes> {
+        let data = PartitionProduceData::default().with_records(Some(batch.into()));
+        let topic = TopicProduceData::default().with_name(self.name()).with_partition_data(vec![data]);
+        let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000);
+        framed(&request.with_topic_data(vec![topic]), 9)
+    }
+
+    pub(crate) fn check_produce(&self, answer: &BytesMut) -> Result<()> {
+        let answer: ProduceResponse = decoded(answer, 9)?;
+        checked(answer.responses.first().and_then(|topic| Some(topic.partition_responses.first()?.error_code)))
+    }
+
+    pub(crate) fn fetch(&self, offset: Offset, max_bytes: i32) -> Result<Bytes> {
+        let partition = FetchPartition {
+            fetch_offset: offset.get(),
+            partition_max_bytes: max_bytes,
+            ..FetchPartition::default()
+        };
+        let topic =
+            FetchTopic { topic: self.name(), partitions: vec![partition], ..FetchTopic::default() };
+        let request = FetchRequest {
+            max_wait_ms: 500,
+            min_bytes: 1,
+            max_bytes: 50 << 20,
+            topics: vec![topic],
+            ..FetchRequest::default()
+        };
+        framed(&request, 12)
+    }
+
+    /// The records of an answer.
+    pub(crate) fn fetched(&self, answer: &BytesMut) -> Result<Bytes> {
+        let answer: FetchResponse = decoded(answer, 12)?;
+        let partition = answer.responses.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
+        let partition = partition.ok_or("a fetch was answered without its partition")?;
+        checked(Some(partition.error_code))?;
+        Ok(partition.records.unwrap_or_default())
+    }
+
+    fn name(&self) -> TopicName {
+        TopicName(StrBytes::from_static_str(self.topic))
+    }
+}
+
+/// A batch of an idempotent producer, of at most `size` bytes and close to it.
+pub(crate) fn idempotent_batch(size: usize, sequence: i32) -> Result<Vec<u8>> {
+    let builder = BatchBuilder::new(Offset(0)).producer(ProducerId(7), ProducerEpoch(0), sequence);
+    filled(builder, size)
+}
+
+/// A batch of at most `size` bytes and close to it; the smallest has one record of 100 bytes.
+pub(crate) fn batch(size: usize) -> Result<Vec<u8>> {
+    filled(BatchBuilder::new(Offset(0)), size)
+}
+
+fn filled(mut builder: BatchBuilder, size: usize) -> Result<Vec<u8>> {
+    let value = vec![b'x'; VALUE_LEN];
+    let timestamp = wall_clock();
+    while builder.size() + VALUE_LEN + 32 < size {
+        builder.push(timestamp, None, Some(&value), &[]);
+    }
+    let rest = size.saturating_sub(builder.size() + 16).clamp(100, VALUE_LEN);
+    builder.push(timestamp, None, Some(&value[..rest]), &[]);
+    Ok(builder.build()?)
+}
+
+/// Brokers refuse records from the future, and retention removes old ones.
+pub(crate) fn wall_clock() -> TimestampMs {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    TimestampMs(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The offset behind the last whole batch.
+pub(crate) fn next_offset(records: &[u8]) -> Option<Offset> {
+    batches(records).map_while(std::result::Result::ok).last().map(|(header, _)| header.next_offset())
+}
+
+fn framed<R: Request>(request: &R, version: i16) -> Result<Bytes> {
+    let header = RequestHeader {
+        key: R::KEY,
+        version,
+        correlation_id: 1,
+        client_id: Some(StrBytes::from_static_str("ottla-bench")),
+    };
+    Ok(encode_request(&header, request)?)
+}
+
+fn decoded<R: Response>(answer: &BytesMut, version: i16) -> Result<R> {
+    let mut frame = answer.clone();
+    split_response_header(R::KEY, version, &mut frame)?;
+    Ok(R::decode(frame.freeze(), version)?)
+}
+
+fn checked(code: Option<i16>) -> Result<()> {
+    match code {
+        Some(0) => Ok(()),
+        Some(code) => {
+            let name = ErrorCode::from_code(code).map_or("an unknown error", ErrorCode::name);
+            Err(format!("the broker answered {name} ({code})").into())
+        }
+        None => Err("the broker's answer is empty".into()),
+    }
+}
