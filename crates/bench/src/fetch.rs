@@ -34,7 +34,13 @@ struct Case {
 const CASES: [Case; 4] = [
     Case { name: "4 KB", len: 4 << 10, passes: 3, sendfile_min: usize::MAX, target: Some(RATIO_MAX) },
     Case { name: "64 KB", len: 64 << 10, passes: 24, sendfile_min: usize::MAX, target: Some(RATIO_MAX) },
-    Case { name: "1 MB, against sendfile", len: 1 << 20, passes: 32, sendfile_min: 1, target: Some(RATIO_MAX) },
+    Case {
+        name: "1 MB, against sendfile",
+        len: 1 << 20,
+        passes: 32,
+        sendfile_min: 1,
+        target: Some(RATIO_MAX),
+    },
     Case { name: "1 MB, against write", len: 1 << 20, passes: 32, sendfile_min: usize::MAX, target: None },
 ];
 

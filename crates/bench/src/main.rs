@@ -95,7 +95,9 @@ impl Options {
                 "--broker" => options.broker = value()?.into(),
                 "--rounds" => options.rounds = value()?.parse()?,
                 "--check" => options.check = true,
-                name if BENCHES.iter().any(|(known, _)| *known == name) => options.names.push(name.to_owned()),
+                name if BENCHES.iter().any(|(known, _)| *known == name) => {
+                    options.names.push(name.to_owned())
+                }
                 other => return Err(format!("no such bench: {other}").into()),
             }
         }

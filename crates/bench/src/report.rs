@@ -33,10 +33,8 @@ impl Report {
         let load = read("/proc/loadavg");
         let load = load.split(' ').next().unwrap_or_default().to_owned();
         let size = fs::metadata(broker).map_or(0, |file| file.len()) / 1024;
-        let machine = format!(
-            "{} x{cores}, Linux {kernel}, load {load} at the start, binary {size} KiB",
-            processor()
-        );
+        let machine =
+            format!("{} x{cores}, Linux {kernel}, load {load} at the start, binary {size} KiB", processor());
         Self { machine, rows: Vec::new() }
     }
 

@@ -56,8 +56,8 @@ impl Requests {
     }
 
     pub(crate) fn find_coordinator(&self) -> Result<Bytes> {
-        let request = FindCoordinatorRequest::default()
-            .with_coordinator_keys(vec![StrBytes::from_static_str("bench")]);
+        let request =
+            FindCoordinatorRequest::default().with_coordinator_keys(vec![StrBytes::from_static_str("bench")]);
         framed(&request, 4)
     }
 
@@ -76,7 +76,9 @@ impl Requests {
 
     pub(crate) fn check_produce(&self, answer: &BytesMut) -> Result<()> {
         let answer: ProduceResponse = decoded(answer, 9)?;
-        checked(answer.responses.first().and_then(|topic| Some(topic.partition_responses.first()?.error_code)))
+        checked(
+            answer.responses.first().and_then(|topic| Some(topic.partition_responses.first()?.error_code)),
+        )
     }
 
     pub(crate) fn fetch(&self, offset: Offset, max_bytes: i32) -> Result<Bytes> {
@@ -85,8 +87,7 @@ impl Requests {
             partition_max_bytes: max_bytes,
             ..FetchPartition::default()
         };
-        let topic =
-            FetchTopic { topic: self.name(), partitions: vec![partition], ..FetchTopic::default() };
+        let topic = FetchTopic { topic: self.name(), partitions: vec![partition], ..FetchTopic::default() };
         let request = FetchRequest {
             max_wait_ms: 500,
             min_bytes: 1,
@@ -100,7 +101,8 @@ impl Requests {
     /// The records of an answer.
     pub(crate) fn fetched(&self, answer: &BytesMut) -> Result<Bytes> {
         let answer: FetchResponse = decoded(answer, 12)?;
-        let partition = answer.responses.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
+        let partition =
+            answer.responses.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
         let partition = partition.ok_or("a fetch was answered without its partition")?;
         checked(Some(partition.error_code))?;
         Ok(partition.records.unwrap_or_default())

@@ -73,8 +73,7 @@ impl Wire {
         while left > 0 {
             let want = left.min(DISCARD_LEN);
             // TRUNC: the kernel drops the bytes, so that the client's copies do not heat the cache.
-            let (_, got) =
-                rustix::net::recv(&self.stream, &mut self.discarded[..want], RecvFlags::TRUNC)?;
+            let (_, got) = rustix::net::recv(&self.stream, &mut self.discarded[..want], RecvFlags::TRUNC)?;
             if got == 0 {
                 return Err("the connection was closed in the middle of an answer".into());
             }

@@ -4,6 +4,7 @@ mod admission;
 mod bind;
 mod budget;
 mod conn;
+mod gather;
 mod listener;
 mod out;
 #[cfg(test)]

@@ -5,17 +5,16 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use ottla_protocol::fetch::{RecordsSlice, Segment};
 use rustix::net::SendFlags;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use super::gather::Gather;
 use super::slice::LogSlice;
 use crate::dispatch::Answer;
 
-/// Bytes gathered for one send before the socket is asked to take them.
-const GATHER_LEN: usize = 256 * 1024;
 /// Bytes sent in one turn before other connections of the worker get theirs.
 const TURN_LEN: usize = 1024 * 1024;
 /// Segments that wait for a reader that does not read.
@@ -27,7 +26,7 @@ const PAGE_LEN: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct OutQueue {
     segments: VecDeque<Segment<LogSlice>>,
-    gathered: BytesMut,
+    gathered: Gather,
     /// Slices of at least this many bytes leave by sendfile; 0 turns sendfile off.
     sendfile_min_len: usize,
 }
@@ -45,7 +44,7 @@ pub(super) enum Wrote {
 
 impl OutQueue {
     pub(super) fn new(sendfile_min_len: usize) -> Self {
-        Self { segments: VecDeque::new(), gathered: BytesMut::new(), sendfile_min_len }
+        Self { segments: VecDeque::new(), gathered: Gather::default(), sendfile_min_len }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -69,15 +68,16 @@ impl OutQueue {
             let sent = if !self.gathered.is_empty() {
                 self.send_gathered(stream)
             } else if self.segments.is_empty() {
-                // An idle connection keeps no buffer.
-                self.gathered = BytesMut::new();
                 return Ok(Wrote::All);
             } else {
                 self.send_file(stream)
             };
             match sent {
                 Ok(len) => sent_len += len,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Wrote::Full),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.gathered.park();
+                    return Ok(Wrote::Full);
+                }
                 Err(error) => return Err(error),
             }
             if sent_len >= TURN_LEN && !self.is_empty() {
@@ -88,7 +88,7 @@ impl OutQueue {
 
     /// Moves segments from the front into one buffer, up to a slice that leaves by sendfile.
     fn gather(&mut self) -> io::Result<()> {
-        while self.gathered.len() < GATHER_LEN {
+        while self.gathered.room() > 0 {
             match self.segments.pop_front() {
                 None => return Ok(()),
                 Some(Segment::Bytes(bytes)) => self.gather_bytes(bytes),
@@ -103,9 +103,8 @@ impl OutQueue {
     }
 
     fn gather_bytes(&mut self, mut bytes: Bytes) {
-        let room = GATHER_LEN.saturating_sub(self.gathered.len()).max(1);
-        let head = bytes.split_to(room.min(bytes.len()));
-        self.gathered.put_slice(&head);
+        let head = bytes.split_to(self.gathered.room().min(bytes.len()));
+        self.gathered.grow(head.len()).copy_from_slice(&head);
         if !bytes.is_empty() {
             self.segments.push_front(Segment::Bytes(bytes));
         }
@@ -114,20 +113,21 @@ impl OutQueue {
     /// Copies a slice's bytes in, or only those before a page boundary when the rest leaves by sendfile (then true).
     fn gather_slice(&mut self, slice: LogSlice) -> io::Result<bool> {
         let by_sendfile = self.leaves_by_sendfile(&slice);
-        let room = GATHER_LEN.saturating_sub(self.gathered.len());
         let copy_len = if by_sendfile {
             usize::try_from(slice.position().next_multiple_of(PAGE_LEN) - slice.position()).unwrap_or(0)
         } else {
-            slice.len().min(room.max(1))
+            slice.len()
         };
-        let (head, tail) = slice.split_at(copy_len);
-        let start = self.gathered.len();
-        self.gathered.resize(start + head.len(), 0);
-        head.read_into(&mut self.gathered[start..])?;
+        let room = self.gathered.room();
+        let (head, tail) = slice.split_at(copy_len.min(room));
+        if let Err(error) = head.read_into(self.gathered.grow(head.len())) {
+            self.gathered.shrink(head.len());
+            return Err(error);
+        }
         if !tail.is_empty() {
             self.segments.push_front(Segment::File(tail));
         }
-        Ok(by_sendfile)
+        Ok(by_sendfile && copy_len <= room)
     }
 
     fn leaves_by_sendfile(&self, slice: &LogSlice) -> bool {
@@ -141,9 +141,9 @@ impl OutQueue {
             SendFlags::NOSIGNAL | SendFlags::MORE
         };
         let sent = stream.try_io(Interest::WRITABLE, || {
-            rustix::net::send(stream.as_fd(), &self.gathered, flags).map_err(io::Error::from)
+            rustix::net::send(stream.as_fd(), self.gathered.waiting(), flags).map_err(io::Error::from)
         })?;
-        self.gathered.advance(sent);
+        self.gathered.sent(sent);
         Ok(sent)
     }
 

@@ -9,6 +9,9 @@ use crate::segment::{BatchAt, Segment};
 
 use super::PartitionLog;
 
+/// A batch's header: no batch fits into less.
+const BATCH_SIZE_MIN: u32 = 61;
+
 /// Where recent reads ended, so that a sequential reader needs no lookup.
 #[derive(Debug, Default)]
 pub(super) struct PositionCache {
@@ -129,10 +132,10 @@ impl PartitionLog {
         };
         let Some(batch) = batch else { return Ok(0) };
         let first_size = u32::try_from(batch.header.size()).unwrap_or(u32::MAX);
-        if first_size >= max_bytes {
+        if max_bytes.saturating_sub(first_size) < BATCH_SIZE_MIN {
             let next_position = first.position.saturating_add(first_size);
             self.positions.lock().put(batch.header.next_offset(), segment.base_offset(), next_position);
-            return Ok(if min_one || first_size == max_bytes { first_size } else { 0 });
+            return Ok(if min_one || first_size <= max_bytes { first_size } else { 0 });
         }
         self.whole_batches(segment, first.position, first_size, max_bytes)
     }
@@ -148,9 +151,12 @@ impl PartitionLog {
         max_bytes: u32,
     ) -> Result<u32, StorageError> {
         let bound = position.saturating_add(max_bytes);
-        let before = segment.index().partition_point(|entry| entry.position <= bound)?;
-        let Some(number) = before.checked_sub(1) else { return Ok(max_bytes) };
-        let length = segment.index().get(number)?.position.saturating_sub(position);
+        let Some(last) =
+            segment.index().last_before(guess(segment, bound), |entry| entry.position <= bound)?
+        else {
+            return Ok(max_bytes);
+        };
+        let length = last.position.saturating_sub(position);
         if length < max_bytes / 2 || length < first_size {
             return Ok(max_bytes);
         }
@@ -179,4 +185,11 @@ impl PartitionLog {
         self.positions.lock().put(upper, segment.base_offset(), batch.position);
         Ok(batch.position)
     }
+}
+
+/// The number of the index entry at `position` if all are as far apart.
+fn guess(segment: &Segment, position: u32) -> u32 {
+    let entries = u64::from(segment.index().count());
+    let guess = entries * u64::from(position) / u64::from(segment.size().max(1));
+    u32::try_from(guess).unwrap_or(u32::MAX)
 }

@@ -181,6 +181,45 @@ impl<E: IndexEntry> SparseIndex<E> {
         Ok(low + u32::try_from(before).unwrap_or(0))
     }
 
+    /// The last of the entries that [`Self::partition_point`] counts. `guess` is the number of an entry that may be
+    /// near it: a good one makes do with one read.
+    pub(crate) fn last_before(
+        &self,
+        guess: u32,
+        is_before: impl Fn(&E) -> bool,
+    ) -> Result<Option<E>, StorageError> {
+        if let Some(found) = self.last_before_near(guess, &is_before)? {
+            return Ok(Some(found));
+        }
+        match self.partition_point(is_before)? {
+            0 => Ok(None),
+            point => self.get(point - 1).map(Some),
+        }
+    }
+
+    /// `None` if the block around `guess` does not tell, or is not on disk.
+    fn last_before_near(
+        &self,
+        guess: u32,
+        is_before: impl Fn(&E) -> bool,
+    ) -> Result<Option<E>, StorageError> {
+        let low = guess.saturating_sub(BLOCK_ENTRIES / 2);
+        let count = low.saturating_add(BLOCK_ENTRIES).min(self.tail_first).saturating_sub(low);
+        let mut block = [0; ENTRY_LEN_MAX * BLOCK_ENTRIES as usize];
+        let block = &mut block[..count as usize * E::LEN];
+        if block.is_empty() {
+            return Ok(None);
+        }
+        self.read_file(block, low)?;
+        let mut entries = block.chunks_exact(E::LEN).map(E::decode).peekable();
+        let mut last = None;
+        while let Some(entry) = entries.next_if(&is_before) {
+            last = Some(entry);
+        }
+        // Past a block of nothing but such entries there may be more.
+        Ok(last.filter(|_| entries.peek().is_some()))
+    }
+
     /// The last entry whose key is at most `key`.
     pub(crate) fn floor(&self, key: E::Key) -> Result<Option<E>, StorageError> {
         match self.partition_point(|entry| entry.key() <= key)? {
