@@ -27,8 +27,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// When it was started.
     pub(crate) started: Instant,
-    /// Held for as long as the process needs it.
-    _dir: Option<TempDir>,
+    /// A broker's.
+    dir: Option<TempDir>,
 }
 
 impl Server {
@@ -42,7 +42,7 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let started = Instant::now();
         let child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
-        Ok(Self { child, address, started, _dir: Some(dir) })
+        Ok(Self { child, address, started, dir: Some(dir) })
     }
 
     /// A broker that accepts, with one topic of one partition, and cubic on its sockets.
@@ -65,11 +65,16 @@ impl Server {
         let mut line = String::new();
         let stdout = child.stdout.take().ok_or("the floor has no stdout")?;
         BufReader::new(stdout).read_line(&mut line)?;
-        Ok(Self { child, address: line.trim().parse()?, started, _dir: None })
+        Ok(Self { child, address: line.trim().parse()?, started, dir: None })
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where a broker keeps its data; empty for a floor.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.dir.as_ref().map_or(Path::new(""), TempDir::path)
     }
 
     /// Waits until the process accepts connections.

@@ -1,8 +1,5 @@
 //! A consumer that reads a log in order from the page cache: the broker's CPU against a process that only receives,
-//! reads and sends the same ranges.
-
-use std::fs::File;
-use std::io::Write;
+//! reads and sends the same ranges of the same file.
 
 use bytes::Bytes;
 use ottla_model::Offset;
@@ -18,6 +15,8 @@ use crate::{Options, Result};
 const RATIO_MAX: f64 = 1.3;
 /// What the log holds: more than the processor's caches that are ours.
 const LOG_LEN: usize = 128 << 20;
+/// The log's only segment.
+const SEGMENT: &str = "bench-0/00000000000000000000.log";
 const BATCH_LEN_MAX: usize = 16 << 10;
 
 /// A size of answers, and how often the log is read in a round, so that a round takes long beside a clock tick.
@@ -56,8 +55,8 @@ fn compare(options: &Options, case: Case) -> Result<Turns> {
     let server = Server::broker_with_topic(&options.broker)?;
     let mut broker = Wire::connect(server.address)?;
     let plan = Plan::make(&mut broker, case.len)?;
-    let file = plan.floor_file()?;
-    let path = file.path().to_str().ok_or("the directory's name is not UTF-8")?;
+    let segment = server.data_dir().join(SEGMENT);
+    let path = segment.to_str().ok_or("the directory's name is not UTF-8")?;
     let bare = Server::floor(&["fetch", path, &case.sendfile_min.to_string()])?;
     let mut floor = Wire::connect(bare.address)?;
     let mut turns = Turns::default();
@@ -99,17 +98,6 @@ impl Plan {
             plan.log_len += u64::try_from(records.len())?;
             offset = next;
         }
-    }
-
-    /// A file of the log's size, for the floor.
-    fn floor_file(&self) -> Result<tempfile::NamedTempFile> {
-        let file = tempfile::Builder::new().prefix("ottla-bench").tempfile()?;
-        let mut out = File::create(file.path())?;
-        let block = vec![b'x'; 1 << 20];
-        for _ in 0..self.log_len.div_ceil(1 << 20) {
-            out.write_all(&block)?;
-        }
-        Ok(file)
     }
 
     /// CPU of the process `pid`, in microseconds a request.

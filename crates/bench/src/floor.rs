@@ -7,7 +7,7 @@
 //! ```
 //! Both have Kafka's length prefix.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::ops::Range;
@@ -33,7 +33,10 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     broker::use_cubic(&listener);
     println!("{}", listener.local_addr()?);
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(file)?;
+    let file = match kind.as_str() {
+        "fetch" => File::open(file)?,
+        _ => File::create(file)?,
+    };
     let (mut stream, _) = listener.accept()?;
     stream.set_nodelay(true)?;
     match kind.as_str() {

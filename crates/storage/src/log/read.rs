@@ -24,17 +24,23 @@ struct Place {
     offset: Offset,
     segment: Offset,
     position: u32,
+    /// The batch there, where its header was read.
+    batch: Option<BatchAt>,
 }
 
 impl PositionCache {
-    fn get(&self, offset: Offset, segment: Offset) -> Option<u32> {
+    fn get(&self, offset: Offset, segment: Offset) -> Option<Place> {
         let hit =
             self.recent.iter().flatten().find(|place| place.offset == offset && place.segment == segment);
-        hit.map(|place| place.position)
+        hit.copied()
     }
 
     fn put(&mut self, offset: Offset, segment: Offset, position: u32) {
-        self.recent[self.next] = Some(Place { offset, segment, position });
+        self.put_place(Place { offset, segment, position, batch: None });
+    }
+
+    fn put_place(&mut self, place: Place) {
+        self.recent[self.next] = Some(place);
         self.next = (self.next + 1) % self.recent.len();
     }
 
@@ -161,15 +167,17 @@ impl PartitionLog {
             return Ok(max_bytes);
         }
         if let Some(next) = segment.batch_at(position + length)? {
-            self.positions.lock().put(next.header.base_offset, segment.base_offset(), next.position);
+            let (offset, position) = (next.header.base_offset, next.position);
+            let place = Place { offset, segment: segment.base_offset(), position, batch: Some(next) };
+            self.positions.lock().put_place(place);
         }
         Ok(length)
     }
 
     fn find(&self, segment: &Segment, offset: Offset) -> Result<Option<First>, StorageError> {
         let known = self.positions.lock().get(offset, segment.base_offset());
-        if let Some(position) = known.filter(|position| *position < segment.size()) {
-            return Ok(Some(First { position, batch: None }));
+        if let Some(place) = known.filter(|place| place.position < segment.size()) {
+            return Ok(Some(First { position: place.position, batch: place.batch }));
         }
         let located = segment.locate(offset)?;
         Ok(located.map(|batch| First { position: batch.position, batch: Some(batch) }))
@@ -178,8 +186,8 @@ impl PartitionLog {
     /// The position of the first batch that does not lie below `upper`.
     fn find_end(&self, segment: &Segment, upper: Offset) -> Result<u32, StorageError> {
         let known = self.positions.lock().get(upper, segment.base_offset());
-        if let Some(position) = known {
-            return Ok(position);
+        if let Some(place) = known {
+            return Ok(place.position);
         }
         let Some(batch) = segment.locate(upper)? else { return Ok(segment.size()) };
         self.positions.lock().put(upper, segment.base_offset(), batch.position);
