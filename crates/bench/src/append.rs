@@ -52,7 +52,7 @@ fn batches(len: usize) -> Result<Vec<Vec<u8>>> {
 
 fn bare(dir: &Path, batches: &[Vec<u8>]) -> Result<Duration> {
     let path = dir.join("bare");
-    let file = RealDisk::default().open(&path, OpenMode::Truncate)?;
+    let file = RealDisk.open(&path, OpenMode::Truncate)?;
     let start = thread_cpu();
     let mut position = 0;
     let mut crcs = 0u64;
@@ -88,7 +88,7 @@ fn append(dir: &Path, batches: &mut [Vec<u8>]) -> Result<Duration> {
 pub(crate) fn open(dir: &Path) -> Result<PartitionLog> {
     let partition = TopicPartition { topic: "bench".into(), partition: 0 };
     let config = Arc::new(LogConfig { max_message_bytes: 2 << 20, ..LogConfig::default() });
-    let disk = Arc::new(RealDisk::default());
+    let disk = Arc::new(RealDisk);
     Ok(PartitionLog::open(disk, dir.join("log"), partition, config, LogStart::new_log(), now())?)
 }
 

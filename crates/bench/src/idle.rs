@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
         empty.take(server.pid())?;
         drop(server);
 
-        let server = with_topics(&options.broker)?;
+        let server = with_topics(&options.broker).map_err(|error| format!("a broker in use: {error}"))?;
         sleep(SETTLE);
         used.take(server.pid())?;
         if round == 0 {
