@@ -300,7 +300,7 @@ impl PartitionLog {
         self.flush.new_files.push(path);
     }
 
-    /// The partition is about to be deleted ([`crate::LogDir::delete_partition`]): from here on nothing is appended, and
+    /// The partition is about to be deleted ([`crate::LogDir::delete_partitions`]): from here on nothing is appended, and
     /// flushes under way leave the directory's name alone, which may soon be another partition's. Waits for one that is
     /// just using it.
     pub fn retire(&mut self) {
