@@ -45,7 +45,7 @@ impl<T: Debug> Rebalance<'_, T> {
         self.group.initial_rebalance = None;
         if initial {
             let delay_ms = self.config.initial_rebalance_delay_ms;
-            let remaining_ms = (self.group.rebalance_timeout_ms() - delay_ms).max(0);
+            let remaining_ms = self.group.rebalance_timeout_ms().saturating_sub(delay_ms).max(0);
             self.schedule_initial(InitialRebalance { delay_ms, remaining_ms });
         }
         self.group.transition(ClassicState::PreparingRebalance, self.now.wall);
@@ -78,7 +78,7 @@ impl<T: Debug> Rebalance<'_, T> {
                 self.group.new_member_added = false;
                 self.schedule_initial(InitialRebalance {
                     delay_ms: self.config.initial_rebalance_delay_ms.min(initial.remaining_ms),
-                    remaining_ms: (initial.remaining_ms - initial.delay_ms).max(0),
+                    remaining_ms: initial.remaining_ms.saturating_sub(initial.delay_ms).max(0),
                 });
             }
             _ => self.complete_join(),

@@ -60,6 +60,16 @@ fn initial_delay_is_prolonged_up_to_the_rebalance_timeout() {
 }
 
 #[test]
+fn a_rebalance_timeout_below_all_numbers_is_none() {
+    let mut bench = Bench::new();
+    let first = bench.join(JoinRequest { rebalance_timeout_ms: i32::MIN, ..old_join() });
+    bench.pass(2_900);
+    bench.join(JoinRequest { rebalance_timeout_ms: i32::MIN, ..old_join() });
+    bench.pass(100);
+    assert_eq!(bench.joined(first).members.len(), 2, "nothing is left to prolong the delay by");
+}
+
+#[test]
 fn joins_that_cannot_be() {
     let mut bench = Bench::with(GroupConfig { max_size: 1, ..GroupConfig::default() });
     let refused = |bench: &mut Bench, request: JoinRequest| {
