@@ -226,10 +226,22 @@ impl<S: Shard> ShardCore<S> {
             }
             return;
         }
+        let mut records = out.records;
+        if out.is_divisible {
+            let mut rest = records.split_off(self.fitting(&records, now));
+            while !rest.is_empty() {
+                self.append(std::mem::replace(&mut records, rest), (Vec::new(), None), now);
+                rest = records.split_off(self.fitting(&records, now));
+            }
+        }
+        self.append(records, (out.replies, out.completion), now);
+    }
+
+    /// One write: all of its records in one batch, or none.
+    fn append(&mut self, records: Vec<S::Record>, (replies, completion): Waiting<S>, now: Now) {
         let write = WriteId(self.last_write.0 + 1);
         self.last_write = write;
-        let (replies, completion) = (out.replies, out.completion);
-        match self.stage(write, out.records, now) {
+        match self.stage(write, records, now) {
             Ok(batch) => {
                 self.appends.push_back(Append { write, batch });
                 let deadline = now.mono.plus_ms(self.config.write_timeout_ms);
@@ -239,13 +251,21 @@ impl<S: Shard> ShardCore<S> {
         }
     }
 
+    /// How many records, from the first on, one batch takes; at least one.
+    fn fitting(&self, records: &[S::Record], now: Now) -> usize {
+        let mut builder = batch_builder();
+        let is_over = |record| {
+            push(&mut builder, record, now);
+            builder.size() > self.config.batch_bytes_max
+        };
+        records.iter().position(is_over).map_or(records.len(), |over| over.max(1))
+    }
+
     /// Replays the records of a write and encodes them. On an error nothing has changed.
     fn stage(&mut self, write: WriteId, records: Vec<S::Record>, now: Now) -> Result<Vec<u8>, WriteError> {
-        // Without a producer, and yet with sequences from 0: so Kafka's coordinators write.
-        let mut builder = BatchBuilder::new(Offset::ZERO).producer(ProducerId::NONE, ProducerEpoch::NONE, 0);
+        let mut builder = batch_builder();
         for record in &records {
-            let (key, value) = (record.encode_key(), record.encode_value());
-            builder.push(now.wall, Some(&key), value.as_deref(), &[]);
+            push(&mut builder, record, now);
         }
         let (size, max) = (builder.size(), self.config.batch_bytes_max);
         if size > max {
@@ -318,6 +338,16 @@ impl<S: Shard> ShardCore<S> {
         }
         self.fail(expired, &WriteError::TimedOut, now);
     }
+}
+
+/// Without a producer, and yet with sequences from 0: so Kafka's coordinators write.
+fn batch_builder() -> BatchBuilder {
+    BatchBuilder::new(Offset::ZERO).producer(ProducerId::NONE, ProducerEpoch::NONE, 0)
+}
+
+fn push(builder: &mut BatchBuilder, record: &impl Record, now: Now) {
+    let (key, value) = (record.encode_key(), record.encode_value());
+    builder.push(now.wall, Some(&key), value.as_deref(), &[]);
 }
 
 type Waiting<S> = (Vec<(<S as Shard>::Token, <S as Shard>::Response)>, Option<<S as Shard>::Completion>);

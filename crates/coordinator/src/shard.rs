@@ -92,18 +92,26 @@ pub trait Shard: Sized + fmt::Debug {
     fn failed(response: Self::Response, error: &WriteError) -> Self::Response;
 }
 
-/// What an operation leaves behind. Records of one operation go into one batch, all or none.
+/// What an operation leaves behind. Records of one operation go into one batch, all or none, unless it is
+/// [divisible](Self::divisible).
 #[derive(Debug)]
 pub struct Outcome<S: Shard> {
     pub(crate) records: Vec<S::Record>,
     pub(crate) replies: Vec<(S::Token, S::Response)>,
     pub(crate) replies_now: Vec<(S::Token, S::Response)>,
     pub(crate) completion: Option<S::Completion>,
+    pub(crate) is_divisible: bool,
 }
 
 impl<S: Shard> Default for Outcome<S> {
     fn default() -> Self {
-        Self { records: Vec::new(), replies: Vec::new(), replies_now: Vec::new(), completion: None }
+        Self {
+            records: Vec::new(),
+            replies: Vec::new(),
+            replies_now: Vec::new(),
+            completion: None,
+            is_divisible: false,
+        }
     }
 }
 
@@ -114,6 +122,11 @@ impl<S: Shard> Outcome<S> {
 
     pub fn records(&mut self, records: impl IntoIterator<Item = S::Record>) {
         self.records.extend(records);
+    }
+
+    /// The records may go into as many batches as they need, of which any may fail: each is right without the others.
+    pub fn divisible(&mut self) {
+        self.is_divisible = true;
     }
 
     #[must_use]

@@ -200,6 +200,32 @@ fn unreplayable_or_oversized_operation_changes_nothing() {
 }
 
 #[test]
+fn divisible_operation_takes_the_batches_it_needs() {
+    let mut core = active();
+    let value = "x".repeat(400_000);
+    core.write(at(0), |_, out| {
+        out.divisible();
+        for name in ["a", "b", "c", "d", "e"] {
+            let size = if name == "c" { 2_000_000 } else { value.len() };
+            out.record(Set(name.into(), Some(value.repeat(size / value.len()))));
+        }
+        out.reply(1, Ok(String::new()));
+    })
+    .unwrap();
+    let mut next = 0;
+    while let Some(append) = core.poll_append() {
+        assert!(append.batch.len() <= CoreConfig::default().batch_bytes_max);
+        assert_eq!(tokens(&mut core), vec![], "the answer goes with the last batch");
+        next += BatchHeader::read(&append.batch).unwrap().next_offset().get();
+        core.appended(append.write, Ok(Offset(next - 1)), at(0));
+        core.high_watermark(Offset(next), at(0));
+    }
+    assert_eq!(tokens(&mut core), vec![(1, true)]);
+    let names: Vec<_> = core.read().unwrap().values.iter_committed().map(|(name, _)| name.clone()).collect();
+    assert_eq!(names, ["a", "b", "d", "e"], "what no batch takes does not hold back the others");
+}
+
+#[test]
 fn due_timers_write_one_batch_each() {
     let mut core = active();
     core.write(at(0), |shard, _| {

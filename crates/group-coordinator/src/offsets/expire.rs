@@ -25,6 +25,7 @@ enum Since {
 impl<T: Debug> GroupShard<T> {
     /// Removes what has expired, and empty groups that have no offsets left.
     pub(crate) fn expire_offsets(&mut self, now: TimestampMs, out: &mut Outcome<Self>) {
+        out.divisible();
         let groups: Vec<GroupId> = self.groups.iter().map(|(id, _)| id.clone()).collect();
         for id in groups {
             let mut records = Vec::new();
@@ -79,6 +80,7 @@ impl<T: Debug> GroupShard<T> {
         };
         let offsets = self.offsets.iter().filter(|(_, at, value)| gone(&at.topic, value.topic_id));
         let records: Vec<GroupRecord> = offsets.map(|(id, at, _)| offset_tombstone(id, at.clone())).collect();
+        out.divisible();
         out.records(records);
     }
 }

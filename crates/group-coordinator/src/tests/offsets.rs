@@ -160,6 +160,32 @@ fn deleted_topics_take_their_offsets_along() {
     assert_eq!(bench.restarted().offsets(), bench.offsets());
 }
 
+/// More offsets of one topic than one batch takes tombstones of.
+fn many_offsets(bench: &mut Bench) {
+    for part in 0..6 {
+        let mut request = commit_of("", -1, &"t".repeat(200), 1);
+        let first = request.topics[0].partitions[0].clone();
+        let partitions = (part * 1_000..(part + 1) * 1_000)
+            .map(|partition| crate::offsets::OffsetToCommit { partition, ..first.clone() });
+        request.topics[0].partitions = partitions.collect();
+        let token = bench.commit(&request);
+        assert!(bench.committed(token).is_ok());
+    }
+    assert_eq!(bench.offsets().len(), 6_000);
+}
+
+#[test]
+fn tombstones_of_a_large_topic_take_several_batches() {
+    let mut bench = Bench::new();
+    many_offsets(&mut bench);
+    let mut restarted = bench.restarted();
+    let deleted = BTreeMap::from([("t".repeat(200).as_str().into(), id(1))]);
+    bench.run(|shard, _, _, out| shard.topics_deleted(&deleted, out));
+    assert_eq!(bench.offsets().len(), 0);
+    restarted.pass(8 * DAY_MS);
+    assert_eq!((restarted.offsets().len(), restarted.state()), (0, "-"), "they expire, too");
+}
+
 #[test]
 fn offsets_of_an_empty_group_expire_with_the_group() {
     let mut bench = Bench::new();
