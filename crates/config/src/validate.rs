@@ -80,6 +80,7 @@ pub fn validate_broker(
     refuse_all(&with_mode(UpdateMode::ReadOnly), "Cannot update these configs dynamically")?;
     for (name, text) in overrides {
         check_dynamic(name, text)?;
+        check_starts_with(name, text, broker)?;
     }
     if resource == BrokerResource::All {
         let reason = "Cannot update these configs at default cluster level, broker id must be specified";
@@ -111,6 +112,17 @@ fn check_dynamic(name: &str, text: &str) -> Result<(), ConfigError> {
     }
     let shown = if definition.is_sensitive() { "[hidden]" } else { text };
     Err(ConfigError::invalid(name, shown, "This configuration is not supported yet"))
+}
+
+/// What Kafka can change while it runs, and Ottla sets up once, when it starts.
+const SET_UP_AT_START: [&str; 2] = ["listeners", "listener.security.protocol.map"];
+
+fn check_starts_with(name: &str, text: &str, broker: &BrokerConfig) -> Result<(), ConfigError> {
+    let started_with = broker.layers().fixed.get(name).map(String::as_str).or_else(|| broker_default(name));
+    if !SET_UP_AT_START.contains(&name) || started_with == Some(text) {
+        return Ok(());
+    }
+    Err(ConfigError::invalid(name, text, "This configuration cannot be changed while the broker runs yet"))
 }
 
 /// Whether the text means what the broker setting is anyway.

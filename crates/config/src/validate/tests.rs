@@ -76,6 +76,13 @@ fn dynamic_broker_settings() {
             "Invalid value 5 for configuration log.segment.bytes: Value must be at least 1048576",
         ),
         (text(&[("no.such", "5")]), All, "Unknown broker config name: no.such"),
+        (text(&[("max.connections", "5")]), All, "ok"),
+        (
+            text(&[("listeners", "PLAINTEXT://:1")]),
+            One,
+            "Invalid value PLAINTEXT://:1 for configuration listeners: This configuration cannot be changed while the \
+             broker runs yet",
+        ),
         (
             text(&[("ssl.key.password", "secret")]),
             One,
