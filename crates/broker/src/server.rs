@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
 use ottla_controller::{Controller, MetadataSubscription};
-use ottla_metadata::MetadataImage;
+use ottla_metadata::{ConfigResourceType, MetadataImage};
 use ottla_replication::session::{FetchSessionCache, FetchSessionConfig};
 use ottla_storage::StorageError;
 use parking_lot::Mutex;
@@ -84,13 +84,13 @@ impl Server {
             .await
             .map_err(|error| StartError::Internal(error.to_string()))??;
         let mut background = JoinSet::new();
-        background.spawn(follow(driver, Arc::clone(&services.groups), subscription));
+        let admission = Admission::new(&services.config.load().net);
+        background.spawn(follow(driver, Arc::clone(&services.groups), Arc::clone(&admission), subscription));
         background.spawn(Arc::new(housekeeping(&services)).run());
 
         let (stop, stopped) = watch::channel(false);
         let dispatcher = Arc::new(Dispatcher::new(crate::apis::table(&services), metrics));
         let limits = net_limits(&services.config.load());
-        let admission = Admission::new(&services.config.load().net);
         let budget = Budget::new(request_budget(&services.config.load()));
         let mut serving = JoinSet::new();
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
@@ -222,13 +222,21 @@ fn housekeeping(services: &Services) -> Housekeeping {
 }
 
 /// Applies every later image; the file I/O runs on a blocking thread.
-async fn follow(driver: ReplicaDriver, groups: Arc<Groups>, mut subscription: MetadataSubscription) {
+async fn follow(
+    driver: ReplicaDriver,
+    groups: Arc<Groups>,
+    admission: Arc<Admission>,
+    mut subscription: MetadataSubscription,
+) {
     let driver = Arc::new(driver);
     while let Some(update) = subscription.next().await {
-        let (driver, groups) = (Arc::clone(&driver), Arc::clone(&groups));
+        let (driver, groups, admission) = (Arc::clone(&driver), Arc::clone(&groups), Arc::clone(&admission));
         let applying = move || {
             driver.apply(Arc::clone(&update.image), &update.delta);
             groups.apply(&update.image, &update.delta);
+            if update.delta.configs.iter().any(|resource| resource.kind == ConfigResourceType::Broker) {
+                admission.configure(&driver.config.load().net);
+            }
         };
         let applied = tokio::task::spawn_blocking(applying).await;
         if let Err(error) = applied {

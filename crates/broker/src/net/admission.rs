@@ -4,16 +4,22 @@ use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use ottla_config::NetConfig;
 use parking_lot::Mutex;
 
 /// Counts the connections of all listeners.
 #[derive(Debug)]
 pub(crate) struct Admission {
+    limits: ArcSwap<Limits>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug)]
+struct Limits {
     total_max: usize,
     per_ip_max: usize,
     overrides: HashMap<IpAddr, usize>,
-    open: Mutex<Open>,
 }
 
 #[derive(Debug, Default)]
@@ -39,30 +45,23 @@ pub(crate) enum Refused {
 }
 
 impl Admission {
-    /// The limits of the settings. Names among the overrides are looked up here, once; an unknown one counts for nobody.
     pub(crate) fn new(config: &NetConfig) -> Arc<Self> {
-        let mut overrides = HashMap::new();
-        for (host, limit) in &config.connections_per_ip_overrides {
-            match (host.as_str(), 0).to_socket_addrs() {
-                Ok(addresses) => overrides.extend(addresses.map(|address| (address.ip(), limit_of(*limit)))),
-                Err(error) => tracing::warn!(%host, %error, "max.connections.per.ip.overrides: no such host"),
-            }
-        }
-        Arc::new(Self {
-            total_max: limit_of(config.connections_max),
-            per_ip_max: limit_of(config.connections_per_ip_max),
-            overrides,
-            open: Mutex::default(),
-        })
+        Arc::new(Self { limits: ArcSwap::from_pointee(Limits::new(config)), open: Mutex::default() })
+    }
+
+    /// New limits for connections that come from now on; those that are open stay.
+    pub(crate) fn configure(&self, config: &NetConfig) {
+        self.limits.store(Arc::new(Limits::new(config)));
     }
 
     /// Counts one more connection from `ip`, if that is allowed.
     pub(crate) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Admitted, Refused> {
         let ip = ip.to_canonical();
-        let per_ip_max = self.overrides.get(&ip).copied().unwrap_or(self.per_ip_max);
+        let limits = self.limits.load();
+        let per_ip_max = limits.overrides.get(&ip).copied().unwrap_or(limits.per_ip_max);
         let mut open = self.open.lock();
-        if open.total >= self.total_max {
-            return Err(Refused::Total(self.total_max));
+        if open.total >= limits.total_max {
+            return Err(Refused::Total(limits.total_max));
         }
         let of_ip = open.per_ip.get(&ip).copied().unwrap_or(0);
         if of_ip >= per_ip_max {
@@ -71,6 +70,24 @@ impl Admission {
         open.total += 1;
         open.per_ip.insert(ip, of_ip + 1);
         Ok(Admitted { admission: Arc::clone(self), ip })
+    }
+}
+
+impl Limits {
+    /// Names among the overrides are looked up here, once; an unknown one counts for nobody.
+    fn new(config: &NetConfig) -> Self {
+        let mut overrides = HashMap::new();
+        for (host, limit) in &config.connections_per_ip_overrides {
+            match (host.as_str(), 0).to_socket_addrs() {
+                Ok(addresses) => overrides.extend(addresses.map(|address| (address.ip(), limit_of(*limit)))),
+                Err(error) => tracing::warn!(%host, %error, "max.connections.per.ip.overrides: no such host"),
+            }
+        }
+        Self {
+            total_max: limit_of(config.connections_max),
+            per_ip_max: limit_of(config.connections_per_ip_max),
+            overrides,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+mod admin;
 mod connections;
 mod durability;
 mod fetching;

@@ -1,0 +1,78 @@
+//! What administrators ask for, and what the broker does then.
+
+use std::time::Duration;
+
+use ottla_client::{Client, ConnectionConfig};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::find_coordinator_response::Coordinator;
+use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use ottla_protocol::messages::{
+    DeleteGroupsRequest, FindCoordinatorRequest, GroupId, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, StrBytes,
+};
+
+use crate::support::Broker;
+
+/// Sets a dynamic config of this broker; the error code.
+async fn set_on_broker(client: &Client, name: &'static str, value: &'static str) -> i16 {
+    let config = AlterableConfig::default()
+        .with_name(StrBytes::from_static_str(name))
+        .with_value(Some(StrBytes::from_static_str(value)));
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(4)
+        .with_resource_name(StrBytes::from_static_str("1"))
+        .with_configs(vec![config]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    client.call(&request).await.unwrap().responses[0].error_code
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dynamic_limit_of_connections_holds_for_the_next_one() {
+    let broker = Broker::start().await;
+    let client = broker.client().await;
+    assert_eq!(set_on_broker(&client, "max.connections", "1").await, 0);
+    let until_refused =
+        async { while Client::connect(broker.address(), ConnectionConfig::default()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(10), until_refused).await.expect("is refused");
+    assert_eq!(set_on_broker(&client, "max.connections", "100").await, 0);
+    let until_accepted =
+        async { while Client::connect(broker.address(), ConnectionConfig::default()).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(10), until_accepted).await.expect("is accepted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listeners_of_a_running_broker_are_not_said_to_change() {
+    let broker = Broker::start().await;
+    let client = broker.client().await;
+    let code = set_on_broker(&client, "listeners", "PLAINTEXT://127.0.0.1:1").await;
+    assert_eq!(code, ErrorCode::InvalidRequest.code());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_producer_identity_is_an_invalid_request() {
+    let broker = Broker::start().await;
+    let client = broker.client().await;
+    for (id, epoch, code) in [(-1, -1, 0), (5, 0, 0), (5, -1, 42), (-1, 0, 42)] {
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
+            .with_transaction_timeout_ms(1_000)
+            .with_producer_id(id.into())
+            .with_producer_epoch(epoch);
+        assert_eq!(client.call(&request).await.unwrap().error_code, code, "{id} {epoch}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_named_twice_is_answered_once() {
+    let broker = Broker::start().await;
+    let client = broker.client().await;
+    let group = StrBytes::from_static_str("g");
+    let find = FindCoordinatorRequest::default().with_coordinator_keys(vec![group.clone()]);
+    let found: Vec<Coordinator> = client.call(&find).await.unwrap().coordinators;
+    assert_eq!(found[0].error_code, 0);
+    let request =
+        DeleteGroupsRequest::default().with_groups_names(vec![GroupId(group.clone()), GroupId(group)]);
+    let results = client.call(&request).await.unwrap().results;
+    let codes: Vec<i16> = results.iter().map(|result| result.error_code).collect();
+    assert_eq!(codes, [ErrorCode::GroupIdNotFound.code()]);
+}
