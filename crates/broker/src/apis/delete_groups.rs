@@ -1,5 +1,6 @@
 //! DeleteGroups: empty groups and all their offsets.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -21,7 +22,10 @@ impl Handler for DeleteGroups {
     type Request = DeleteGroupsRequest;
 
     fn handle(&self, _: &RequestContext, request: DeleteGroupsRequest) -> Reply<DeleteGroupsResponse> {
-        let asked = request.groups_names.iter().map(|name| {
+        let mut seen = BTreeSet::new();
+        // A group that was given twice is deleted, and answered, once.
+        let names = request.groups_names.iter().filter(|name| seen.insert(name.as_str()));
+        let asked = names.map(|name| {
             let id = GroupId::from(name.as_str());
             let asked = self.groups.ask(name, |shard, _, token, out| {
                 shard.delete_groups(std::slice::from_ref(&id), token, out);

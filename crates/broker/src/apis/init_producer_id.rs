@@ -27,6 +27,10 @@ impl Handler for InitProducerId {
             Some(_) => return Reply::Ready(refused(ErrorCode::TransactionalIdAuthorizationFailed)),
             None => {}
         }
+        let none = ProducerId::NONE.get();
+        if (request.producer_id.0 == none) != (request.producer_epoch == -1) {
+            return Reply::Ready(refused(ErrorCode::InvalidRequest));
+        }
         if let Some(id) = self.producer_ids.try_next() {
             return Reply::Ready(given(id));
         }
