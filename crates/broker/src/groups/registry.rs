@@ -150,13 +150,14 @@ impl Groups {
                 let _ = coordinator.write(|shard, _, _| shard.set_consumer_settings(all, own));
             }
         }
+        let is_gone = |id: &TopicId| image.topic_by_id(*id).is_none();
+        // First what goes: a topic that was deleted and created again is in one delta under both ids.
+        if delta.topics.iter().any(|(id, changed)| &*changed.name == CONSUMER_OFFSETS && is_gone(id)) {
+            self.close_all();
+        }
         for (id, changed) in &delta.topics {
-            match image.topic_by_id(*id) {
-                Some(topic) if &*topic.name == CONSUMER_OFFSETS => {
-                    self.apply_partitions(image, topic, changed.partitions.iter().copied());
-                }
-                None if &*changed.name == CONSUMER_OFFSETS => self.close_all(),
-                _ => {}
+            if let Some(topic) = image.topic_by_id(*id).filter(|topic| &*topic.name == CONSUMER_OFFSETS) {
+                self.apply_partitions(image, topic, changed.partitions.iter().copied());
             }
         }
         self.forget_deleted(image, delta);
