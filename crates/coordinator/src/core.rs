@@ -254,8 +254,9 @@ impl<S: Shard> ShardCore<S> {
     /// How many records, from the first on, one batch takes; at least one.
     fn fitting(&self, records: &[S::Record], now: Now) -> usize {
         let mut builder = batch_builder();
-        let is_over = |record| {
-            push(&mut builder, record, now);
+        let is_over = |record: &S::Record| {
+            let (key, value) = (record.encode_key(), record.encode_value());
+            builder.push(now.wall, Some(&key), value.as_deref(), &[]);
             builder.size() > self.config.batch_bytes_max
         };
         records.iter().position(is_over).map_or(records.len(), |over| over.max(1))
@@ -265,7 +266,9 @@ impl<S: Shard> ShardCore<S> {
     fn stage(&mut self, write: WriteId, records: Vec<S::Record>, now: Now) -> Result<Vec<u8>, WriteError> {
         let mut builder = batch_builder();
         for record in &records {
-            push(&mut builder, record, now);
+            let (key, value) = (record.encode_key(), record.encode_value());
+            check_readable::<S::Record>(&key, value.as_deref())?;
+            builder.push(now.wall, Some(&key), value.as_deref(), &[]);
         }
         let (size, max) = (builder.size(), self.config.batch_bytes_max);
         if size > max {
@@ -345,9 +348,13 @@ fn batch_builder() -> BatchBuilder {
     BatchBuilder::new(Offset::ZERO).producer(ProducerId::NONE, ProducerEpoch::NONE, 0)
 }
 
-fn push(builder: &mut BatchBuilder, record: &impl Record, now: Now) {
-    let (key, value) = (record.encode_key(), record.encode_value());
-    builder.push(now.wall, Some(&key), value.as_deref(), &[]);
+/// The length of a string in a record is an `i16`, and requests may carry longer ones: what would not be read back must
+/// not get into the log, where it would fail every later load.
+fn check_readable<R: Record>(key: &[u8], value: Option<&[u8]>) -> Result<(), WriteError> {
+    const STRING_LEN_MAX: usize = 0x7fff;
+    let is_long = key.len() > STRING_LEN_MAX || value.is_some_and(|value| value.len() > STRING_LEN_MAX);
+    let is_same = |read: R| read.encode_key() == key && read.encode_value().as_deref() == value;
+    if !is_long || R::decode(key, value).is_ok_and(is_same) { Ok(()) } else { Err(WriteError::Unwritable) }
 }
 
 type Waiting<S> = (Vec<(<S as Shard>::Token, <S as Shard>::Response)>, Option<<S as Shard>::Completion>);

@@ -43,6 +43,8 @@ pub enum WriteError {
     Replay(#[from] ReplayError),
     #[error("the batch could not be built")]
     Batch,
+    #[error("a string is too long for a record")]
+    Unwritable,
 }
 
 /// A replicated state machine. Hard state is what its records say and changes in [`replay`](Self::replay) only; soft

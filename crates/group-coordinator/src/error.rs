@@ -76,7 +76,7 @@ pub const fn write_error_code(error: &WriteError) -> ErrorCode {
     match error {
         WriteError::NotEnoughReplicas | WriteError::TimedOut => ErrorCode::CoordinatorNotAvailable,
         WriteError::NotLeader | WriteError::Storage | WriteError::Closed => ErrorCode::NotCoordinator,
-        WriteError::TooLarge { .. } | WriteError::Replay(_) | WriteError::Batch => {
+        WriteError::TooLarge { .. } | WriteError::Replay(_) | WriteError::Batch | WriteError::Unwritable => {
             ErrorCode::UnknownServerError
         }
     }

@@ -112,3 +112,24 @@ fn records_of_a_kafka_broker_are_written_back_byte_for_byte() {
     }
     assert_eq!(count, 27);
 }
+
+#[test]
+fn strings_longer_than_a_record_can_say_do_not_get_into_the_log() {
+    let mut bench = Bench::new();
+    let client: std::sync::Arc<str> = "c".repeat(32_767).into();
+    let token = bench.join(crate::classic::JoinRequest { client_id: client, ..old_join() });
+    bench.pass(3_000);
+    let member = bench.joined(token).member_id;
+    let token = bench.sync(&member, 1, &[(&member, "a")]);
+    assert!(matches!(bench.synced(token).error, Some(GroupError::Write(_))));
+    let long = crate::GroupId::from("g".repeat(40_000));
+    let token =
+        bench.commit(&crate::offsets::OffsetCommitRequest { group: long, ..commit_of("", -1, "t", 1) });
+    assert!(bench.committed(token).is_err());
+    let token = bench.commit(&crate::offsets::OffsetCommitRequest {
+        group: "g".repeat(30_000).into(),
+        ..commit_of("", -1, "t", 1)
+    });
+    assert_eq!(bench.committed(token), Ok(vec![None]));
+    bench.restarted();
+}
