@@ -34,7 +34,10 @@ pub(crate) struct Server {
 impl Server {
     /// A broker on an empty directory and free ports, just started.
     pub(crate) fn broker(binary: &Path) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("ottla-bench").tempdir()?;
+        let dir = tempfile::Builder::new()
+            .prefix("ottla-bench")
+            .tempdir()
+            .map_err(|error| format!("a data directory: {error}"))?;
         let (address, metrics) = (free_address()?, free_address()?);
         let mut command = Command::new(binary);
         command.args(["--listen", &address.to_string(), "--metrics-listen", &metrics.to_string()]);
@@ -61,7 +64,7 @@ impl Server {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("floor").args(args).stdin(Stdio::null()).stdout(Stdio::piped());
         let started = Instant::now();
-        let mut child = command.spawn()?;
+        let mut child = command.spawn().map_err(|error| format!("a floor: {error}"))?;
         let mut line = String::new();
         let stdout = child.stdout.take().ok_or("the floor has no stdout")?;
         BufReader::new(stdout).read_line(&mut line)?;

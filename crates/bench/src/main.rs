@@ -77,7 +77,11 @@ fn run(args: &[String]) -> Result<bool> {
     for (name, bench) in BENCHES {
         if options.names.is_empty() || options.names.iter().any(|asked| asked == name) {
             eprintln!("{name} ...");
-            bench(&options, &mut report)?;
+            if let Err(error) = bench(&options, &mut report) {
+                // What was measured until then is not lost.
+                print!("{report}");
+                return Err(format!("{name}: {error}").into());
+            }
         }
     }
     print!("{report}");

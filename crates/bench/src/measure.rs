@@ -16,7 +16,7 @@ pub(crate) fn thread_cpu() -> Duration {
 
 /// CPU that a process has used, all threads that ever were together; in steps of a clock tick (10 ms).
 pub(crate) fn process_cpu(pid: u32) -> Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let stat = proc_file(pid, "stat")?;
     // The second field is the program's name in parentheses, which may hold anything.
     let fields = stat.rsplit_once(") ").ok_or("/proc/PID/stat has no name")?.1;
     let mut fields = fields.split(' ').skip(11);
@@ -27,8 +27,13 @@ pub(crate) fn process_cpu(pid: u32) -> Result<Duration> {
 
 /// A line of `/proc/PID/status` that is counted in KiB, in bytes.
 pub(crate) fn status_bytes(pid: u32, field: &str) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let status = proc_file(pid, "status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     let value = line.ok_or_else(|| format!("/proc/PID/status has no {field}"))?;
     Ok(value.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+}
+
+fn proc_file(pid: u32, name: &str) -> Result<String> {
+    let path = format!("/proc/{pid}/{name}");
+    Ok(fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?)
 }

@@ -55,7 +55,10 @@ fn ours(options: &Options, frame: &Bytes, count: usize) -> Result<f64> {
 }
 
 fn floor(frame: &Bytes, count: usize) -> Result<f64> {
-    let file = tempfile::Builder::new().prefix("ottla-bench").tempfile()?;
+    let file = tempfile::Builder::new()
+        .prefix("ottla-bench")
+        .tempfile()
+        .map_err(|error| format!("a file: {error}"))?;
     let path = file.path().to_str().ok_or("the directory's name is not UTF-8")?;
     let server = Server::floor(&["produce", path, "0"])?;
     drive(&mut Wire::connect(server.address)?, frame, server.pid(), count)
