@@ -112,6 +112,10 @@ impl Connection {
         stop: &mut watch::Receiver<bool>,
         mut idle: Pin<&mut Sleep>,
     ) -> Result<(), ConnectionEnd> {
+        if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
+            // Asked here and not only below: where the socket always has more to read, nothing else is looked at.
+            self.drain_until = Some(Instant::now() + DRAIN);
+        }
         self.process_frames()?;
         self.collect_ready();
         if self.out.write(&self.stream)? == Wrote::Turn {

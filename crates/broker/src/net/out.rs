@@ -19,6 +19,8 @@ use crate::dispatch::Answer;
 const TURN_LEN: usize = 1024 * 1024;
 /// Segments that wait for a reader that does not read.
 const SEGMENTS_MAX: usize = 1_000;
+/// Bytes in memory that wait for a reader that does not read, beside the answer that goes over it.
+const HELD_LEN_MAX: usize = 4 * 1024 * 1024;
 /// Sendfile is cheapest from a page boundary on; the bytes before it are copied.
 const PAGE_LEN: u64 = 4096;
 
@@ -26,6 +28,8 @@ const PAGE_LEN: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct OutQueue {
     segments: VecDeque<Segment<LogSlice>>,
+    /// Bytes of the segments that are in memory.
+    held_len: usize,
     gathered: Gather,
     /// Slices of at least this many bytes leave by sendfile; 0 turns sendfile off.
     sendfile_min_len: usize,
@@ -44,7 +48,7 @@ pub(super) enum Wrote {
 
 impl OutQueue {
     pub(super) fn new(sendfile_min_len: usize) -> Self {
-        Self { segments: VecDeque::new(), gathered: Gather::default(), sendfile_min_len }
+        Self { segments: VecDeque::new(), held_len: 0, gathered: Gather::default(), sendfile_min_len }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -53,11 +57,16 @@ impl OutQueue {
 
     /// Whether another answer may be made before some of these have left.
     pub(super) fn has_room(&self) -> bool {
-        self.segments.len() < SEGMENTS_MAX
+        self.segments.len() < SEGMENTS_MAX && self.held_len < HELD_LEN_MAX
     }
 
     pub(super) fn push(&mut self, answer: Answer) {
-        self.segments.extend(answer.segments);
+        for segment in answer.segments {
+            if let Segment::Bytes(bytes) = &segment {
+                self.held_len += bytes.len();
+            }
+            self.segments.push_back(segment);
+        }
     }
 
     /// Sends until the socket is full, the queue empty or the turn used up.
@@ -105,6 +114,7 @@ impl OutQueue {
     fn gather_bytes(&mut self, mut bytes: Bytes) {
         let head = bytes.split_to(self.gathered.room().min(bytes.len()));
         self.gathered.grow(head.len()).copy_from_slice(&head);
+        self.held_len = self.held_len.saturating_sub(head.len());
         if !bytes.is_empty() {
             self.segments.push_front(Segment::Bytes(bytes));
         }

@@ -79,3 +79,24 @@ async fn a_segment_file_shorter_than_its_slice_is_an_error() {
         assert!(out.write(&writer).is_err());
     }
 }
+
+#[tokio::test]
+async fn answers_that_nobody_reads_leave_no_room_for_more() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (writer, _) = listener.accept().await.unwrap();
+    let mut out = OutQueue::new(0);
+    let len = 8 * 1024 * 1024;
+    out.push(Answer { segments: vec![Segment::Bytes(Bytes::from(vec![b'-'; len]))], len });
+    assert!(!out.has_room());
+    let reading = tokio::spawn(async move { reader.read_exact(&mut vec![0; len]).await.map(|_| reader) });
+    while !out.is_empty() {
+        match out.write(&writer).unwrap() {
+            Wrote::Full => writer.writable().await.unwrap(),
+            Wrote::Turn => tokio::task::yield_now().await,
+            Wrote::All => {}
+        }
+    }
+    reading.await.unwrap().unwrap();
+    assert!(out.has_room());
+}

@@ -1,5 +1,6 @@
 //! A broker that is gone with its test.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,7 +30,7 @@ impl Broker {
     async fn start_in(dir: TempDir) -> Self {
         let settings = [
             ("listeners", "PLAINTEXT://127.0.0.1:0".to_owned()),
-            ("log.dirs", dir.path().join("data").to_string_lossy().into_owned()),
+            ("log.dirs", data_dir(&dir).to_string_lossy().into_owned()),
         ];
         let settings: ConfigMap = settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         let config = BrokerConfig::from_static(settings).unwrap();
@@ -42,6 +43,28 @@ impl Broker {
     pub(crate) async fn restart(self) -> Self {
         self.server.stop().await;
         Self::start_in(self.dir).await
+    }
+
+    pub(crate) async fn stop(self) {
+        self.server.stop().await;
+    }
+
+    /// Stops it cleanly, lets `act` change its data directory, and starts it again.
+    pub(crate) async fn restart_after(self, act: impl FnOnce(&Path)) -> Self {
+        self.server.stop().await;
+        act(&data_dir(&self.dir));
+        Self::start_in(self.dir).await
+    }
+
+    /// A broker on a copy of the data as it is now: what this one would find if it were killed now.
+    pub(crate) async fn as_if_killed(&self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy_dir(self.dir.path(), dir.path());
+        Self::start_in(dir).await
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        data_dir(&self.dir)
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -80,6 +103,24 @@ impl Broker {
             DeleteTopicsRequest::default().with_topic_names(vec![topic_name(topic)]).with_timeout_ms(10_000);
         let response = self.client().await.connection().call(&request, 5).await.unwrap();
         assert_eq!(response.responses[0].error_code, ErrorCode::None.code());
+    }
+}
+
+fn data_dir(dir: &TempDir) -> PathBuf {
+    dir.path().join("data")
+}
+
+/// Copies what is in `from`.
+pub(crate) fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), &to).unwrap();
+        }
     }
 }
 
