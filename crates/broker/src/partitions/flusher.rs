@@ -67,8 +67,7 @@ impl Flusher {
     }
 
     fn push(&self, job: Job) {
-        self.queue.state.lock().jobs.push_back(job);
-        self.queue.wanted.notify_one();
+        self.queue.push(job);
     }
 
     /// Serves what is queued and ends the threads.
@@ -91,6 +90,9 @@ fn serve(queue: &Queue, clock: Clock, metrics: &Metrics) {
                 let started = Instant::now();
                 let _ = partition.flush(|| clock.now());
                 metrics.broker.log_flushed(started.elapsed());
+                if partition.flush_ended() {
+                    queue.push(Job::Flush(partition));
+                }
             }
             Job::Writeback(range) => range.start(),
         }
@@ -98,6 +100,11 @@ fn serve(queue: &Queue, clock: Clock, metrics: &Metrics) {
 }
 
 impl Queue {
+    fn push(&self, job: Job) {
+        self.state.lock().jobs.push_back(job);
+        self.wanted.notify_one();
+    }
+
     fn next(&self) -> Option<Job> {
         let mut state = self.state.lock();
         loop {

@@ -3,14 +3,18 @@
 //! The machine decides, the log keeps the bytes, this shell carries what happened from one to the other and wakes who
 //! waits. Nothing here awaits, and no fsync runs under the lock.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ottla_model::{MonoMs, Now, Offset, TopicIdPartition, TopicPartition};
 use ottla_replication::{
     Effects, PartitionConfig, PartitionMachine, Registration, RoleChange, Ticket, WaitList,
 };
-use ottla_storage::{AppendInfo, AppendOrigin, PartitionLog, RetentionRun, StorageError, Writeback};
+use ottla_storage::{
+    AppendInfo, AppendOrigin, FlushTask, PartitionLog, RetentionRun, StorageError, Writeback,
+};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -47,7 +51,7 @@ pub(crate) struct Partition {
     pub name: TopicPartition,
     pub id: TopicIdPartition,
     state: Mutex<State>,
-    flush_queued: AtomicBool,
+    flush_turn: Mutex<FlushTurn>,
 }
 
 #[derive(Debug)]
@@ -58,6 +62,19 @@ pub(super) struct State {
     fetches: WaitList<Arc<Notify>>,
     /// The replica is no longer this broker's: its files may be gone.
     closed: bool,
+}
+
+/// Where a replica stands with the flusher: in the queue at most once, and with one thread at a time. Of two flushes at
+/// once the later one might end first, without the names that the earlier one syncs, or without the error that the
+/// kernel tells of only once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum FlushTurn {
+    #[default]
+    None,
+    Queued,
+    Running,
+    /// And wanted again since it began.
+    RunningAndWanted,
 }
 
 /// Who is to be woken once the lock is gone.
@@ -87,7 +104,7 @@ impl Partition {
             fetches: WaitList::new(PARKED_MAX),
             closed: false,
         };
-        Self { name, id, state: Mutex::new(state), flush_queued: AtomicBool::new(false) }
+        Self { name, id, state: Mutex::new(state), flush_turn: Mutex::default() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -238,9 +255,23 @@ impl Partition {
         Ok(run)
     }
 
-    /// Marks the partition as waiting for the flusher; false if it was already.
+    /// Notes that a flush is wanted; true if the caller is to queue the partition for it.
     pub(super) fn queue_flush(&self) -> bool {
-        !self.flush_queued.swap(true, Ordering::AcqRel)
+        let mut turn = self.flush_turn.lock();
+        let was = *turn;
+        *turn = match was {
+            FlushTurn::None | FlushTurn::Queued => FlushTurn::Queued,
+            FlushTurn::Running | FlushTurn::RunningAndWanted => FlushTurn::RunningAndWanted,
+        };
+        was == FlushTurn::None
+    }
+
+    /// The partition's turn in the flusher's queue has ended; true if the caller is to queue it again.
+    pub(super) fn flush_ended(&self) -> bool {
+        let mut turn = self.flush_turn.lock();
+        let again = *turn == FlushTurn::RunningAndWanted;
+        *turn = if again { FlushTurn::Queued } else { FlushTurn::None };
+        again
     }
 
     /// Whether a flush is due by the settings, or because something has been unflushed for `max_ms`.
@@ -259,14 +290,11 @@ impl Partition {
         self.state.lock().log.expire_producers(now);
     }
 
-    /// Writes what was appended so far to the disk, without holding the lock while the disk works.
+    /// Writes what was appended so far to the disk, without holding the lock while the disk works. The caller then asks
+    /// [`Partition::flush_ended`].
     pub(super) fn flush(&self, now: impl Fn() -> Now) -> Result<(), StorageError> {
-        self.flush_queued.store(false, Ordering::Release);
-        let task = {
-            let mut state = self.state.lock();
-            if state.closed { None } else { state.log.take_flush()? }
-        };
-        let Some(task) = task else { return Ok(()) };
+        *self.flush_turn.lock() = FlushTurn::Running;
+        let Some(task) = self.take_flush()? else { return Ok(()) };
         let outcome = task.run();
         let mut state = self.state.lock();
         if state.closed {
@@ -285,12 +313,33 @@ impl Partition {
         flushed
     }
 
+    fn take_flush(&self) -> Result<Option<FlushTask>, StorageError> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Ok(None);
+        }
+        let was_online = !state.log.is_offline();
+        let taken = state.log.take_flush();
+        let woken = match &taken {
+            Err(cause) if was_online => state.fail(&self.name, cause),
+            _ => Woken::default(),
+        };
+        drop(state);
+        woken.wake();
+        taken
+    }
+
     pub(crate) fn high_watermark(&self) -> Offset {
         self.state.lock().machine.high_watermark()
     }
 }
 
 impl State {
+    /// Whether the replica's work here has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     fn woken(&mut self, effects: &Effects) -> Woken {
         if effects.is_empty() {
             return Woken::default();
