@@ -27,8 +27,8 @@ pub(crate) struct ReplicaDriver {
 }
 
 impl ReplicaDriver {
-    /// Opens every log on the disk with the settings of its topic in `image`, applies the whole image, and removes the
-    /// logs that no topic owns any more.
+    /// Opens every log on the disk with the settings of its topic in `image`, applies the whole image, and sets the
+    /// logs aside that no topic owns.
     pub(crate) fn start(&self, image: Arc<MetadataImage>) -> Result<(), StorageError> {
         let broker = self.config.load_full();
         let config = |name: &TopicPartition, _: Option<TopicId>| {
@@ -38,7 +38,7 @@ impl ReplicaDriver {
         self.logs.open_all(&config, self.clock.now())?;
         let everything = MetadataDelta::between(&MetadataImage::new(Arc::clone(image.cluster_id())), &image);
         self.apply(image, &everything);
-        self.logs.remove_strays();
+        self.logs.set_strays_aside();
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ottla_model::{Now, Offset, TopicId, TopicPartition};
 use ottla_storage::{
     ClosingLog, DeletedPartition, LogConfig, LogDir, OffsetCheckpoint, OpenedLog, PartitionLog, StorageError,
+    partition_dir,
 };
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -27,11 +28,14 @@ pub(crate) struct LogHome {
     found: Mutex<HashMap<TopicPartition, OpenedLog>>,
     /// `num.recovery.threads.per.data.dir`.
     thread_count: usize,
+    /// Held while checkpoints are written or partitions leave them; true once the logs are closed, when what they say
+    /// is final.
+    checkpoints_final: Mutex<bool>,
 }
 
 impl LogHome {
     pub(crate) fn new(dirs: Vec<LogDir>, thread_count: usize) -> Self {
-        Self { dirs: dirs.into(), found: Mutex::default(), thread_count }
+        Self { dirs: dirs.into(), found: Mutex::default(), thread_count, checkpoints_final: Mutex::default() }
     }
 
     pub(crate) fn dirs(&self) -> &[LogDir] {
@@ -66,6 +70,10 @@ impl LogHome {
                 return Ok(HomedLog { log: found.log, high_watermark: found.high_watermark });
             }
             drop(found);
+        }
+        // What stands in the new log's place is another incarnation's: found so, or a removal of it has failed.
+        let is_taken = |dir: &LogDir| dir.disk().modified_ms(&partition_dir(dir.path(), name)).is_ok();
+        if self.dirs.iter().any(is_taken) {
             self.remove(std::slice::from_ref(name))?;
         }
         let log = self.roomiest()?.create_partition(name, id, config, now)?;
@@ -73,14 +81,21 @@ impl LogHome {
         Ok(HomedLog { log, high_watermark })
     }
 
-    /// Removes the logs found at the start that no topic owns: they were deleted while this broker was down.
-    pub(crate) fn remove_strays(&self) {
+    /// Sets the logs found at the start that no topic owns aside: their topics were deleted while this broker was down,
+    /// or the metadata is not the one they were written under.
+    pub(crate) fn set_strays_aside(&self) {
         let strays: Vec<TopicPartition> = self.found.lock().drain().map(|(name, _)| name).collect();
         for name in &strays {
-            tracing::info!(partition = %name, "removing the log of a deleted topic");
+            tracing::warn!(partition = %name, "a log that no topic owns: its directory is renamed to -stray, and kept");
         }
-        if let Err(error) = self.remove(&strays) {
-            tracing::error!(%error, partitions = strays.len(), "logs could not be removed");
+        if strays.is_empty() {
+            return;
+        }
+        let _checkpoints = self.checkpoints_final.lock();
+        for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
+            if let Err(error) = dir.set_aside(&strays, Uuid::new_v4) {
+                tracing::error!(%error, partitions = strays.len(), "logs could not be set aside");
+            }
         }
     }
 
@@ -89,8 +104,12 @@ impl LogHome {
         if names.is_empty() {
             return Ok(());
         }
+        let _checkpoints = self.checkpoints_final.lock();
         for (number, dir) in self.dirs.iter().enumerate() {
             let deleted = dir.delete_partitions(names, Uuid::new_v4)?;
+            if deleted.is_empty() {
+                continue;
+            }
             let dirs = Arc::clone(&self.dirs);
             let remove = move || remove_files(&dirs[number], &deleted);
             if let Err(error) = std::thread::Builder::new().name("remove-logs".to_owned()).spawn(remove) {
@@ -102,13 +121,18 @@ impl LogHome {
 
     /// Writes the recovery points, log starts and high watermarks of all logs.
     pub(crate) fn write_checkpoints(&self, partitions: &[Arc<Partition>]) -> Result<(), StorageError> {
+        let checkpoints_final = self.checkpoints_final.lock();
+        if *checkpoints_final {
+            return Ok(());
+        }
         for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
             let mut recovery_points = BTreeMap::new();
             let mut log_starts = BTreeMap::new();
             let mut high_watermarks = BTreeMap::new();
             for partition in partitions {
                 let state = partition.lock();
-                if state.log.dir().parent() != Some(dir.path()) {
+                // One that was closed since the caller listed it has left the checkpoints, or is about to.
+                if state.is_closed() || state.log.dir().parent() != Some(dir.path()) {
                     continue;
                 }
                 recovery_points.insert(partition.name.clone(), state.log.recovery_point());
@@ -123,23 +147,32 @@ impl LogHome {
         Ok(())
     }
 
-    /// Closes all logs and marks the dirs as cleanly shut down.
+    /// Closes all logs and marks the dirs as cleanly shut down; gives the first error of a dir that could not be.
     pub(crate) fn close(
         &self,
         partitions: &[Arc<Partition>],
         broker_epoch: i64,
         now: Now,
     ) -> Result<(), StorageError> {
+        let mut checkpoints_final = self.checkpoints_final.lock();
+        *checkpoints_final = true;
+        let mut outcome = Ok(());
+        let mut states: Vec<_> = partitions.iter().map(|partition| partition.lock()).collect();
         for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
-            let mut states: Vec<_> = partitions.iter().map(|partition| partition.lock()).collect();
-            let here = states.iter_mut().filter(|state| state.log.dir().parent() == Some(dir.path()));
+            let here = states
+                .iter_mut()
+                .filter(|state| !state.is_closed() && state.log.dir().parent() == Some(dir.path()));
             let closing = here.map(|state| {
                 let high_watermark = state.machine.high_watermark();
                 ClosingLog { log: &mut state.log, high_watermark }
             });
-            dir.close(closing.collect(), self.thread_count, broker_epoch, now)?;
+            outcome = outcome.and(dir.close(closing.collect(), self.thread_count, broker_epoch, now));
         }
-        Ok(())
+        // Whoever still runs finds a log that takes nothing more: the mark of the clean shutdown says so.
+        for state in &mut states {
+            state.log.set_offline();
+        }
+        outcome
     }
 
     /// The online dir with the most room.

@@ -143,27 +143,63 @@ impl LogDir {
 
     /// Renames the directories of those of the partitions that are in this dir, durably and with one sync, so that they
     /// are gone for good; their files are removed by [`LogDir::remove_deleted`]. `unique` gives random ids. Readers may go
-    /// on with the slices they hold; the owners of the logs append and flush no more.
+    /// on with the slices they hold; the owners of the logs append and flush no more, and write no checkpoint of them.
     pub fn delete_partitions(
         &self,
         partitions: &[TopicPartition],
+        unique: impl FnMut() -> Uuid,
+    ) -> Result<Vec<DeletedPartition>, StorageError> {
+        self.rename_partitions(partitions, names::DELETE_SUFFIX, unique)
+    }
+
+    /// Renames the directories of partitions that no metadata knows to `<topic>-<partition>.<uuid>-stray`, as Kafka does:
+    /// nothing opens them again, and nothing removes them but their owner.
+    pub fn set_aside(
+        &self,
+        partitions: &[TopicPartition],
+        unique: impl FnMut() -> Uuid,
+    ) -> Result<(), StorageError> {
+        self.rename_partitions(partitions, names::STRAY_SUFFIX, unique).map(|_| ())
+    }
+
+    fn rename_partitions(
+        &self,
+        partitions: &[TopicPartition],
+        suffix: &str,
         mut unique: impl FnMut() -> Uuid,
     ) -> Result<Vec<DeletedPartition>, StorageError> {
         self.check_online()?;
-        let mut deleted = Vec::new();
+        self.forget_checkpoints(partitions)?;
+        let mut renamed = Vec::new();
         for topic_partition in partitions {
             let from = partition_dir(&self.path, topic_partition);
-            let path = self.path.join(names::deleted_name(topic_partition, unique()));
+            let path = self.path.join(names::renamed(topic_partition, unique(), suffix));
             match self.disk.rename(&from, &path) {
-                Ok(()) => deleted.push(DeletedPartition { path }),
+                Ok(()) => renamed.push(DeletedPartition { path }),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(StorageError::io("rename", &from, error)),
             }
         }
-        if !deleted.is_empty() {
+        if !renamed.is_empty() {
             self.disk.sync_dir(&self.path).at("fsync", &self.path)?;
         }
-        Ok(deleted)
+        Ok(renamed)
+    }
+
+    /// Takes partitions out of the checkpoints: what they say of a deleted log is not true of the next one of its name,
+    /// whose records a recovery would take for deleted ones below the log start.
+    fn forget_checkpoints(&self, partitions: &[TopicPartition]) -> Result<(), StorageError> {
+        for which in OffsetCheckpoint::ALL {
+            let mut offsets = which.read(&*self.disk, &self.path)?;
+            let count = offsets.len();
+            for partition in partitions {
+                offsets.remove(partition);
+            }
+            if offsets.len() < count {
+                which.write(&*self.disk, &self.path, &offsets)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes the files of a deleted partition.

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 /// The directory of the controller's log, which is not a partition that the broker opens.
 pub(super) const METADATA_LOG: &str = "__cluster_metadata-0";
-const DELETE_SUFFIX: &str = "-delete";
+pub(super) const DELETE_SUFFIX: &str = "-delete";
+pub(super) const STRAY_SUFFIX: &str = "-stray";
 /// The longest name that a file system takes.
 const NAME_LEN_MAX: usize = 255;
 
@@ -27,9 +28,9 @@ pub fn partition_dir(log_dir: &Path, topic_partition: &TopicPartition) -> PathBu
     log_dir.join(format!("{}-{}", topic_partition.topic, topic_partition.partition))
 }
 
-/// `<topic>-<partition>.<uuid without dashes>-delete`; a long topic name is cut to fit.
-pub(super) fn deleted_name(topic_partition: &TopicPartition, unique: Uuid) -> String {
-    let suffix = format!("-{}.{}{DELETE_SUFFIX}", topic_partition.partition, unique.simple());
+/// `<topic>-<partition>.<uuid without dashes><suffix>`; a long topic name is cut to fit.
+pub(super) fn renamed(topic_partition: &TopicPartition, unique: Uuid, suffix: &str) -> String {
+    let suffix = format!("-{}.{}{suffix}", topic_partition.partition, unique.simple());
     let topic: String = topic_partition.topic.chars().take(NAME_LEN_MAX - suffix.len()).collect();
     topic + &suffix
 }
@@ -68,6 +69,7 @@ mod tests {
             ("__cluster_metadata-0", DirName::Other),
             ("__consumer_offsets-49", partition("__consumer_offsets", 49)),
             ("a-0.0123456789abcdef0123456789abcdef-delete", DirName::Deleted),
+            ("a-0.0123456789abcdef0123456789abcdef-stray", DirName::Other),
             ("a-0-delete", DirName::Other),
         ] {
             assert_eq!(parse(name), expected, "{name}");
@@ -77,7 +79,7 @@ mod tests {
     #[test]
     fn a_deleted_name_fits_the_file_system() {
         let long = TopicPartition { topic: "t".repeat(249).into(), partition: 3 };
-        let name = deleted_name(&long, Uuid::nil());
+        let name = renamed(&long, Uuid::nil(), DELETE_SUFFIX);
         assert_eq!(name.len(), NAME_LEN_MAX);
         assert_eq!(parse(&name), DirName::Deleted);
     }

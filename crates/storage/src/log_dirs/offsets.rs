@@ -25,6 +25,8 @@ pub enum OffsetCheckpoint {
 }
 
 impl OffsetCheckpoint {
+    pub(super) const ALL: [Self; 4] = [Self::RecoveryPoint, Self::Replication, Self::LogStart, Self::Cleaner];
+
     fn file_name(self) -> &'static str {
         match self {
             Self::RecoveryPoint => "recovery-point-offset-checkpoint",
