@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use ottla_config::BrokerConfig;
 use ottla_controller::{Controller, ControllerError, CreateTopics, NewTopic, TopicError};
 use ottla_protocol::ErrorCode;
 
 use crate::error_map;
+use crate::groups::offsets_topic;
+use crate::internal_topics::CONSUMER_OFFSETS;
 use crate::metadata_view::MetadataView;
 
 /// Creates missing topics and waits until this broker serves them.
@@ -13,6 +17,7 @@ use crate::metadata_view::MetadataView;
 pub(crate) struct AutoTopics {
     pub controller: Controller,
     pub view: Arc<MetadataView>,
+    pub config: Arc<ArcSwap<BrokerConfig>>,
     /// `auto.create.topics.enable`.
     pub enable: bool,
 }
@@ -22,9 +27,9 @@ impl AutoTopics {
         self.enable
     }
 
-    /// Creates topics with the broker's defaults; gives those that could not be, with their error.
+    /// Creates topics with the broker's defaults, or its own as it needs them; gives those that could not be, with their error.
     pub(crate) async fn create(&self, names: Vec<String>) -> Vec<(String, ErrorCode)> {
-        let topics: Vec<NewTopic> = names.iter().map(NewTopic::named).collect();
+        let topics: Vec<NewTopic> = names.iter().map(|name| self.described(name)).collect();
         match self.create_all(topics).await {
             Ok(answers) => {
                 let failed = names.into_iter().zip(answers).filter_map(|(name, answer)| match answer {
@@ -36,6 +41,15 @@ impl AutoTopics {
             }
             Err(error) => names.into_iter().map(|name| (name, error_map::controller(&error))).collect(),
         }
+    }
+
+    fn described(&self, name: &str) -> NewTopic {
+        if name == CONSUMER_OFFSETS { self.offsets_topic() } else { NewTopic::named(name) }
+    }
+
+    /// `__consumer_offsets` for as many brokers as there are.
+    pub(crate) fn offsets_topic(&self) -> NewTopic {
+        offsets_topic(&self.config.load(), self.view.image().brokers().unfenced().count())
     }
 
     /// Creates topics as described; one answer each, in order, when they are served here.

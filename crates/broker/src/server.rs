@@ -163,21 +163,20 @@ fn services(
 ) -> Result<Services, StartError> {
     let metadata =
         Arc::new(MetadataView::new(Arc::new(MetadataImage::new(Arc::clone(&identity.cluster_id)))));
-    let auto_topics = AutoTopics {
-        controller: controller.clone(),
-        view: Arc::clone(&metadata),
-        enable: config.topics.auto_create_enable,
-    };
     let sessions = FetchSessionConfig {
         slots: usize::try_from(config.fetch.session_cache_slots).unwrap_or(0),
         ..FetchSessionConfig::default()
     };
     let producer_ids = ProducerIds::new(controller.clone(), Arc::clone(&identity));
     let flusher = Flusher::start(FLUSH_THREADS, clock, Arc::clone(&metrics)).map_err(StartError::Threads)?;
+    let enable = config.topics.auto_create_enable;
+    let config = Arc::new(ArcSwap::from_pointee(config));
+    let (view, controller_handle) = (Arc::clone(&metadata), controller.clone());
+    let auto_topics = AutoTopics { controller: controller_handle, view, config: Arc::clone(&config), enable };
     let parts = GroupsParts {
         node_id: identity.node_id,
         clock,
-        config: Arc::new(ArcSwap::from_pointee(config)),
+        config,
         view: Arc::clone(&metadata),
         partitions: Arc::new(Partitions::default()),
         flusher: Arc::new(flusher),

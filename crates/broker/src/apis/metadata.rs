@@ -1,5 +1,6 @@
 //! Metadata: brokers, topics and partitions by name (v0+) or id (v12+), and auto-creation.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ottla_metadata::{MetadataImage, PartitionRegistration, TopicImage};
@@ -53,7 +54,9 @@ impl Metadata {
         let image = self.view.image();
         let by_name = request.topics.iter().flatten().filter(|topic| topic.topic_id.is_nil());
         let names = by_name.filter_map(|topic| topic.name.as_ref());
-        names.filter(|name| image.topic(name.as_str()).is_none()).map(|name| name.to_string()).collect()
+        let missing = names.filter(|name| image.topic(name.as_str()).is_none()).map(|name| name.to_string());
+        // A name that is asked for twice is one topic.
+        missing.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 

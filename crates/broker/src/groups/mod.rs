@@ -15,3 +15,4 @@ mod topics;
 pub(crate) use ask::{Asked, answer, misplaced, settled};
 pub(crate) use client::{client_host, shared, wire};
 pub(crate) use registry::{Groups, GroupsParts};
+pub(crate) use settings::offsets_topic;

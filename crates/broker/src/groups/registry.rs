@@ -112,8 +112,7 @@ impl Groups {
         if self.parts.view.image().topic(CONSUMER_OFFSETS).is_some() {
             return Ok(());
         }
-        let brokers = self.parts.view.image().brokers().unfenced().count();
-        let topic = settings::offsets_topic(&self.parts.config.load(), brokers);
+        let topic = self.parts.auto_topics.offsets_topic();
         let created = self.parts.auto_topics.create_all(vec![topic]).await;
         let answers = created.map_err(|error| error_map::controller(&error))?;
         if let Some(Err(error)) = answers.into_iter().next() {

@@ -74,7 +74,7 @@ fn assignors(names: &[String]) -> Vec<Assignor> {
 }
 
 /// `__consumer_offsets` as Kafka makes it, with at most one replica a broker.
-pub(super) fn offsets_topic(config: &BrokerConfig, broker_count: usize) -> NewTopic {
+pub(crate) fn offsets_topic(config: &BrokerConfig, broker_count: usize) -> NewTopic {
     let offsets = &config.offsets;
     let brokers = i16::try_from(broker_count.max(1)).unwrap_or(i16::MAX);
     let setting = |name: &str, value: String| (name.to_owned(), Some(value));
