@@ -80,7 +80,8 @@ impl Fetch {
                 .collect(),
         };
         Ok(Poll {
-            context: context.clone(),
+            // A piece of the request's frame, whose memory a long poll must not keep.
+            context: RequestContext { client_id: None, ..context.clone() },
             fetch,
             session,
             sessions: Arc::clone(&self.sessions),

@@ -34,14 +34,14 @@ impl Api for Produce {
         ApiKey::Produce
     }
 
-    fn call(&self, context: RequestContext, body: BytesMut) -> Reply<Result<Answer, Closed>> {
+    fn call(&self, mut context: RequestContext, body: BytesMut) -> Reply<Result<Answer, Closed>> {
         let request = match ProduceRequest::decode(body, context.version) {
             Ok(request) => request,
             Err(error) => return Reply::Ready(Err(error.into())),
         };
         let acks = acks(request.acks);
         let deadline = Instant::now() + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-        let answers = match acks {
+        let mut answers = match acks {
             Some(acks) => Batches { handler: self, version: context.version, acks }.append(request),
             None => Answers::all_refused(&request, context.version),
         };
@@ -49,7 +49,12 @@ impl Api for Produce {
             Some(Acks::None) if answers.has_error() => Reply::Ready(Err(Closed::Unanswerable)),
             Some(Acks::None) => Reply::Silent,
             _ if answers.is_complete() => Reply::Ready(finish(&context, answers)),
-            _ => Reply::parked(wait(context, answers, deadline)),
+            _ => {
+                // The records are in the log: what waits must not keep the frame's memory.
+                answers.let_go_of_frame();
+                context.client_id = None;
+                Reply::parked(wait(context, answers, deadline))
+            }
         }
     }
 }

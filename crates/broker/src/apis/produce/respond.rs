@@ -106,6 +106,13 @@ impl Answers {
         Self { topics: topics.collect() }
     }
 
+    /// Copies the names, which are pieces of the request's frame.
+    pub(super) fn let_go_of_frame(&mut self) {
+        for topic in &mut self.topics {
+            topic.name = StrBytes::from_string(topic.name.to_string());
+        }
+    }
+
     pub(super) fn has_error(&self) -> bool {
         self.outcomes().any(|outcome| matches!(outcome, Outcome::Failed(_)))
     }
@@ -192,4 +199,23 @@ fn partition(index: i32, outcome: Outcome) -> PartitionProduceResponse {
 
 fn record_error((batch_index, message): (i32, StrBytes)) -> BatchIndexAndErrorMessage {
     BatchIndexAndErrorMessage { batch_index, batch_index_error_message: Some(message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_waiting_answer_does_not_keep_the_frame() {
+        let frame = Bytes::from(b"..topic..".to_vec());
+        let name = StrBytes::from_utf8(frame.slice(2..7)).unwrap();
+        let topic = TopicAnswers { name, topic_id: Uuid::nil(), outcomes: Vec::new() };
+        let mut answers = Answers { topics: vec![topic] };
+        assert!(!frame.is_unique());
+        answers.let_go_of_frame();
+        assert!(frame.is_unique());
+        assert_eq!(answers.into_response().responses[0].name.as_str(), "topic");
+    }
 }
