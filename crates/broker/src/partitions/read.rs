@@ -107,14 +107,15 @@ impl Partition {
         Ok(found.filter(|found| found.offset < state.machine.high_watermark()))
     }
 
-    /// The record with the largest timestamp (KIP-734).
+    /// The record with the largest timestamp (KIP-734); none while it is not below the high watermark.
     pub(crate) fn max_timestamp(
         &self,
         epoch: Option<LeaderEpoch>,
     ) -> Result<Option<TimestampOffset>, PartitionError> {
         let mut state = self.lock();
         state.machine.check_epoch(epoch, true)?;
-        Ok(state.log.max_timestamp()?)
+        let found = state.log.max_timestamp()?;
+        Ok(found.filter(|found| found.offset < state.machine.high_watermark()))
     }
 
     /// The producers that the leader's log remembers.
