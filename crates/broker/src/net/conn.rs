@@ -27,6 +27,9 @@ use ottla_protocol::{FRAME_PREFIX_LEN, FrameError, frame_len, split_frame};
 /// What one receive asks for at most; a larger frame is then read into an allocation of its own.
 const READ_LEN: usize = 64 * 1024;
 
+/// A connection that had so many requests at once lets others go first.
+const TURN_FRAMES: usize = 50;
+
 /// How long a stopping broker waits for parked answers.
 const DRAIN: Duration = Duration::from_millis(500);
 
@@ -116,7 +119,7 @@ impl Connection {
             // Asked here and not only below: where the socket always has more to read, nothing else is looked at.
             self.drain_until = Some(Instant::now() + DRAIN);
         }
-        self.process_frames()?;
+        let processed = self.process_frames()?;
         self.collect_ready();
         if self.out.write(&self.stream)? == Wrote::Turn {
             tokio::task::yield_now().await;
@@ -124,6 +127,11 @@ impl Connection {
         }
         if self.is_drained() {
             return Err(ConnectionEnd::Stopping);
+        }
+        if processed >= TURN_FRAMES {
+            // There may be as many more. Only this lets the runtime look at the other sockets, too: whoever is always
+            // ready would else keep a worker, and with it the runtime's ear, for seconds.
+            tokio::task::yield_now().await;
         }
         if self.may_process() && self.has_whole_frame()? {
             // Answers have left since the last frame was put off: the socket may stay silent until the next answer.
@@ -176,11 +184,14 @@ impl Connection {
             && !matches!(self.queue.back(), Some(Slot::Waiting(_, true)))
     }
 
-    fn process_frames(&mut self) -> Result<(), ConnectionEnd> {
+    /// Processes what has come in whole; gives how many requests that were.
+    fn process_frames(&mut self) -> Result<usize, ConnectionEnd> {
+        let mut processed = 0;
         while self.may_process() {
             let Some(frame) = split_frame(&mut self.buffer, self.limits.frame_max_len)? else {
                 break;
             };
+            processed += 1;
             let reply = self.dispatcher.dispatch(&self.info, frame);
             self.permit = None;
             match reply {
@@ -195,7 +206,7 @@ impl Connection {
             // An idle connection holds no buffer; the allocator gives the same warm one back.
             self.buffer = BytesMut::new();
         }
-        Ok(())
+        Ok(processed)
     }
 
     fn collect_ready(&mut self) {

@@ -1,8 +1,12 @@
 //! Order, silence and closing on a connection.
 
+use std::io::Write;
+use std::time::Duration;
+
 use ottla_client::{Client, RawConnection};
 use ottla_model::Offset;
 use ottla_protocol::messages::{FetchResponse, MetadataRequest, ProduceResponse};
+use ottla_protocol::{ApiKey, RequestHeader, encode_request};
 
 use crate::support::{Broker, batch, values_from};
 
@@ -89,4 +93,18 @@ async fn a_burst_beyond_the_bound_of_unanswered_requests_is_answered_whole() {
         let frame = raw.receive_frame().await.unwrap();
         assert_eq!(frame[..4], correlation_id.to_be_bytes());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_pauses_does_not_keep_the_broker_from_stopping() {
+    let broker = Broker::start().await;
+    broker.create("t", &[]).await;
+    let header = RequestHeader { key: ApiKey::Produce, version: 9, correlation_id: 1, client_id: None };
+    let request = Client::produce_request("t", 0, batch(&["x"]), 0);
+    let block = encode_request(&header, &request).unwrap().repeat(1_000);
+    let mut socket = std::net::TcpStream::connect(broker.address()).unwrap();
+    let flood = std::thread::spawn(move || while socket.write_all(&block).is_ok() {});
+    broker.client().await.fetch("t", 0, Offset::ZERO, 1, 5_000).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), broker.stop()).await.expect("stops");
+    flood.join().unwrap();
 }
