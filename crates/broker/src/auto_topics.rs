@@ -59,7 +59,7 @@ impl AutoTopics {
     ) -> Result<Vec<Result<(), TopicError>>, ControllerError> {
         let request = CreateTopics { topics, validate_only: false };
         let answers = self.controller.create_topics(request).await?;
-        self.view.wait_for(self.controller.image().provenance().offset).await;
+        self.view.catch_up(&self.controller).await;
         Ok(answers.into_iter().map(|answer| answer.map(|_| ())).collect())
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
+use ottla_controller::Controller;
 use ottla_metadata::MetadataImage;
 use ottla_model::Offset;
 use tokio::sync::watch;
@@ -36,8 +37,9 @@ impl MetadataView {
         self.applied.send_replace(offset);
     }
 
-    /// Waits until the image holds the record at `offset`.
-    pub(crate) async fn wait_for(&self, offset: Offset) {
+    /// Waits until what the controller has published is served here.
+    pub(crate) async fn catch_up(&self, controller: &Controller) {
+        let offset = controller.image().provenance().offset;
         let mut applied = self.applied.subscribe();
         // The sender lives as long as `self`, so waiting cannot fail.
         let _ = applied.wait_for(|at| *at >= offset).await;

@@ -34,7 +34,7 @@ impl Handler for CreatePartitions {
             let topics = request.topics.iter().map(new_partitions).collect();
             let command = Command { topics, validate_only: request.validate_only };
             let answers = controller.create_partitions(command).await;
-            view.wait_for(controller.image().provenance().offset).await;
+            view.catch_up(&controller).await;
             CreatePartitionsResponse::default().with_results(results(names, answers))
         })
     }

@@ -36,7 +36,7 @@ impl Handler for CreateTopics {
             let topics = request.topics.iter().map(new_topic).collect();
             let command = Command { topics, validate_only: request.validate_only };
             let answers = controller.create_topics(command).await;
-            view.wait_for(controller.image().provenance().offset).await;
+            view.catch_up(&controller).await;
             respond(names, answers, &config.load())
         })
     }

@@ -45,7 +45,7 @@ impl Handler for DeleteTopics {
                 }
             }
             let answers = controller.delete_topics(Command { topics: topics.clone() }).await;
-            view.wait_for(controller.image().provenance().offset).await;
+            view.catch_up(&controller).await;
             responses.extend(results(topics, answers));
             DeleteTopicsResponse::default().with_responses(responses)
         })

@@ -154,9 +154,8 @@ impl Page<'_> {
         index: i32,
         partition: &PartitionRegistration,
     ) -> DescribeTopicPartitionsResponsePartition {
-        let unavailable = |id: &BrokerId| self.image.brokers().get(*id).is_none_or(|broker| broker.fenced);
         let ids = |ids: &[BrokerId]| ids.iter().map(|id| id.get().into()).collect::<Vec<_>>();
-        let offline: Vec<BrokerId> = partition.replicas.iter().copied().filter(unavailable).collect();
+        let offline = self.image.offline_replicas(partition);
         let error = if partition.has_leader() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
         DescribeTopicPartitionsResponsePartition::default()
             .with_error_code(error.code())

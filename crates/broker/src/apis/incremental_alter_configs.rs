@@ -40,7 +40,7 @@ impl Handler for IncrementalAlterConfigs {
             let resources = wanted.iter().filter_map(|wanted| wanted.as_ref().ok().cloned()).collect();
             let command = Command { resources, validate_only: request.validate_only };
             let answers = controller.incremental_alter_configs(command).await;
-            view.wait_for(controller.image().provenance().offset).await;
+            view.catch_up(&controller).await;
             let results = error_map::reassemble(wanted.iter().map(|wanted| wanted.as_ref().err()), answers);
             let responses = request.resources.into_iter().zip(results).map(|(resource, result)| {
                 AlterConfigsResourceResponse::default()

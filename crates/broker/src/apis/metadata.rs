@@ -143,9 +143,8 @@ fn one_partition(
     index: i32,
     partition: &PartitionRegistration,
 ) -> MetadataResponsePartition {
-    let unavailable = |id| image.brokers().get(id).is_none_or(|broker| broker.fenced);
     let ids = |ids: &[ottla_model::BrokerId]| ids.iter().map(|id| id.get().into()).collect::<Vec<_>>();
-    let offline: Vec<_> = partition.replicas.iter().copied().filter(|id| unavailable(*id)).collect();
+    let offline = image.offline_replicas(partition);
     let error = if partition.has_leader() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
     MetadataResponsePartition::default()
         .with_error_code(error.code())

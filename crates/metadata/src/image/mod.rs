@@ -119,6 +119,13 @@ impl MetadataImage {
         self.topics.by_name(topic)?.partition(partition)
     }
 
+    /// The replicas of a partition whose broker is fenced or not registered, in the order of the replicas.
+    #[must_use]
+    pub fn offline_replicas(&self, partition: &PartitionRegistration) -> Vec<BrokerId> {
+        let is_offline = |id: &BrokerId| self.brokers().get(*id).is_none_or(|broker| broker.fenced);
+        partition.replicas.iter().copied().filter(is_offline).collect()
+    }
+
     #[must_use]
     pub fn configs(&self) -> &ConfigsImage {
         &self.configs

@@ -43,7 +43,7 @@ impl Api for Produce {
         let deadline = Instant::now() + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
         let mut answers = match acks {
             Some(acks) => Batches { handler: self, version: context.version, acks }.append(request),
-            None => Answers::all_refused(&request, context.version),
+            None => Answers::all_refused(&request),
         };
         match acks {
             Some(Acks::None) if answers.has_error() => Reply::Ready(Err(Closed::Unanswerable)),

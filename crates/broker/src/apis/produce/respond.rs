@@ -96,7 +96,7 @@ impl Drop for Parked {
 
 impl Answers {
     /// INVALID_REQUIRED_ACKS for everything.
-    pub(super) fn all_refused(request: &ProduceRequest, _version: i16) -> Self {
+    pub(super) fn all_refused(request: &ProduceRequest) -> Self {
         let refused = || Outcome::Failed(Refusal::code(ErrorCode::InvalidRequiredAcks));
         let topics = request.topics.iter().map(|topic| TopicAnswers {
             name: topic.name.clone(),
