@@ -19,6 +19,10 @@ pub enum GroupError {
     FencedInstanceId,
     #[error("The generation is not the group's.")]
     IllegalGeneration,
+    #[error("The member's state was written by another version; it must start over.")]
+    FencedMemberEpoch,
+    #[error("The coordinator cannot make sense of the group's state.")]
+    UnknownServer,
     #[error("The group is rebalancing, so a rejoin is needed.")]
     RebalanceInProgress,
     #[error("The member's protocols are not compatible with those of the group's members.")]
@@ -54,6 +58,8 @@ impl GroupError {
             Self::UnknownMemberId => ErrorCode::UnknownMemberId,
             Self::FencedInstanceId => ErrorCode::FencedInstanceId,
             Self::IllegalGeneration => ErrorCode::IllegalGeneration,
+            Self::FencedMemberEpoch => ErrorCode::FencedMemberEpoch,
+            Self::UnknownServer => ErrorCode::UnknownServerError,
             Self::RebalanceInProgress => ErrorCode::RebalanceInProgress,
             Self::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
             Self::MemberIdRequired => ErrorCode::MemberIdRequired,

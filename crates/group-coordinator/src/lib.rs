@@ -7,6 +7,7 @@ pub mod assignor;
 pub mod classic;
 mod config;
 pub mod consumer;
+mod embedded;
 mod error;
 mod ids;
 pub mod manage;
@@ -16,6 +17,7 @@ mod response;
 mod shard;
 mod shard_classic;
 mod shard_consumer;
+mod shard_migration;
 
 pub use config::GroupConfig;
 pub use error::{GroupError, write_error_code};

@@ -12,7 +12,7 @@ use ottla_model::{MonoMs, Now};
 use crate::classic::{self, ClassicGroup, Rebalance};
 use crate::config::GroupConfig;
 use crate::consumer::{
-    self, ConsumerGroup, ConsumerGroupSettings, MetadataCheck, TopicDirectory, TopicHashes,
+    self, ConsumerGroup, ConsumerGroupSettings, MetadataCheck, TimerCommand, TopicDirectory, TopicHashes,
 };
 use crate::error::GroupError;
 use crate::ids::{GroupId, MemberId};
@@ -45,6 +45,18 @@ pub enum TimerKey {
     OffsetExpiration,
 }
 
+impl TimerKey {
+    const fn group_id(&self) -> Option<&GroupId> {
+        match self {
+            Self::ClassicSession(group, _) | Self::ClassicJoin(group) | Self::ClassicSync(group) => {
+                Some(group)
+            }
+            Self::Consumer(key) => Some(key.group_id()),
+            Self::OffsetExpiration => None,
+        }
+    }
+}
+
 /// Settings of consumer groups.
 #[derive(Debug)]
 pub(crate) struct ConsumerSettings {
@@ -63,8 +75,12 @@ impl ConsumerSettings {
 #[derive(Debug)]
 pub enum Completion<T> {
     Classic(classic::Completion<T>),
-    /// Soft state that goes with the records.
-    ConsumerChecked(GroupId, MetadataCheck),
+    /// Soft state that goes with the records of a consumer group.
+    Consumer {
+        group: GroupId,
+        check: Option<MetadataCheck>,
+        timers: Vec<TimerCommand>,
+    },
 }
 
 /// The state machine. `T` names waiting requests.
@@ -152,14 +168,13 @@ impl<T: Debug> GroupShard<T> {
         Some(Rebalance { group, timers: &mut self.timers, config: &self.config, now, out })
     }
 
+    /// Those of the classic group alone: it may have been a consumer group before, and be one again.
+    fn cancel_classic_timers(&mut self, id: &GroupId) {
+        self.timers.cancel_where(|key| !matches!(key, TimerKey::Consumer(_)) && key.group_id() == Some(id));
+    }
+
     pub(crate) fn cancel_group_timers(&mut self, id: &GroupId) {
-        self.timers.cancel_where(|key| match key {
-            TimerKey::ClassicSession(group, _)
-            | TimerKey::ClassicJoin(group)
-            | TimerKey::ClassicSync(group) => group == id,
-            TimerKey::Consumer(key) => key.group_id() == id,
-            TimerKey::OffsetExpiration => false,
-        });
+        self.timers.cancel_where(|key| key.group_id() == Some(id));
     }
 
     fn replay_group_metadata(&mut self, id: GroupId, value: Option<GroupMetadataValue>) {
@@ -199,7 +214,7 @@ impl<T: Debug> GroupShard<T> {
         };
         let gone = self.classic.keys().filter(|id| !known(&self.groups, id));
         for id in gone.cloned().collect::<Vec<_>>() {
-            self.cancel_group_timers(&id);
+            self.cancel_classic_timers(&id);
             if let Some(mut group) = self.classic.remove(&id) {
                 group.answer_all(&GroupError::Write(error.clone()), out);
             }
@@ -291,11 +306,13 @@ impl<T: Debug> Shard for GroupShard<T> {
     ) {
         match completion {
             Completion::Classic(completion) => self.classic_completed(completion, result, now, out),
-            Completion::ConsumerChecked(group, check) => {
-                if result.is_ok() {
+            Completion::Consumer { group, check, timers } if result.is_ok() => {
+                if let Some(check) = check {
                     self.set_metadata_checked(&group, check);
                 }
+                timers.into_iter().for_each(|command| self.command_timer(now, command));
             }
+            Completion::Consumer { .. } => {}
         }
     }
 

@@ -15,6 +15,11 @@ use crate::shard::{Group, GroupShard};
 
 impl<T: Debug> GroupShard<T> {
     pub fn join_group(&mut self, now: Now, request: JoinRequest, token: T, out: &mut Outcome<Self>) {
+        if self.precedes_group(&request).is_none()
+            && let Some(group) = self.live_consumer_group(&request.group)
+        {
+            return self.join_consumer_group(now, &group, &request, token, out);
+        }
         let refusal = self.refuse_join(&request);
         if let Some((member, error)) = refusal {
             return out.reply_now(token, GroupResponse::Join(JoinResponse::error(member, error)));
@@ -37,30 +42,31 @@ impl<T: Debug> GroupShard<T> {
     }
 
     fn refuse_join(&self, request: &JoinRequest) -> Option<(crate::MemberId, GroupError)> {
-        let member = request.member_id.clone();
-        let session = self.config.min_session_timeout_ms..=self.config.max_session_timeout_ms;
-        if request.group.is_empty() {
-            return Some((member, GroupError::InvalidGroupId));
-        }
-        if !session.contains(&request.session_timeout_ms) {
-            return Some((member, GroupError::InvalidSessionTimeout));
-        }
-        match self.groups.get(&request.group) {
-            // Members of both protocols in one group (online migration) are not built.
-            Some(Group::Consumer(group)) if !group.is_empty() => {
-                Some((crate::MemberId::default(), GroupError::InconsistentGroupProtocol))
-            }
+        let error = self.precedes_group(request).or_else(|| match self.groups.get(&request.group) {
             None | Some(Group::Consumer(_)) if !request.member_id.is_empty() => {
-                Some((member, GroupError::UnknownMemberId))
+                Some(GroupError::UnknownMemberId)
             }
             _ => None,
+        });
+        error.map(|error| (request.member_id.clone(), error))
+    }
+
+    /// What is wrong with a join whatever its group is.
+    fn precedes_group(&self, request: &JoinRequest) -> Option<GroupError> {
+        let session = self.config.min_session_timeout_ms..=self.config.max_session_timeout_ms;
+        if request.group.is_empty() {
+            return Some(GroupError::InvalidGroupId);
         }
+        (!session.contains(&request.session_timeout_ms)).then_some(GroupError::InvalidSessionTimeout)
     }
 
     pub fn sync_group(&mut self, now: Now, request: SyncRequest, token: T, out: &mut Outcome<Self>) {
         if request.group.is_empty() {
             let response = SyncResponse::error(GroupError::InvalidGroupId);
             return out.reply_now(token, GroupResponse::Sync(response));
+        }
+        if let Some(group) = self.live_consumer_group(&request.group) {
+            return self.sync_consumer_group(now, &group, &request, token, out);
         }
         let known = self.classic.get(&request.group).is_some_and(|group| !group.is_empty());
         match self.rebalance(now, &request.group.clone(), out) {
@@ -75,6 +81,8 @@ impl<T: Debug> GroupShard<T> {
     pub fn heartbeat(&mut self, now: Now, request: &HeartbeatRequest, token: T, out: &mut Outcome<Self>) {
         let result = if request.group.is_empty() {
             Err(GroupError::InvalidGroupId)
+        } else if let Some(group) = self.live_consumer_group(&request.group) {
+            self.heartbeat_consumer_group(now, &group, request, out)
         } else {
             match self.rebalance(now, &request.group, out) {
                 Some(mut group) => group.heartbeat(request),
@@ -87,6 +95,8 @@ impl<T: Debug> GroupShard<T> {
     pub fn leave_group(&mut self, now: Now, request: LeaveRequest, token: T, out: &mut Outcome<Self>) {
         let response = if request.group.is_empty() {
             LeaveResponse(Err(GroupError::InvalidGroupId))
+        } else if let Some(group) = self.live_consumer_group(&request.group) {
+            self.leave_consumer_group(now, &group, request, out)
         } else {
             match self.rebalance(now, &request.group, out) {
                 Some(mut group) => LeaveResponse(Ok(group.leave(request.members))),

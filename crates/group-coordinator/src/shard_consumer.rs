@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ottla_coordinator::Outcome;
 use ottla_model::Now;
 
-use crate::consumer::{self, ConsumerGroup, ConsumerGroupError, MetadataCheck, TimerCommand};
+use crate::consumer::{self, ConsumerGroup, ConsumerGroupError, MetadataCheck, TimerCommand, Upgrade};
 use crate::ids::GroupId;
 use crate::response::GroupResponse;
 use crate::shard::{Completion, Group, GroupShard, TimerKey};
@@ -19,48 +19,70 @@ impl<T: Debug> GroupShard<T> {
         token: T,
         out: &mut Outcome<Self>,
     ) {
-        match self.run_heartbeat(now, request) {
-            Ok(outcome) => {
-                let group = self.groups.get(&request.group_id);
-                if group.is_some_and(|group| !matches!(group, Group::Consumer(_))) {
-                    // An empty classic group becomes a consumer group.
-                    let tombstones = self.group_tombstones(&request.group_id);
-                    out.records(tombstones);
-                }
-                let response = GroupResponse::ConsumerHeartbeat(Ok(outcome.response.clone()));
-                self.apply_consumer(now, &request.group_id, outcome, out);
-                out.reply(token, response);
-            }
-            Err(error) => out.reply(token, GroupResponse::ConsumerHeartbeat(Err(error.into()))),
-        }
+        let result = self.run_heartbeat(now, request, out).map_err(Into::into);
+        out.reply(token, GroupResponse::ConsumerHeartbeat(result));
     }
 
     fn run_heartbeat(
         &mut self,
         now: Now,
         request: &consumer::HeartbeatRequest,
-    ) -> Result<consumer::Outcome<consumer::HeartbeatResponse>, ConsumerGroupError> {
+        out: &mut Outcome<Self>,
+    ) -> Result<consumer::HeartbeatResponse, ConsumerGroupError> {
         let id = &request.group_id;
-        let group = match self.groups.get(id) {
-            None => None,
-            Some(Group::Consumer(group)) => Some(group.clone()),
-            Some(Group::Simple | Group::Classic(_)) => {
-                if request.member_epoch != consumer::JOIN_EPOCH {
-                    return Err(ConsumerGroupError::NotAConsumerGroup(id.clone()));
-                }
-                if !self.is_group_empty(id) {
-                    return Err(ConsumerGroupError::UpgradeDisabled(id.clone()));
-                }
-                None
+        request.validate(self.consumer_settings.of(id))?;
+        match self.groups.get(id) {
+            None => self.run_heartbeat_of(now, None, request, out),
+            Some(Group::Consumer(group)) => {
+                let group = Arc::clone(group);
+                self.run_heartbeat_of(now, Some(&group), request, out)
             }
-        };
-        let mut context = consumer::Context {
-            now,
-            topics: &*self.topics,
-            settings: self.consumer_settings.of(id),
-            hashes: &mut self.hashes,
-        };
-        consumer::heartbeat(group.as_deref(), request, &mut context)
+            Some(Group::Simple | Group::Classic(_)) if request.member_epoch != consumer::JOIN_EPOCH => {
+                Err(ConsumerGroupError::NotAConsumerGroup(id.clone()))
+            }
+            Some(Group::Simple | Group::Classic(_)) if self.is_group_empty(id) => {
+                self.run_converting_heartbeat(now, None, request, out)
+            }
+            Some(Group::Simple | Group::Classic(_)) => {
+                let upgrade = self.upgrade(now, id, out)?;
+                self.run_converting_heartbeat(now, Some(upgrade), request, out)
+            }
+        }
+    }
+
+    fn run_heartbeat_of(
+        &mut self,
+        now: Now,
+        group: Option<&ConsumerGroup>,
+        request: &consumer::HeartbeatRequest,
+        out: &mut Outcome<Self>,
+    ) -> Result<consumer::HeartbeatResponse, ConsumerGroupError> {
+        let outcome = consumer::heartbeat(group, request, &mut self.context(now, &request.group_id))?;
+        let response = outcome.response.clone();
+        self.apply_consumer(now, &request.group_id, outcome, out)?;
+        Ok(response)
+    }
+
+    /// The heartbeat that makes a classic group a consumer group: an empty one goes, one with members is upgraded.
+    fn run_converting_heartbeat(
+        &mut self,
+        now: Now,
+        upgrade: Option<Upgrade>,
+        request: &consumer::HeartbeatRequest,
+        out: &mut Outcome<Self>,
+    ) -> Result<consumer::HeartbeatResponse, ConsumerGroupError> {
+        let id = &request.group_id;
+        let group = upgrade.as_ref().map(|upgrade| &upgrade.group);
+        let outcome = consumer::heartbeat(group, request, &mut self.context(now, id))?;
+        let response = outcome.response.clone();
+        let tombstones = self.group_tombstones(id);
+        out.records(tombstones);
+        if let Some(upgrade) = upgrade {
+            self.schedule_classic_sessions(now, &upgrade.group);
+            out.records(upgrade.records);
+        }
+        self.apply_consumer(now, id, outcome, out)?;
+        Ok(response)
     }
 
     pub(crate) fn consumer_timer_fired(
@@ -72,17 +94,29 @@ impl<T: Debug> GroupShard<T> {
         let epoch = self.timer_epochs.remove(key).unwrap_or(0);
         let Some(Group::Consumer(group)) = self.groups.get(key.group_id()) else { return };
         let group = group.clone();
-        let mut context = consumer::Context {
-            now,
-            topics: &*self.topics,
-            settings: self.consumer_settings.of(key.group_id()),
-            hashes: &mut self.hashes,
-        };
-        let outcome = consumer::timer_fired(&group, key, epoch, &mut context);
-        self.apply_consumer(now, key.group_id(), outcome, out);
+        let outcome = consumer::timer_fired(&group, key, epoch, &mut self.context(now, key.group_id()));
+        // A group that cannot be downgraded, for what a member says cannot be read, stays as it is.
+        let _ = self.apply_consumer(now, key.group_id(), outcome, out);
     }
 
-    fn apply_consumer<R>(
+    /// Carries an outcome out; the only thing that can fail is a downgrade, and then nothing has happened.
+    pub(crate) fn apply_consumer<R>(
+        &mut self,
+        now: Now,
+        group: &GroupId,
+        outcome: consumer::Outcome<R>,
+        out: &mut Outcome<Self>,
+    ) -> Result<(), ConsumerGroupError> {
+        let downgraded = self.downgrade(now, group, outcome.downgrade.as_ref())?;
+        self.apply_timers(now, group, outcome, out);
+        if let Some(downgraded) = downgraded {
+            self.apply_downgrade(now, downgraded, out);
+        }
+        Ok(())
+    }
+
+    /// Carries out an outcome that downgrades nothing.
+    pub(crate) fn apply_timers<R>(
         &mut self,
         now: Now,
         group: &GroupId,
@@ -93,18 +127,25 @@ impl<T: Debug> GroupShard<T> {
         for command in outcome.timers {
             self.command_timer(now, command);
         }
-        if let Some(check) = outcome.metadata_checked {
-            out.on_completion(Completion::ConsumerChecked(group.clone(), check));
+        if outcome.metadata_checked.is_some() || !outcome.timers_once_stored.is_empty() {
+            let (check, timers) = (outcome.metadata_checked, outcome.timers_once_stored);
+            out.on_completion(Completion::Consumer { group: group.clone(), check, timers });
         }
     }
 
-    fn command_timer(&mut self, now: Now, command: TimerCommand) {
+    pub(crate) fn command_timer(&mut self, now: Now, command: TimerCommand) {
         match command {
             TimerCommand::Schedule { key, after_ms, member_epoch } => {
                 if matches!(key, consumer::TimerKey::Rebalance(..)) {
                     self.timer_epochs.insert(key.clone(), member_epoch);
                 }
                 self.timers.schedule(TimerKey::Consumer(key), now.mono.plus_ms(after_ms));
+            }
+            TimerCommand::ScheduleIfAbsent { key, after_ms } => {
+                let key = TimerKey::Consumer(key);
+                if self.timers.deadline(&key).is_none() {
+                    self.timers.schedule(key, now.mono.plus_ms(after_ms));
+                }
             }
             TimerCommand::Cancel(key) => {
                 self.timer_epochs.remove(&key);

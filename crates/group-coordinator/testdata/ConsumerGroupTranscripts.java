@@ -58,12 +58,22 @@ public class ConsumerGroupTranscripts {
         public void sleep(long ms) { now += ms; }
     }
 
+    static int rank(String timeout) {
+        List<String> order = List.of("heartbeat-g-", "join-g", "sync-g", "session-", "rebalance-", "join-g-", "sync-g-");
+        int rank = 0;
+        for (int i = 0; i < order.size(); i++) {
+            boolean whole = i == 1 || i == 2;
+            if (whole ? timeout.equals(order.get(i)) : timeout.startsWith(order.get(i))) rank = i;
+        }
+        return rank;
+    }
+
     record Timeout(long at, CoordinatorTimer.TimeoutOperation<CoordinatorRecord> run) { }
 
     class Timer implements CoordinatorTimer<CoordinatorRecord> {
-        // Session timeouts sort before rebalance timeouts, as in our implementation.
+        // Of those that are due together the order is our implementation's.
         final TreeMap<String, Timeout> timeouts = new TreeMap<>(
-            Comparator.comparing((String key) -> !key.startsWith("session")).thenComparing(Comparator.naturalOrder()));
+            Comparator.comparing(ConsumerGroupTranscripts::rank).thenComparing(Comparator.naturalOrder()));
 
         public void schedule(String key, long delay, TimeUnit unit, boolean retry, TimeoutOperation<CoordinatorRecord> run) {
             timeouts.put(key, new Timeout(clock.now + unit.toMillis(delay), run));
@@ -119,7 +129,7 @@ public class ConsumerGroupTranscripts {
         }
     }
 
-    final PrintWriter out;
+    PrintWriter out;
     final Random random;
     final Clock clock = new Clock();
     final Image image = new Image();
@@ -129,10 +139,16 @@ public class ConsumerGroupTranscripts {
     final List<Client> clients = new ArrayList<>();
 
     ConsumerGroupTranscripts(PrintWriter out, long seed) {
+        this(out, seed, Map.of(), "");
+    }
+
+    ConsumerGroupTranscripts(PrintWriter out, long seed, Map<String, Object> settings, String header) {
         this.out = out;
         random = new Random(seed);
         int interval = random.nextBoolean() ? 0 : 1000;
-        Map<String, Object> props = Map.of("group.consumer.assignors", "range", "group.consumer.assignment.interval.ms", interval);
+        Map<String, Object> props = new HashMap<>(settings);
+        props.put("group.consumer.assignors", "range");
+        props.put("group.consumer.assignment.interval.ms", interval);
         AbstractConfig config = new AbstractConfig(
             org.apache.kafka.common.utils.Utils.mergeConfigs(List.of(GroupCoordinatorConfig.CONFIG_DEF, ShareGroupConfig.CONFIG_DEF)), props);
         GroupCoordinatorConfig groupConfig = new GroupCoordinatorConfig(config);
@@ -146,7 +162,7 @@ public class ConsumerGroupTranscripts {
                 public void record(String name, double value) { }
             })
             .build();
-        out.println("script " + interval);
+        out.println("script " + interval + header);
         for (int i = 0; i < NAMES.length; i++) topic(NAMES[i], i + 1, 1 + random.nextInt(4));
         for (int i = 0; i < 2 + random.nextInt(3); i++) {
             Client client = new Client();
@@ -224,11 +240,14 @@ public class ConsumerGroupTranscripts {
             + "|" + (owns ? "[" + show(client.owned) + "]" : "-"));
         try {
             CoordinatorResult<ConsumerGroupHeartbeatResponseData, CoordinatorRecord> result =
-                manager.consumerGroupHeartbeat(CONTEXT, request);
+                manager.consumerGroupHeartbeat(new Context(1), request);
             commit(result);
             answer(client, result.response(), lost);
         } catch (ApiException e) {
             out.println("! " + Errors.forException(e).name() + " " + e.getMessage());
+            client.abandon();
+        } catch (NoSuchElementException | IllegalArgumentException | IllegalStateException e) {
+            out.println("! UNKNOWN_SERVER_ERROR");
             client.abandon();
         }
         tick(0);
@@ -275,7 +294,7 @@ public class ConsumerGroupTranscripts {
         List<String> lines = new ArrayList<>();
         for (CoordinatorRecord record : result.records()) {
             lines.add(show(record));
-            replay(record);
+            if (result.replayRecords()) replay(record);
         }
         // Kafka writes the members' targets, and what it deletes or resolves of regular expressions, in hash order.
         int start = 0;
@@ -287,6 +306,7 @@ public class ConsumerGroupTranscripts {
             start = end;
         }
         lines.forEach(line -> out.println("> " + line));
+        if (result.appendFuture() != null) result.appendFuture().complete(null);
     }
 
     void replay(CoordinatorRecord record) {
@@ -316,7 +336,8 @@ public class ConsumerGroupTranscripts {
             ConsumerGroupMemberMetadataValue v = (ConsumerGroupMemberMetadataValue) value;
             if (v == null) return "-member " + k.memberId();
             String regex = v.subscribedTopicRegex();
-            return "member " + k.memberId() + " " + String.join(",", v.subscribedTopicNames()) + (regex.isEmpty() ? "" : "/" + regex + "/");
+            return "member " + k.memberId() + " " + String.join(",", new TreeSet<>(v.subscribedTopicNames()))
+                + (regex.isEmpty() ? "" : "/" + regex + "/") + MigrationTranscripts.showClassic(v);
         } else if (key instanceof ConsumerGroupTargetAssignmentMetadataKey) {
             ConsumerGroupTargetAssignmentMetadataValue v = (ConsumerGroupTargetAssignmentMetadataValue) value;
             return v == null ? "-target_epoch" : "target_epoch " + v.assignmentEpoch() + " @" + v.assignmentTimestamp();
@@ -336,7 +357,7 @@ public class ConsumerGroupTranscripts {
             return v == null ? "-regex " + k.regularExpression()
                 : "regex " + k.regularExpression() + " " + String.join(",", v.topics()) + " v" + v.version() + " @" + v.timestamp();
         }
-        throw new IllegalStateException("unexpected " + key);
+        return MigrationTranscripts.showGroup((GroupMetadataValue) value);
     }
 
     static String show(TreeMap<Long, TreeSet<Integer>> assignment) {
@@ -359,16 +380,15 @@ public class ConsumerGroupTranscripts {
             .collect(Collectors.joining());
     }
 
-    static final AuthorizableRequestContext CONTEXT = new AuthorizableRequestContext() {
+    record Context(int requestVersion) implements AuthorizableRequestContext {
         public String listenerName() { return "l"; }
         public SecurityProtocol securityProtocol() { return SecurityProtocol.PLAINTEXT; }
         public KafkaPrincipal principal() { return KafkaPrincipal.ANONYMOUS; }
         public InetAddress clientAddress() { return InetAddress.getLoopbackAddress(); }
         public int requestType() { return 68; }
-        public int requestVersion() { return 1; }
         public String clientId() { return "client"; }
         public int correlationId() { return 0; }
-    };
+    }
 
     public static void main(String[] args) throws Exception {
         try (PrintWriter out = new PrintWriter(args[0])) {

@@ -7,7 +7,7 @@ use ottla_config::{BrokerConfig, ConsumerGroupConfig};
 use ottla_controller::NewTopic;
 use ottla_coordinator::CoreConfig;
 use ottla_group_coordinator::assignor::Assignor;
-use ottla_group_coordinator::consumer::ConsumerGroupSettings;
+use ottla_group_coordinator::consumer::{ConsumerGroupSettings, MigrationPolicy};
 use ottla_group_coordinator::{GroupConfig, GroupId};
 use ottla_metadata::{ConfigResourceType, MetadataImage};
 
@@ -40,6 +40,13 @@ pub(super) fn consumers(config: &BrokerConfig) -> ConsumerGroupSettings {
         max_size: usize::try_from(groups.consumer_size_max).unwrap_or(0),
         assignors: assignors(&groups.consumer_assignors),
         regex_refresh_interval_ms: unsigned32(groups.consumer_regex_refresh_interval_ms),
+        migration: match groups.consumer_migration_policy {
+            ottla_config::MigrationPolicy::Disabled => MigrationPolicy::Disabled,
+            ottla_config::MigrationPolicy::Downgrade => MigrationPolicy::Downgrade,
+            ottla_config::MigrationPolicy::Upgrade => MigrationPolicy::Upgrade,
+            ottla_config::MigrationPolicy::Bidirectional => MigrationPolicy::Bidirectional,
+        },
+        classic_max_size: usize::try_from(groups.classic_size_max).unwrap_or(0),
     }
 }
 

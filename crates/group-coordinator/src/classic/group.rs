@@ -7,7 +7,7 @@ use ottla_model::TimestampMs;
 
 use super::member::{ClassicMember, Protocol};
 use super::request::JoinMember;
-use super::subscription::subscribed_topics;
+use crate::embedded::subscribed_topics;
 use crate::error::GroupError;
 use crate::ids::{GroupId, InstanceId, MemberId};
 
@@ -159,6 +159,11 @@ impl<T> ClassicGroup<T> {
 
     pub(super) fn is_leader(&self, member: &MemberId) -> bool {
         self.leader.as_ref() == Some(member)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_leader(&mut self, leader: Option<MemberId>) {
+        self.leader = leader;
     }
 
     pub(super) fn static_member(&self, instance: &InstanceId) -> Option<&MemberId> {

@@ -171,7 +171,7 @@ impl<T: Debug> Rebalance<'_, T> {
         self.group.update_member(&new, request.protocols, rebalance_timeout_ms, session_timeout_ms);
         if self.group.state == ClassicState::Stable && self.group.protocol == self.group.select_protocol() {
             // Nothing changes for the others: the generation goes on under the new id.
-            let record = self.group.to_record(&self.group.assignments());
+            let record = self.group.to_present_record();
             self.out.record(record);
             self.out.on_completion(crate::shard::Completion::Classic(Completion::Replaced(Box::new(
                 replacement,

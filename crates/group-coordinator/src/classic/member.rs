@@ -36,8 +36,12 @@ impl<T> ClassicMember<T> {
     /// What the member says for the protocol; empty if it does not support it.
     #[must_use]
     pub fn metadata(&self, protocol: &str) -> Bytes {
-        let found = self.protocols.iter().find(|p| &*p.name == protocol);
-        found.map(|p| p.metadata.clone()).unwrap_or_default()
+        self.supported(protocol).cloned().unwrap_or_default()
+    }
+
+    /// What the member says for the protocol; `None` if it does not support it.
+    pub(crate) fn supported(&self, protocol: &str) -> Option<&Bytes> {
+        self.protocols.iter().find(|p| &*p.name == protocol).map(|p| &p.metadata)
     }
 
     /// The first protocol, in the member's order, that all members support.

@@ -87,6 +87,16 @@ impl<T: Debug> Rebalance<'_, T> {
         }
     }
 
+    /// The group was a consumer group until now: its members get a full session, and are called together if what they
+    /// have is not what they should have.
+    pub(crate) fn downgraded(&mut self, rebalance: bool) {
+        let members: Vec<MemberId> = self.group.members.keys().cloned().collect();
+        members.iter().for_each(|member| self.reset_session(member));
+        if rebalance {
+            self.prepare();
+        }
+    }
+
     /// A member's session timer.
     pub(crate) fn session_expired(&mut self, member_id: &MemberId) {
         if self.group.pending_join.contains(member_id) {

@@ -11,6 +11,7 @@
 //! assignments) is written once per generation, when the leader's assignment arrives; everything between is soft state
 //! that a new coordinator does without: members then keep their ids and rejoin.
 
+mod downgraded;
 mod group;
 mod join;
 mod member;
@@ -18,7 +19,6 @@ mod membership;
 mod rebalance;
 mod record;
 mod request;
-mod subscription;
 mod sync;
 
 pub use group::{ClassicGroup, ClassicState};

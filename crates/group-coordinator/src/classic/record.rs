@@ -54,6 +54,11 @@ impl<T> ClassicGroup<T> {
         GroupRecord::GroupMetadata(self.id.clone(), Some(value))
     }
 
+    /// The group's record with the assignments that its members have.
+    pub(crate) fn to_present_record(&self) -> GroupRecord {
+        self.to_record(&self.assignments())
+    }
+
     /// The record that makes a new group known before it has had a generation.
     pub(crate) fn to_initial_record(&self) -> GroupRecord {
         let value = GroupMetadataValue {

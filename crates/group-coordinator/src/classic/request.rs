@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ottla_model::TopicId;
 
 use super::member::Protocol;
 use crate::error::GroupError;
@@ -35,6 +36,11 @@ impl JoinRequest {
     pub(super) fn new_member_id(&self) -> MemberId {
         let name = self.instance_id.as_deref().unwrap_or(&self.client_id);
         MemberId::from(format!("{name}-{}", self.uuid))
+    }
+
+    /// In a consumer group it is the random part alone, as Kafka prints an id.
+    pub(crate) fn new_consumer_member_id(&self) -> MemberId {
+        MemberId::from(TopicId(self.uuid).to_base64())
     }
 }
 

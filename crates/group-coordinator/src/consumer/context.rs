@@ -2,6 +2,7 @@
 
 use ottla_model::Now;
 
+use super::downgrade::Downgrade;
 use super::group::MetadataCheck;
 use super::metadata_hash::TopicHashes;
 use super::timer::TimerCommand;
@@ -24,6 +25,35 @@ pub struct ConsumerGroupSettings {
     pub assignors: Vec<Assignor>,
     /// `group.consumer.regex.refresh.interval.ms`
     pub regex_refresh_interval_ms: u32,
+    /// `group.consumer.migration.policy`
+    pub migration: MigrationPolicy,
+    /// `group.max.size`: a larger group is not downgraded.
+    pub classic_max_size: usize,
+}
+
+/// Which way a group that has members may change between the protocols.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MigrationPolicy {
+    Disabled,
+    Downgrade,
+    Upgrade,
+    #[default]
+    Bidirectional,
+}
+
+impl MigrationPolicy {
+    pub(super) const fn upgrades(self) -> bool {
+        matches!(self, Self::Upgrade | Self::Bidirectional)
+    }
+
+    pub(super) const fn downgrades(self) -> bool {
+        matches!(self, Self::Downgrade | Self::Bidirectional)
+    }
+
+    /// Whether classic members may join a consumer group that has members.
+    pub(super) const fn mixes(self) -> bool {
+        !matches!(self, Self::Disabled)
+    }
 }
 
 impl Default for ConsumerGroupSettings {
@@ -35,6 +65,8 @@ impl Default for ConsumerGroupSettings {
             max_size: usize::try_from(i32::MAX).unwrap_or(usize::MAX),
             assignors: Assignor::ALL.to_vec(),
             regex_refresh_interval_ms: 600_000,
+            migration: MigrationPolicy::default(),
+            classic_max_size: usize::try_from(i32::MAX).unwrap_or(usize::MAX),
         }
     }
 }
@@ -60,6 +92,10 @@ pub struct Context<'a> {
 pub struct Outcome<T> {
     pub records: Vec<GroupRecord>,
     pub timers: Vec<TimerCommand>,
+    /// Timers that are set once the records are stored.
+    pub timers_once_stored: Vec<TimerCommand>,
+    /// The group becomes a classic one after these records.
+    pub downgrade: Option<Downgrade>,
     /// To be set on the group, if it still exists, after the records were replayed.
     pub metadata_checked: Option<MetadataCheck>,
     pub response: T,
@@ -67,6 +103,13 @@ pub struct Outcome<T> {
 
 impl<T> Outcome<T> {
     pub(super) const fn of(response: T) -> Self {
-        Self { records: Vec::new(), timers: Vec::new(), metadata_checked: None, response }
+        Self {
+            records: Vec::new(),
+            timers: Vec::new(),
+            timers_once_stored: Vec::new(),
+            downgrade: None,
+            metadata_checked: None,
+            response,
+        }
     }
 }

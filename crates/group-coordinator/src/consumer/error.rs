@@ -1,5 +1,6 @@
 //! Why a consumer group refuses, in Kafka's words: clients log these messages.
 
+use ottla_model::wire::WireError;
 use ottla_protocol::ErrorCode;
 
 use super::regex::InvalidRegex;
@@ -19,10 +20,32 @@ pub enum ConsumerGroupError {
     GroupNotFound(GroupId),
     #[error("Group {0} is not a consumer group.")]
     NotAConsumerGroup(GroupId),
-    /// Members of both protocols in one group (online migration) are not built: as Kafka with
-    /// `group.consumer.migration.policy=disabled`.
     #[error("Cannot upgrade classic group {0} to consumer group because online upgrade is disabled.")]
     UpgradeDisabled(GroupId),
+    #[error(
+        "Cannot upgrade classic group {0} to consumer group because the group does not use the consumer embedded \
+         protocol."
+    )]
+    UpgradeOfOtherProtocol(GroupId),
+    #[error(
+        "Cannot upgrade classic group {0} to consumer group because the group size exceeds the consumer group maximum \
+         size."
+    )]
+    UpgradeTooLarge(GroupId),
+    #[error(
+        "Cannot upgrade classic group {0} to consumer group because the embedded consumer protocol is malformed."
+    )]
+    UpgradeMalformed(GroupId),
+    #[error(
+        "Cannot upgrade classic group {0} to consumer group because an unsupported custom assignor is in use. Please \
+         refer to the documentation or switch to a default assignor before re-attempting the upgrade."
+    )]
+    UpgradeOfCustomAssignor(GroupId),
+    /// Before the classic group's first generation, or while members do not support its protocol.
+    #[error("The classic group has no generation that could be taken over.")]
+    UpgradeImpossible,
+    #[error("Cannot downgrade the classic group {group_id}: {reason}.")]
+    DowngradeMalformed { group_id: GroupId, reason: WireError },
     #[error("Member {member_id} is not a member of group {group_id}.")]
     UnknownMember { group_id: GroupId, member_id: MemberId },
     #[error("Instance id {0} is unknown.")]
@@ -65,7 +88,12 @@ impl ConsumerGroupError {
             Self::ConsumerGroupNotFound(_)
             | Self::GroupNotFound(_)
             | Self::NotAConsumerGroup(_)
-            | Self::UpgradeDisabled(_) => ErrorCode::GroupIdNotFound,
+            | Self::UpgradeDisabled(_)
+            | Self::UpgradeOfOtherProtocol(_)
+            | Self::UpgradeTooLarge(_)
+            | Self::UpgradeMalformed(_)
+            | Self::UpgradeOfCustomAssignor(_)
+            | Self::DowngradeMalformed { .. } => ErrorCode::GroupIdNotFound,
             Self::UnknownMember { .. } | Self::UnknownInstance(_) => ErrorCode::UnknownMemberId,
             Self::GreaterEpoch { .. } | Self::SmallerEpoch { .. } | Self::UnknownState => {
                 ErrorCode::FencedMemberEpoch
@@ -74,7 +102,7 @@ impl ConsumerGroupError {
             Self::FencedInstance { .. } => ErrorCode::FencedInstanceId,
             Self::GroupFull { .. } => ErrorCode::GroupMaxSizeReached,
             Self::InvalidRegex { .. } => ErrorCode::InvalidRegularExpression,
-            Self::Assignor { .. } => ErrorCode::UnknownServerError,
+            Self::Assignor { .. } | Self::UpgradeImpossible => ErrorCode::UnknownServerError,
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Members that go: by leaving, or because they did not keep a deadline.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use ottla_model::TimestampMs;
 
 use super::context::{Context, Outcome};
+use super::downgrade;
 use super::error::ConsumerGroupError;
 use super::group::ConsumerGroup;
 use super::member::{ConsumerGroupMember, STATIC_LEAVE_EPOCH};
@@ -11,6 +15,7 @@ use super::request::{HeartbeatRequest, HeartbeatResponse};
 use super::subscribe;
 use super::subscription;
 use super::timer::{TimerCommand, TimerKey};
+use crate::MemberId;
 
 /// Handles a heartbeat with epoch -1 or -2.
 pub(super) fn leave(
@@ -53,12 +58,33 @@ pub(super) fn fence<T>(
     response: T,
     ctx: &mut Context<'_>,
 ) -> Outcome<T> {
+    fence_all(group, &BTreeSet::from([member.member_id.clone()]), response, ctx)
+}
+
+/// As [`fence`], for several members of the group, which moves on once. If all that stay speak the classic protocol, the
+/// group becomes a classic one.
+pub(super) fn fence_all<T>(
+    group: &ConsumerGroup,
+    leaving: &BTreeSet<MemberId>,
+    response: T,
+    ctx: &mut Context<'_>,
+) -> Outcome<T> {
     let id = &group.group_id;
     let mut out = Outcome::of(response);
-    out.records.extend(records::member_tombstones(id, &member.member_id));
+    out.downgrade = downgrade::by_leaving(group, leaving, ctx.settings);
+    if out.downgrade.is_some() {
+        return out;
+    }
+    out.records.extend(leaving.iter().flat_map(|member| records::member_tombstones(id, member)));
     let mut topics = group.subscribed_topics.clone();
-    subscription::remove_names(&mut topics, &member.subscribed_topic_names);
-    if let Some(regex) = member.regex().filter(|r| group.regex_users(r) == 1) {
+    let mut regexes: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+    for member in leaving.iter().filter_map(|id| group.member(id)) {
+        subscription::remove_names(&mut topics, &member.subscribed_topic_names);
+        if let Some(regex) = member.regex() {
+            *regexes.entry(regex).or_default() += 1;
+        }
+    }
+    for (regex, _) in regexes.into_iter().filter(|(regex, users)| group.regex_users(regex) == *users) {
         out.records.push(records::regex_tombstone(id, regex));
         if let Some(resolved) = group.resolved_regexes.get(regex) {
             subscription::remove_regex(&mut topics, &resolved.topics);
@@ -67,12 +93,13 @@ pub(super) fn fence<T>(
     let hash = ctx.hashes.group_hash(topics.keys(), ctx.topics);
     let epoch = group.epoch + 1;
     out.records.push(records::epoch(id, epoch, hash));
-    if group.members.len() == 1 {
+    if group.members.len() == leaving.len() {
         // Nothing to compute for an empty group: it counts as assigned, and the next to join need not wait.
         out.records.push(records::target_epoch(id, epoch, TimestampMs(0)));
     }
-    let member_id = &member.member_id;
-    out.timers.push(TimerCommand::Cancel(TimerKey::Session(id.clone(), member_id.clone())));
-    out.timers.push(TimerCommand::Cancel(TimerKey::Rebalance(id.clone(), member_id.clone())));
+    for member in leaving {
+        let keys = [TimerKey::Session, TimerKey::Rebalance, TimerKey::Join, TimerKey::Sync];
+        out.timers.extend(keys.map(|key| TimerCommand::Cancel(key(id.clone(), member.clone()))));
+    }
     out
 }

@@ -180,6 +180,15 @@ impl ConsumerGroup {
         self.owned_at.contains_key(&(topic_id, partition))
     }
 
+    /// Whether something of the member's target is still with others.
+    pub(super) fn waits_for_others(&self, member: &ConsumerGroupMember) -> bool {
+        let target = self.target(&member.member_id).into_iter().flatten();
+        let mut missing = target
+            .flat_map(|(topic, ps)| ps.iter().map(|p| (*topic, *p)))
+            .filter(|(topic, p)| member.assigned.get(topic).is_none_or(|assigned| !assigned.contains_key(p)));
+        missing.any(|(topic, partition)| self.is_owned(topic, partition))
+    }
+
     /// The target of a member; that of its predecessor if it takes over an instance id.
     pub(super) fn target_of(&self, member: &ConsumerGroupMember) -> Option<&Assignment> {
         match &member.instance_id {

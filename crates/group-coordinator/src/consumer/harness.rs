@@ -67,6 +67,7 @@ impl Harness {
         &mut self,
         request: &HeartbeatRequest,
     ) -> Result<(HeartbeatResponse, Vec<GroupRecord>), ConsumerGroupError> {
+        request.validate(&self.settings)?;
         let now = self.now();
         let ctx =
             &mut Context { now, topics: &self.topics, settings: &self.settings, hashes: &mut self.hashes };
@@ -132,6 +133,9 @@ impl Harness {
             match command {
                 TimerCommand::Schedule { key, after_ms, member_epoch } => {
                     self.timers.insert(key, (self.now_ms + after_ms, member_epoch));
+                }
+                TimerCommand::ScheduleIfAbsent { key, after_ms } => {
+                    self.timers.entry(key).or_insert((self.now_ms + after_ms, 0));
                 }
                 TimerCommand::Cancel(key) => {
                     self.timers.remove(&key);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ottla_model::TopicId;
 
-use crate::records::ClassicMemberMetadata;
+use crate::records::{ClassicMemberMetadata, ClassicProtocol};
 use crate::{InstanceId, MemberId};
 
 /// The epoch that a member sends to join.
@@ -118,6 +118,12 @@ impl ConsumerGroupMember {
     #[must_use]
     pub const fn uses_classic_protocol(&self) -> bool {
         self.classic.is_some()
+    }
+
+    /// The protocol that a classic member is told in the answer to its join.
+    #[must_use]
+    pub fn first_classic_protocol(&self) -> Option<&ClassicProtocol> {
+        self.classic.as_ref().and_then(|classic| classic.supported_protocols.first())
     }
 
     /// The epoch at which the partition was assigned, also while it is being revoked.

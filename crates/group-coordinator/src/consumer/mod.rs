@@ -7,8 +7,10 @@
 //! The shard holds the groups and calls in here: [`heartbeat`] and [`timer_fired`] read a group and return records and
 //! effects; [`ConsumerGroup::replay`] is the only thing that changes one.
 
+mod classic_members;
 mod context;
 mod describe;
+mod downgrade;
 mod error;
 mod fence;
 mod group;
@@ -28,9 +30,13 @@ mod subscription;
 mod target;
 mod timer;
 mod topics;
+mod update;
+mod upgrade;
 
-pub use context::{ConsumerGroupSettings, Context, Outcome};
+pub(crate) use classic_members::{classic_session_timer, heartbeat as classic_heartbeat, join, leave, sync};
+pub use context::{ConsumerGroupSettings, Context, MigrationPolicy, Outcome};
 pub use describe::{DescribedConsumerGroup, DescribedMember, TopicPartitionsByName, describe};
+pub use downgrade::Downgrade;
 pub use error::{ConsumerGroupError, OffsetAccessError};
 pub use group::{ConsumerGroup, ConsumerGroupState, IllegalRecord, MetadataCheck};
 pub use heartbeat::heartbeat;
@@ -40,6 +46,7 @@ pub use member::{
 pub use metadata_hash::TopicHashes;
 pub use offsets::CommitCheck;
 pub use records::tombstones;
+pub(crate) use records::tombstones_after_replacing;
 pub use regex::{InvalidRegex, ResolvedRegex};
 pub use replay::Fate;
 pub use request::{HeartbeatRequest, HeartbeatResponse};
@@ -47,6 +54,7 @@ pub use timer::{TimerCommand, TimerKey, timer_fired, timers_on_load};
 #[cfg(test)]
 pub(crate) use topics::testing::FakeTopics;
 pub use topics::{TopicDirectory, TopicInfo};
+pub(crate) use upgrade::{Upgrade, check as check_upgrade, upgrade};
 
 #[cfg(test)]
 mod harness;
@@ -55,4 +63,4 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod transcripts;
+pub(crate) mod transcripts;

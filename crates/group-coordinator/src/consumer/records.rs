@@ -121,12 +121,29 @@ pub(super) fn member_tombstones(group: &GroupId, member: &MemberId) -> [GroupRec
 /// The tombstones of a whole group (DeleteGroups, or another type takes its place), in the order that replay requires.
 #[must_use]
 pub fn tombstones(group: &ConsumerGroup) -> Vec<GroupRecord> {
+    tombstones_with(group, group.members.keys())
+}
+
+/// As [`tombstones`], after the records that put `joining` in the place of the static member with its instance id.
+pub(crate) fn tombstones_after_replacing(
+    group: &ConsumerGroup,
+    joining: &ConsumerGroupMember,
+) -> Vec<GroupRecord> {
+    let replaced = joining.instance_id.as_ref().and_then(|instance| group.static_members.get(instance));
+    let members = group.members.keys();
+    tombstones_with(group, members.map(|m| if Some(m) == replaced { &joining.member_id } else { m }))
+}
+
+fn tombstones_with<'a>(
+    group: &ConsumerGroup,
+    members: impl Iterator<Item = &'a MemberId> + Clone,
+) -> Vec<GroupRecord> {
     let id = &group.group_id;
     let mut out: Vec<GroupRecord> = Vec::new();
-    out.extend(group.members.keys().map(|m| current_tombstone(id, m)));
-    out.extend(group.members.keys().map(|m| target_tombstone(id, m)));
+    out.extend(members.clone().map(|m| current_tombstone(id, m)));
+    out.extend(members.clone().map(|m| target_tombstone(id, m)));
     out.push(GroupRecord::ConsumerGroupTargetAssignmentMetadata(id.clone(), None));
-    out.extend(group.members.keys().map(|m| member_tombstone(id, m)));
+    out.extend(members.map(|m| member_tombstone(id, m)));
     out.extend(group.resolved_regexes.keys().map(|r| regex_tombstone(id, r)));
     out.push(partition_metadata_tombstone(id));
     out.push(GroupRecord::ConsumerGroupMetadata(id.clone(), None));

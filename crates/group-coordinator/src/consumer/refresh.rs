@@ -9,12 +9,12 @@ use std::sync::Arc;
 use super::context::{Context, Outcome};
 use super::error::ConsumerGroupError;
 use super::group::{ConsumerGroup, MetadataCheck};
-use super::heartbeat::Heartbeat;
 use super::member::ConsumerGroupMember;
 use super::records;
 use super::regex;
 use super::subscription;
 use super::timer::{TimerCommand, TimerKey};
+use super::update::Update;
 
 /// Expressions of a group are matched anew at most this often.
 const MIN_REFRESH_INTERVAL_MS: i64 = 10_000;
@@ -29,7 +29,7 @@ pub(super) enum RegexStatus {
     ChangedAndResolved,
 }
 
-impl Heartbeat<'_, '_> {
+impl Update<'_, '_> {
     pub(super) fn update_regexes(
         &mut self,
         member: &ConsumerGroupMember,

@@ -44,7 +44,10 @@ pub struct HeartbeatResponse {
 
 impl HeartbeatRequest {
     /// Checks what can be checked without the group.
-    pub(super) fn validate(&self, settings: &ConsumerGroupSettings) -> Result<(), ConsumerGroupError> {
+    ///
+    /// # Errors
+    /// The first that is wrong, in Kafka's order.
+    pub fn validate(&self, settings: &ConsumerGroupSettings) -> Result<(), ConsumerGroupError> {
         let needs_id =
             self.requires_member_id || self.member_epoch > JOIN_EPOCH || self.member_epoch == LEAVE_EPOCH;
         refuse(needs_id && is_blank(Some(&self.member_id)), "MemberId can't be empty.")?;

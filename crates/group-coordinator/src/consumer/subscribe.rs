@@ -6,17 +6,19 @@ use super::member::{ConsumerGroupMember, EpochAssignment, JOIN_EPOCH, STATIC_LEA
 use super::records;
 use super::request::HeartbeatRequest;
 use crate::assignor::Assignment;
+use crate::error::GroupError;
 use crate::records::GroupRecord;
 use crate::{InstanceId, MemberId};
 
 /// Refuses a new member of a full group. A static member that comes back takes its old place.
 pub(super) fn check_room(
     group: &ConsumerGroup,
-    request: &HeartbeatRequest,
+    member_id: &MemberId,
+    instance_id: Option<&InstanceId>,
     max: usize,
 ) -> Result<(), ConsumerGroupError> {
-    let returns = request.instance_id.as_ref().is_some_and(|i| group.static_members.contains_key(i));
-    if returns || group.members.len() < max || group.members.contains_key(&request.member_id) {
+    let returns = instance_id.is_some_and(|i| group.static_members.contains_key(i));
+    if returns || group.members.len() < max || group.members.contains_key(member_id) {
         return Ok(());
     }
     Err(ConsumerGroupError::GroupFull { max })
@@ -96,6 +98,27 @@ fn replace(
     out.push(records::target(id, member_id, group.target(&old.member_id).unwrap_or(&none)));
     out.push(records::current(id, &new));
     new
+}
+
+/// As [`member_of`], for a member that speaks the classic protocol; `is_new` if it has no id of its own yet. It takes
+/// over an instance id without waiting for its release.
+pub(super) fn classic_member_of(
+    group: &ConsumerGroup,
+    member_id: &MemberId,
+    instance_id: Option<&InstanceId>,
+    is_new: bool,
+    out: &mut Vec<GroupRecord>,
+) -> Result<ConsumerGroupMember, GroupError> {
+    let known = group.member(member_id).cloned();
+    let known_or_new = || known.unwrap_or_else(|| ConsumerGroupMember::new(member_id.clone()));
+    let Some(instance_id) = instance_id else { return Ok(known_or_new()) };
+    match group.static_member(instance_id) {
+        None if is_new => Ok(known_or_new()),
+        None => Err(GroupError::UnknownMemberId),
+        Some(existing) if is_new => Ok(replace(group, existing, member_id, out)),
+        Some(existing) if existing.member_id == *member_id => Ok(existing.clone()),
+        Some(_) => Err(GroupError::FencedInstanceId),
+    }
 }
 
 /// A member that leaves, by its own id or by its instance id.

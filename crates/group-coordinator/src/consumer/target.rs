@@ -8,9 +8,9 @@ use ottla_model::TimestampMs;
 use super::context::ConsumerGroupSettings;
 use super::error::ConsumerGroupError;
 use super::group::ConsumerGroup;
-use super::heartbeat::Heartbeat;
 use super::member::ConsumerGroupMember;
 use super::records;
+use super::update::{GroupChange, Update};
 use crate::MemberId;
 use crate::assignor::{Assignment, Assignor, GroupSpec, MemberSpec, SubscriptionType};
 
@@ -21,30 +21,36 @@ pub(super) struct Target {
     pub(super) assignment: Assignment,
 }
 
-/// The target of `updated` for the group at `epoch`: a new one if one is due, else the last.
-pub(super) fn update(
-    heartbeat: &mut Heartbeat<'_, '_>,
-    updated: &ConsumerGroupMember,
-    epoch: i32,
-    subscription_type: SubscriptionType,
-) -> Result<Target, ConsumerGroupError> {
-    let group = heartbeat.group;
-    let settings = heartbeat.ctx.settings;
-    let now = heartbeat.ctx.now.wall;
-    if group.target_epoch >= epoch || !is_due(group.target_timestamp_ms, settings, now) {
-        let assignment = group.target_of(updated).cloned().unwrap_or_default();
-        return Ok(Target { epoch: group.target_epoch, assignment });
+impl Target {
+    /// The target as it stands.
+    pub(super) fn last(group: &ConsumerGroup, member: &ConsumerGroupMember) -> Self {
+        let assignment = group.target_of(member).cloned().unwrap_or_default();
+        Self { epoch: group.target_epoch, assignment }
     }
-    let spec = group_spec(heartbeat, updated, subscription_type);
+}
+
+/// The target of `updated` for the group at the epoch of `change`: a new one if one is due, else the last.
+pub(super) fn update(
+    update: &mut Update<'_, '_>,
+    updated: &ConsumerGroupMember,
+    change: GroupChange,
+) -> Result<Target, ConsumerGroupError> {
+    let (group, epoch) = (update.group, change.epoch);
+    let settings = update.ctx.settings;
+    let now = update.ctx.now.wall;
+    if group.target_epoch >= epoch || !is_due(group.target_timestamp_ms, settings, now) {
+        return Ok(Target::last(group, updated));
+    }
+    let spec = group_spec(update, updated, change.subscription_type);
     let assignor = preferred_assignor(group, Some(updated), settings);
     let mut target = assignor.assign(&spec).map_err(|cause| ConsumerGroupError::Assignor { epoch, cause })?;
     for member_id in spec.members.keys() {
         let new = target.entry(member_id.clone()).or_default();
         if last_target(group, updated, member_id) != Some(new) {
-            heartbeat.records.push(records::target(&group.group_id, member_id, new));
+            update.records.push(records::target(&group.group_id, member_id, new));
         }
     }
-    heartbeat.records.push(records::target_epoch(&group.group_id, epoch, now));
+    update.records.push(records::target_epoch(&group.group_id, epoch, now));
     Ok(Target { epoch, assignment: target.remove(&updated.member_id).unwrap_or_default() })
 }
 
@@ -95,12 +101,12 @@ fn last_target<'a>(
 }
 
 fn group_spec(
-    heartbeat: &Heartbeat<'_, '_>,
+    update: &Update<'_, '_>,
     updated: &ConsumerGroupMember,
     subscription_type: SubscriptionType,
 ) -> GroupSpec {
-    let group = heartbeat.group;
-    let directory = heartbeat.ctx.topics;
+    let group = update.group;
+    let directory = update.ctx.topics;
     let others = group.members.values().map(Arc::as_ref).filter(|m| !is_replaced_by(m, updated));
     let members: BTreeMap<MemberId, MemberSpec> = others
         .chain([updated])

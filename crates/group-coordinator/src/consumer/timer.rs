@@ -14,6 +14,10 @@ pub enum TimerKey {
     Session(GroupId, MemberId),
     /// The member has not given up what it must.
     Rebalance(GroupId, MemberId),
+    /// A classic member was told to join and has not.
+    Join(GroupId, MemberId),
+    /// A classic member has joined and has not synced.
+    Sync(GroupId, MemberId),
     /// Not a deadline: match the group's regular expressions, outside of the heartbeat that asked for it.
     ResolveRegexes(GroupId),
 }
@@ -22,9 +26,11 @@ impl TimerKey {
     #[must_use]
     pub const fn group_id(&self) -> &GroupId {
         match self {
-            Self::Session(group_id, _) | Self::Rebalance(group_id, _) | Self::ResolveRegexes(group_id) => {
-                group_id
-            }
+            Self::Session(group_id, _)
+            | Self::Rebalance(group_id, _)
+            | Self::Join(group_id, _)
+            | Self::Sync(group_id, _)
+            | Self::ResolveRegexes(group_id) => group_id,
         }
     }
 }
@@ -38,6 +44,11 @@ pub enum TimerCommand {
         /// Goes back into [`timer_fired`]: a rebalance timeout concerns the epoch that it was set in.
         member_epoch: i32,
     },
+    /// Leaves a deadline that is set as it is.
+    ScheduleIfAbsent {
+        key: TimerKey,
+        after_ms: u64,
+    },
     Cancel(TimerKey),
 }
 
@@ -50,7 +61,9 @@ pub fn timer_fired(
 ) -> Outcome<()> {
     let late = match key {
         TimerKey::ResolveRegexes(_) => return refresh::resolve_regexes(group, ctx),
-        TimerKey::Session(_, member_id) => group.member(member_id),
+        TimerKey::Session(_, member_id) | TimerKey::Join(_, member_id) | TimerKey::Sync(_, member_id) => {
+            group.member(member_id)
+        }
         TimerKey::Rebalance(_, member_id) => {
             group.member(member_id).filter(|m| m.member_epoch == member_epoch)
         }

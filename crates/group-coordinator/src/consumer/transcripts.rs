@@ -11,7 +11,7 @@ use crate::records::{GroupRecord, OwnedTopicPartitions};
 const TRANSCRIPTS: &str = include_str!("../../testdata/consumer_group_transcripts.txt");
 
 /// Null as `-`, a value in brackets.
-fn given(field: &str) -> Option<&str> {
+pub(crate) fn given(field: &str) -> Option<&str> {
     (field != "-").then(|| field.trim_start_matches('[').trim_end_matches(']'))
 }
 
@@ -20,7 +20,7 @@ fn list(text: &str) -> Vec<Arc<str>> {
 }
 
 /// `beat|member|epoch|instance|names|regex|owned`
-fn request(line: &str) -> HeartbeatRequest {
+pub(crate) fn request(line: &str) -> HeartbeatRequest {
     let fields: Vec<&str> = line.split('|').collect();
     HeartbeatRequest {
         member_epoch: fields[2].parse().unwrap(),
@@ -34,7 +34,7 @@ fn request(line: &str) -> HeartbeatRequest {
     }
 }
 
-fn answer(response: &HeartbeatResponse) -> String {
+pub(crate) fn answer(response: &HeartbeatResponse) -> String {
     let assignment = response.assignment.as_ref().map(|a| format!("[{}]", topics(a)));
     format!("= {} {}", response.member_epoch, assignment.as_deref().unwrap_or("-"))
 }
@@ -48,7 +48,7 @@ fn topics(assignment: &Assignment) -> String {
 }
 
 /// As `show`, with all that the transcripts tell.
-fn full(record: &GroupRecord) -> String {
+pub(crate) fn full(record: &GroupRecord) -> String {
     match record {
         GroupRecord::ConsumerGroupMetadata(_, Some(v)) => format!("epoch {} #{}", v.epoch, v.metadata_hash),
         GroupRecord::ConsumerGroupCurrentMemberAssignment(k, Some(v)) => format!(

@@ -63,6 +63,8 @@ pub(super) struct Bench {
     /// The high watermark stays where it is.
     pub(super) stuck: bool,
     end: i64,
+    /// The wall clock at the monotone clock's zero.
+    pub(super) wall_start: i64,
     now_ms: u64,
     next_token: u32,
     config: GroupConfig,
@@ -82,6 +84,7 @@ impl Bench {
             failures: Vec::new(),
             stuck: false,
             end: 0,
+            wall_start: START,
             now_ms: 1_000,
             next_token: 0,
             config,
@@ -111,6 +114,7 @@ impl Bench {
             failures: Vec::new(),
             stuck: false,
             end: self.end,
+            wall_start: self.wall_start,
             now_ms: self.now_ms,
             next_token: self.next_token,
             config: self.config.clone(),
@@ -118,7 +122,7 @@ impl Bench {
     }
 
     pub(super) fn now(&self) -> Now {
-        let wall = START + i64::try_from(self.now_ms).unwrap();
+        let wall = self.wall_start + i64::try_from(self.now_ms).unwrap();
         Now { wall: TimestampMs(wall), mono: MonoMs(self.now_ms) }
     }
 

@@ -95,6 +95,9 @@ pub(super) fn consumer_beat(
     match bench.answers.remove(&token) {
         Some(GroupResponse::ConsumerHeartbeat(Ok(response))) => Ok(response.member_epoch),
         Some(GroupResponse::ConsumerHeartbeat(Err(crate::ConsumerHeartbeatError::Group(e)))) => Err(e.code()),
+        Some(GroupResponse::ConsumerHeartbeat(Err(crate::ConsumerHeartbeatError::Coordinator(e)))) => {
+            Err(e.code())
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -132,7 +135,7 @@ fn empty_groups_change_their_type() {
     assert!(bench.records.iter().any(|r| matches!(r, GroupRecord::GroupMetadata(_, None))));
     assert_eq!(bench.offsets()["t-0"], 4, "offsets stay");
     let refused = bench.join(new_join());
-    assert_eq!(bench.joined(refused).error, Some(GroupError::InconsistentGroupProtocol));
+    assert_eq!(bench.joined(refused).error, Some(GroupError::MemberIdRequired), "classic members may join");
     let leave = consumer::HeartbeatRequest { member_epoch: consumer::LEAVE_EPOCH, ..consumer_join("m") };
     consumer_beat(&mut bench, &leave).unwrap();
     let token = bench.join(old_join());

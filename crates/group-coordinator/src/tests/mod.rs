@@ -6,5 +6,7 @@ mod classic_members;
 mod classic_model;
 mod consumer;
 mod groups;
+mod migration;
+mod migration_transcripts;
 mod offsets;
 mod replay;
