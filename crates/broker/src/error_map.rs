@@ -1,9 +1,10 @@
 //! Which of Kafka's error codes an error of the layers below is.
 
 use ottla_controller::{ConfigChangeError, ControllerError, TopicError};
+use ottla_model::batch::BatchError;
 use ottla_protocol::ErrorCode;
 use ottla_replication::session::FetchSessionError;
-use ottla_storage::AppendError as LogError;
+use ottla_storage::{AppendError as LogError, InvalidRecord};
 
 use crate::config_resource::Refused;
 use crate::partitions::{Absent, AppendError, PartitionError};
@@ -23,6 +24,7 @@ pub(crate) fn partition(error: &PartitionError) -> ErrorCode {
     match error {
         PartitionError::NotLeader => ErrorCode::NotLeaderOrFollower,
         PartitionError::OffsetOutOfRange => ErrorCode::OffsetOutOfRange,
+        PartitionError::PolicyViolation => ErrorCode::PolicyViolation,
         PartitionError::FencedLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
         PartitionError::UnknownLeaderEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
         PartitionError::Registration(_) | PartitionError::Storage(_) => ErrorCode::KafkaStorageError,
@@ -42,11 +44,13 @@ pub(crate) fn append(error: &AppendError) -> ErrorCode {
 fn log_append(error: &LogError) -> ErrorCode {
     match error {
         LogError::Corrupt(_) => ErrorCode::CorruptMessage,
-        LogError::InvalidRecord(_) => ErrorCode::InvalidRecord,
+        // Kafka does not expect a batch that cannot be decompressed, nor a codec that does not exist.
+        LogError::InvalidRecord(InvalidRecord::Malformed(BatchError::Decompress))
+        | LogError::UnknownCompression(_) => ErrorCode::UnknownServerError,
+        LogError::InvalidRecords(errors) if errors.has_timestamp => ErrorCode::InvalidTimestamp,
+        LogError::InvalidRecord(_) | LogError::InvalidRecords(_) => ErrorCode::InvalidRecord,
         LogError::MessageTooLarge { .. } => ErrorCode::MessageTooLarge,
         LogError::RecordListTooLarge { .. } => ErrorCode::RecordListTooLarge,
-        LogError::UnsupportedCompression(_) => ErrorCode::UnsupportedCompressionType,
-        LogError::InvalidTimestamp { .. } | LogError::ProducerSetLogAppendTime => ErrorCode::InvalidTimestamp,
         LogError::InvalidTxnState { .. } => ErrorCode::InvalidTxnState,
         LogError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
         LogError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,

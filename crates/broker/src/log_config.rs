@@ -54,6 +54,7 @@ fn log(topic: &TopicConfig, broker: &BrokerConfig) -> LogConfig {
         flush_messages: topic.flush_messages,
         flush_ms: topic.flush_ms,
         index_interval_bytes: unsigned(topic.index_interval_bytes),
+        max_decompressed_message_bytes: unsigned(topic.max_decompressed_message_bytes),
         max_message_bytes: unsigned(topic.max_message_bytes),
         message_timestamp_after_max_ms: topic.message_timestamp_after_max_ms,
         message_timestamp_before_max_ms: topic.message_timestamp_before_max_ms,

@@ -48,15 +48,12 @@ pub enum AppendError {
     /// RECORD_LIST_TOO_LARGE: the append does not fit into one segment.
     #[error("{size} bytes of records exceed segment.bytes {max}")]
     RecordListTooLarge { size: usize, max: u32 },
-    /// UNSUPPORTED_COMPRESSION_TYPE.
+    /// UNKNOWN_SERVER_ERROR, which is what Kafka makes of a codec that does not exist.
     #[error("compression codec {0} is unknown")]
-    UnsupportedCompression(i16),
-    /// INVALID_TIMESTAMP.
-    #[error("timestamp {timestamp} is not within [{min}, {max}]")]
-    InvalidTimestamp { timestamp: TimestampMs, min: TimestampMs, max: TimestampMs },
-    /// INVALID_TIMESTAMP: only the broker may set LogAppendTime.
-    #[error("a producer may not set the timestamp type LogAppendTime")]
-    ProducerSetLogAppendTime,
+    UnknownCompression(i16),
+    /// INVALID_TIMESTAMP if a timestamp is among the reasons, else INVALID_RECORD.
+    #[error("{} records of the batch are refused", .0.total)]
+    InvalidRecords(RecordErrors),
     /// OUT_OF_ORDER_SEQUENCE_NUMBER.
     #[error("producer {producer_id} epoch {epoch} sent sequence {sequence} after {last_sequence}")]
     OutOfOrderSequence { producer_id: ProducerId, epoch: ProducerEpoch, sequence: i32, last_sequence: i32 },
@@ -91,10 +88,50 @@ pub enum InvalidRecord {
     ControlBatch,
     #[error("sequence {0} is negative")]
     Sequence(i32),
-    #[error("record {record_index} has no key, which a compacted topic needs")]
-    NoKey { record_index: i32 },
+    #[error("a record exceeds max.decompressed.message.bytes")]
+    DecompressedTooLarge,
     #[error("the records of the batch cannot be read: {0}")]
     Malformed(BatchError),
     #[error("the batch could not be compressed anew: {0}")]
     Recompress(BatchError),
+}
+
+/// The records of a batch that break the topic's rules (KIP-467): all are counted, the first are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordErrors {
+    pub total: usize,
+    /// Index in the batch, and what is wrong; ascending.
+    pub first: Vec<(i32, RecordFault)>,
+    /// Whether a timestamp is among them all.
+    pub has_timestamp: bool,
+}
+
+/// What is wrong with one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordFault {
+    /// A compacted topic needs a key.
+    NoKey,
+    /// Not within `[min, max]`.
+    Timestamp { timestamp: TimestampMs, offset: Offset, min: TimestampMs, max: TimestampMs },
+    /// Only the broker sets the timestamp type LogAppendTime. Lengths are `None` for null.
+    LogAppendTime {
+        is_compressed: bool,
+        offset: Offset,
+        timestamp: TimestampMs,
+        key_len: Option<usize>,
+        value_len: Option<usize>,
+    },
+}
+
+impl RecordErrors {
+    /// A batch of a few bytes may hold millions of bad records; an answer names at most so many.
+    const KEPT_MAX: usize = 1_000;
+
+    pub(crate) fn add(&mut self, index: usize, fault: RecordFault) {
+        self.total += 1;
+        self.has_timestamp |= fault != RecordFault::NoKey;
+        if self.first.len() < Self::KEPT_MAX {
+            self.first.push((i32::try_from(index).unwrap_or(i32::MAX), fault));
+        }
+    }
 }

@@ -22,6 +22,8 @@ pub struct LogConfig {
     pub flush_messages: i64,
     pub flush_ms: i64,
     pub index_interval_bytes: u32,
+    /// `max.decompressed.message.bytes`: the largest record of a compressed batch.
+    pub max_decompressed_message_bytes: u32,
     /// `max.message.bytes`: the largest batch.
     pub max_message_bytes: u32,
     pub message_timestamp_after_max_ms: i64,
@@ -38,6 +40,11 @@ pub struct LogConfig {
     pub segment_ms: i64,
 }
 
+impl LogConfig {
+    /// The default, and the largest value, of `max.decompressed.message.bytes`: no record can be larger.
+    pub const MAX_DECOMPRESSED_MESSAGE_BYTES: u32 = 2_147_483_639;
+}
+
 impl Default for LogConfig {
     /// Kafka 4.4's defaults.
     fn default() -> Self {
@@ -49,6 +56,7 @@ impl Default for LogConfig {
             flush_messages: i64::MAX,
             flush_ms: i64::MAX,
             index_interval_bytes: 4_096,
+            max_decompressed_message_bytes: Self::MAX_DECOMPRESSED_MESSAGE_BYTES,
             max_message_bytes: 1_048_588,
             message_timestamp_after_max_ms: 3_600_000,
             message_timestamp_before_max_ms: i64::MAX,

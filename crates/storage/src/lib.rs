@@ -24,7 +24,7 @@ mod read;
 mod segment;
 mod validate;
 
-pub use append::{AppendError, AppendInfo, AppendOrigin, InvalidRecord};
+pub use append::{AppendError, AppendInfo, AppendOrigin, InvalidRecord, RecordErrors, RecordFault};
 pub use config::{CleanupPolicy, LogConfig};
 pub use disk::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode, RealDisk, SimDisk};
 pub use error::StorageError;

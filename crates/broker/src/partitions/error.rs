@@ -46,6 +46,8 @@ pub(crate) enum PartitionError {
     NotLeader,
     #[error("the offset is out of range")]
     OffsetOutOfRange,
+    #[error("cleanup.policy does not let records be deleted")]
+    PolicyViolation,
     #[error("leader epoch {requested} is fenced by {current}")]
     FencedLeaderEpoch { requested: LeaderEpoch, current: LeaderEpoch },
     #[error("leader epoch {requested} is not known yet")]

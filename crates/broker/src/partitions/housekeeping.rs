@@ -40,7 +40,12 @@ impl Housekeeping {
         let mut producers = every(millis(i64::from(config.producer_ids.expiration_check_interval_ms)));
         loop {
             tokio::select! {
-                _ = flush.tick() => self.flush_due(),
+                _ = flush.tick() => {
+                    self.flush_due();
+                    if self.has_deleted_files_due() {
+                        self.on_thread(Self::remove_deleted_files).await;
+                    }
+                }
                 _ = retention.tick() => self.on_thread(Self::retain).await,
                 _ = checkpoints.tick() => self.on_thread(Self::checkpoint).await,
                 _ = producers.tick() => self.on_thread(Self::expire_producers).await,
@@ -68,6 +73,20 @@ impl Housekeeping {
                 ),
                 Ok(_) => {}
                 Err(error) => tracing::error!(partition = %partition.name, %error, "retention failed"),
+            }
+        }
+    }
+
+    fn has_deleted_files_due(&self) -> bool {
+        let now = self.clock.now();
+        self.partitions.all().iter().any(|partition| partition.has_deleted_files_due(now))
+    }
+
+    fn remove_deleted_files(&self) {
+        let now = self.clock.now();
+        for partition in self.partitions.all() {
+            if let Err(error) = partition.remove_deleted_files(now) {
+                tracing::error!(partition = %partition.name, %error, "deleted segments' files stay");
             }
         }
     }

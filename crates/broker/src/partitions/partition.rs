@@ -215,6 +215,10 @@ impl Partition {
         if !state.machine.is_leader() {
             return Err(PartitionError::NotLeader);
         }
+        let policy = state.log.config().cleanup_policy;
+        if policy.compact && !policy.delete {
+            return Err(PartitionError::PolicyViolation);
+        }
         let high_watermark = state.machine.high_watermark();
         let offset = offset.unwrap_or(high_watermark);
         if offset < Offset::ZERO || offset > high_watermark {
@@ -230,29 +234,46 @@ impl Partition {
         Ok(log_start)
     }
 
-    /// Applies retention by time and size, and removes files that retention renamed long enough ago.
+    /// Applies retention by time and size.
     pub(super) fn apply_retention(&self, now: Now) -> Result<RetentionRun, StorageError> {
+        self.on_log(|state| {
+            let high_watermark = state.machine.high_watermark();
+            let run = state.log.apply_retention(now, high_watermark)?;
+            let log_start = state.log.log_start_offset();
+            Ok((run, state.machine.log_start_advanced(log_start)))
+        })
+    }
+
+    /// Removes the files that retention renamed `file.delete.delay.ms` ago.
+    pub(super) fn remove_deleted_files(&self, now: Now) -> Result<(), StorageError> {
+        self.on_log(|state| Ok((state.log.remove_deleted_files(now)?, Effects::default())))
+    }
+
+    /// Whether there are such files.
+    pub(super) fn has_deleted_files_due(&self, now: Now) -> bool {
+        let state = self.state.lock();
+        !state.closed && state.log.has_deleted_files_due(now)
+    }
+
+    /// Works on the log of a replica that is still here; a failure takes it offline.
+    fn on_log<T: Default>(
+        &self,
+        work: impl FnOnce(&mut State) -> Result<(T, Effects), StorageError>,
+    ) -> Result<T, StorageError> {
         let mut state = self.state.lock();
         if state.closed {
-            return Ok(RetentionRun::default());
+            return Ok(T::default());
         }
-        let high_watermark = state.machine.high_watermark();
-        let run = state.log.apply_retention(now, high_watermark);
-        let run = match run.and_then(|run| state.log.remove_deleted_files(now).map(|_| run)) {
-            Ok(run) => run,
+        let (outcome, woken) = match work(&mut state) {
+            Ok((done, effects)) => (Ok(done), state.woken(&effects)),
             Err(cause) => {
                 let woken = state.fail(&self.name, &cause);
-                drop(state);
-                woken.wake();
-                return Err(cause);
+                (Err(cause), woken)
             }
         };
-        let log_start = state.log.log_start_offset();
-        let effects = state.machine.log_start_advanced(log_start);
-        let woken = state.woken(&effects);
         drop(state);
         woken.wake();
-        Ok(run)
+        outcome
     }
 
     /// Notes that a flush is wanted; true if the caller is to queue the partition for it.

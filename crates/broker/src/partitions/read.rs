@@ -79,6 +79,11 @@ impl Partition {
         Ok(TimestampOffset { timestamp: TimestampMs::NONE, offset, leader_epoch: state.epoch_at(offset) })
     }
 
+    /// The log's start, whoever leads the partition.
+    pub(crate) fn log_start(&self) -> Offset {
+        self.lock().log.log_start_offset()
+    }
+
     /// The offset after the last one that readers of `isolation` may see.
     pub(crate) fn latest_offset(
         &self,

@@ -44,14 +44,22 @@ pub fn decompress_section(codec: Compression, section: &[u8], limit: usize) -> R
     }
 }
 
-/// Compresses a records section. `level` is the codec's own (gzip 1 to 9, zstd -131072 to 22; ignored by the others);
-/// `None` is Kafka's default.
+/// Lz4's level that means the fast compressor, not the one that looks for the best match.
+const LZ4_FAST: i32 = 9;
+/// What liblz4 takes for its high compressor.
+const LZ4_HIGH: std::ops::RangeInclusive<i32> = 3..=12;
+
+/// Compresses a records section. `level` is the codec's own (gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22; ignored for
+/// snappy); `None` is Kafka's default.
 pub fn compress(codec: Compression, level: Option<i32>, section: &[u8]) -> Result<Vec<u8>, BatchError> {
     let written = match codec {
         Compression::None => Ok(section.to_vec()),
         Compression::Gzip => gzip(level, section),
         Compression::Snappy => return snap(section),
-        Compression::Lz4 => lz4(section),
+        Compression::Lz4 => match level.unwrap_or(LZ4_FAST) {
+            LZ4_FAST => lz4(section),
+            level => lz4_high(level, section),
+        },
         Compression::Zstd => zstd::stream::encode_all(section, level.unwrap_or(3)),
     };
     written.map_err(|_| BatchError::Compress)
@@ -127,4 +135,18 @@ fn lz4(section: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
     encoder.write_all(section)?;
     encoder.finish().map_err(std::io::Error::other)
+}
+
+/// As Kafka's `highCompressor(level)` (KIP-390).
+fn lz4_high(level: i32, section: &[u8]) -> std::io::Result<Vec<u8>> {
+    let level = level.clamp(*LZ4_HIGH.start(), *LZ4_HIGH.end());
+    let mut encoder = lz4::EncoderBuilder::new()
+        .level(u32::try_from(level).unwrap_or(0))
+        .block_size(lz4::BlockSize::Max64KB)
+        .block_mode(lz4::BlockMode::Independent)
+        .checksum(lz4::ContentChecksum::NoChecksum)
+        .build(Vec::new())?;
+    encoder.write_all(section)?;
+    let (out, ended) = encoder.finish();
+    ended.map(|()| out)
 }

@@ -41,8 +41,6 @@ pub enum BatchError {
     Count { count: i32, last_offset_delta: i32 },
     #[error("a record is malformed")]
     Record,
-    #[error("record {expected} of a batch has offset delta {found}")]
-    OffsetDelta { expected: i32, found: i32 },
     #[error("decompression failed or exceeded its limit")]
     Decompress,
     #[error("compression failed")]

@@ -6,9 +6,9 @@ mod builder;
 mod codec;
 mod header;
 mod records;
+mod stamp;
 #[cfg(test)]
 mod tests;
-mod validate;
 
 pub use builder::BatchBuilder;
 pub use codec::{compress, decompress, decompress_section};
@@ -16,4 +16,4 @@ pub use header::{
     BatchError, BatchHeader, Compression, HEADER_LEN, LOG_OVERHEAD, TimestampType, batches, crc32c,
 };
 pub use records::{Headers, Record, RecordHeader, Records};
-pub use validate::{RecordWalk, check_counts, stamp, walk_records};
+pub use stamp::stamp;

@@ -20,6 +20,8 @@ pub struct Record<'a> {
     pub timestamp: TimestampMs,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
+    /// Bytes of the record after its length field.
+    pub body_len: usize,
     /// In order, duplicates of a key kept. Already checked: iterating it yields no error.
     pub headers: Headers<'a>,
 }
@@ -118,6 +120,7 @@ impl<'a> Records<'a> {
             timestamp: self.append_time.unwrap_or(own_time),
             key,
             value,
+            body_len: len,
             headers,
         })
     }

@@ -23,39 +23,41 @@ impl PartitionLog {
         now: Now,
     ) -> Result<AppendInfo, AppendError> {
         self.check_online()?;
-        let validate::Sound { first, len } = validate::batches(records, origin, &self.config, now)?;
-        let records = records.get_mut(..len).ok_or(InvalidRecord::NoBatch)?;
-        if let Some(duplicate) = self.check_producers(records, &first, origin)? {
+        let sound = validate::batches(records, origin, &self.config, now)?;
+        let records = records.get_mut(..sound.len).ok_or(InvalidRecord::NoBatch)?;
+        if let Some(duplicate) = self.check_producers(records, &sound.first, origin)? {
             return Ok(self.duplicate(&duplicate));
         }
-        let codec = self.config.compression.filter(|codec| first.compression() != Ok(*codec));
-        if let (Some(codec), AppendOrigin::Client) = (codec, origin) {
-            let mut recompressed = validate::recompress(records, &first, codec, &self.config)?;
-            return self.append_validated(&mut recompressed, leader_epoch, now);
+        if let Some(mut recompressed) = sound.recompressed {
+            return self.append_validated(&mut recompressed, leader_epoch, sound.max_timestamp, now);
         }
-        self.append_validated(records, leader_epoch, now)
+        self.append_validated(records, leader_epoch, sound.max_timestamp, now)
     }
 
+    /// `max_timestamp` is what a client's records say, where they were read: its header is made to say the same.
     fn append_validated(
         &mut self,
         records: &mut [u8],
         leader_epoch: LeaderEpoch,
+        max_timestamp: Option<TimestampMs>,
         now: Now,
     ) -> Result<AppendInfo, AppendError> {
-        let stamps = self.config.message_timestamp_type == TimestampType::LogAppendTime;
+        let kind = self.config.message_timestamp_type;
+        let stamps = kind == TimestampType::LogAppendTime;
+        let max_timestamp = if stamps { Some(now.wall) } else { max_timestamp };
         let mut incoming = self.incoming(records)?;
         let mut next_offset = self.log_end_offset;
         let mut position = 0;
         while let Some(batch) = records.get_mut(position..).filter(|batch| !batch.is_empty()) {
             let header = BatchHeader::read(batch).map_err(AppendError::Corrupt)?;
-            if stamps {
-                stamp(batch, TimestampType::LogAppendTime, now.wall).map_err(AppendError::Corrupt)?;
+            if let Some(max_timestamp) = max_timestamp {
+                stamp(batch, kind, max_timestamp).map_err(AppendError::Corrupt)?;
             }
             BatchHeader::assign(batch, next_offset, leader_epoch);
             next_offset = next_offset.plus(i64::from(header.last_offset_delta) + 1);
             position += header.size();
             incoming.max_timestamp =
-                incoming.max_timestamp.max(if stamps { now.wall } else { header.max_timestamp });
+                incoming.max_timestamp.max(max_timestamp.unwrap_or(header.max_timestamp));
         }
         incoming.last_offset = next_offset.plus(-1);
         self.epochs.assign(leader_epoch, self.log_end_offset);
@@ -141,6 +143,10 @@ impl PartitionLog {
     fn write(&mut self, records: &[u8], incoming: Incoming, now: Now) -> Result<AppendInfo, AppendError> {
         self.guarded(|log| {
             log.roll_for(incoming, now)?;
+            if log.config.preallocate && log.active().size() == 0 {
+                let bytes = log.config.segment_bytes;
+                log.active_mut().preallocate(bytes)?;
+            }
             log.active_mut().write(records, now)?;
             log.count(records)
         })?;

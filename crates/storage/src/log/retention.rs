@@ -19,8 +19,6 @@ pub(super) struct DeletedFiles {
 pub struct RetentionRun {
     pub segments_deleted: usize,
     pub bytes_deleted: u64,
-    /// When [`PartitionLog::remove_deleted_files`] has something to do next.
-    pub files_due: Option<MonoMs>,
 }
 
 impl PartitionLog {
@@ -38,9 +36,7 @@ impl PartitionLog {
                 doomed = doomed.max(log.beyond_bytes(doomed, high_watermark));
                 doomed = doomed.max(log.beyond_ms(doomed, now, high_watermark)?);
             }
-            let mut run = log.delete_first(doomed, now)?;
-            run.files_due = log.files_due();
-            Ok(run)
+            log.delete_first(doomed, now)
         })
     }
 
@@ -136,8 +132,14 @@ impl PartitionLog {
         self.deleted.iter().map(|files| files.at.plus_ms(self.config.file_delete_delay_ms)).min()
     }
 
-    /// Removes the `.deleted` files whose `file.delete.delay.ms` has passed; answers when to call again.
-    pub fn remove_deleted_files(&mut self, now: Now) -> Result<Option<MonoMs>, StorageError> {
+    /// Whether [`PartitionLog::remove_deleted_files`] has something to do.
+    #[must_use]
+    pub fn has_deleted_files_due(&self, now: Now) -> bool {
+        !self.offline && self.files_due().is_some_and(|due| due <= now.mono)
+    }
+
+    /// Removes the `.deleted` files whose `file.delete.delay.ms` has passed.
+    pub fn remove_deleted_files(&mut self, now: Now) -> Result<(), StorageError> {
         let delay_ms = self.config.file_delete_delay_ms;
         self.guarded(|log| {
             let (due, later) = log.deleted.iter().partition(|files| files.at.plus_ms(delay_ms) <= now.mono);
@@ -146,7 +148,7 @@ impl PartitionLog {
             for files in due {
                 log.remove_segment_files(files.base_offset, DELETED)?;
             }
-            Ok(log.files_due())
+            Ok(())
         })
     }
 }

@@ -187,6 +187,14 @@ impl Segment {
         self.allocated = u32::try_from(upto).unwrap_or(u32::MAX);
     }
 
+    /// Reserves the blocks of a whole segment (`preallocate`); what is not used is freed when the segment is closed.
+    pub(crate) fn preallocate(&mut self, bytes: u32) -> Result<(), StorageError> {
+        let file = self.log.get()?;
+        file.allocate(0, u64::from(bytes)).map_err(self.log.err("allocate"))?;
+        self.allocated = self.allocated.max(bytes);
+        Ok(())
+    }
+
     /// Counts a batch that stands at the end of what is counted, and indexes it when it is time.
     pub(crate) fn count(
         &mut self,

@@ -3,21 +3,25 @@
 use std::sync::Arc;
 
 use ottla_model::batch::{BatchHeader, Compression};
-use ottla_model::{Now, TopicId, TopicPartition};
+use ottla_model::{Now, TopicId};
 use ottla_protocol::produce::{ProducePartition, ProduceRequest, ProduceTopic};
 use ottla_protocol::{ApiKey, ErrorCode};
 use ottla_storage::AppendOrigin;
 
 use super::Produce;
-use super::respond::{Answers, Outcome, Refusal, TopicAnswers};
+use super::refusal::Refusal;
+use super::respond::{Answers, Outcome, TopicAnswers};
+use crate::error_map;
 use crate::internal_topics::is_internal;
 use crate::partitions::{Acks, Partition};
-use crate::{error_map, partitions};
 
 /// The first version that names topics by id (KIP-516).
 const FIRST_BY_ID: i16 = 13;
 /// The first version whose clients know zstd (KIP-110).
 const FIRST_WITH_ZSTD: i16 = 7;
+
+/// The answer to all of a request that would write in a transaction.
+const REFUSED: ErrorCode = ErrorCode::TransactionalIdAuthorizationFailed;
 
 /// How the batches of one request are appended.
 #[derive(Debug)]
@@ -30,21 +34,23 @@ pub(super) struct Batches<'a> {
 impl Batches<'_> {
     pub(super) fn append(&self, request: ProduceRequest) -> Answers {
         let now = self.handler.clock.now();
-        let transactional = request.transactional_id.is_some();
+        // Kafka refuses the whole request: without a transactional id nobody may write in a transaction.
+        let transactional = if request.transactional_id.is_some() {
+            Some(Refusal::new(REFUSED, "Transactions are not supported by this broker."))
+        } else {
+            request.topics.iter().any(has_transactional).then(|| Refusal::code(REFUSED))
+        };
+        let transactional = transactional.as_ref();
         let topics = request.topics.into_iter().map(|topic| self.topic(topic, transactional, now)).collect();
         Answers { topics }
     }
 
-    fn topic(&self, topic: ProduceTopic, transactional: bool, now: Now) -> TopicAnswers {
+    fn topic(&self, topic: ProduceTopic, transactional: Option<&Refusal>, now: Now) -> TopicAnswers {
         let outcomes = topic.partitions.into_iter().map(|partition| {
             let index = partition.index;
-            let outcome = if transactional {
-                Outcome::Failed(Refusal::new(
-                    ErrorCode::TransactionalIdAuthorizationFailed,
-                    "Transactions are not supported by this broker.",
-                ))
-            } else {
-                self.partition(&topic.name, TopicId(topic.topic_id), partition, now)
+            let outcome = match transactional {
+                Some(refusal) => Outcome::Failed(refusal.clone()),
+                None => self.partition(&topic.name, TopicId(topic.topic_id), partition, now),
             };
             (index, outcome)
         });
@@ -95,17 +101,16 @@ impl Batches<'_> {
             Err(error) => {
                 self.handler.metrics.broker.produce_rejected(records.len());
                 self.handler.metrics.api(ApiKey::Produce).error(error_map::append(&error));
-                Outcome::Failed(refusal(&partition.name, &error))
+                let log_start = || partition.log_start();
+                Outcome::Failed(Refusal::of_append(&partition.name, log_start, &error))
             }
         }
     }
 }
 
-fn refusal(partition: &TopicPartition, error: &partitions::AppendError) -> Refusal {
-    match error {
-        partitions::AppendError::Log(log) => Refusal::of_log(error_map::append(error), partition, log),
-        _ => Refusal::code(error_map::append(error)),
-    }
+fn has_transactional(topic: &ProduceTopic) -> bool {
+    let mut records = topic.partitions.iter().filter_map(|partition| partition.records.as_deref());
+    records.any(|records| BatchHeader::read(records).is_ok_and(|header| header.is_transactional()))
 }
 
 fn is_zstd(records: &[u8]) -> bool {

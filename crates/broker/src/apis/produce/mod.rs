@@ -2,6 +2,7 @@
 //! the frame's bytes.
 
 mod append;
+mod refusal;
 mod respond;
 
 use std::sync::Arc;

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use ottla_model::{Offset, TopicPartition};
+use ottla_model::Offset;
 use ottla_protocol::ErrorCode;
-use ottla_protocol::messages::produce_response::{
-    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
-};
+use ottla_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use ottla_protocol::messages::{ProduceResponse, StrBytes, TopicName};
 use ottla_protocol::produce::ProduceRequest;
 use ottla_replication::Ticket;
-use ottla_storage::{AppendError as LogError, AppendInfo, InvalidRecord};
+use ottla_storage::AppendInfo;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::refusal::Refusal;
 use crate::error_map;
 use crate::partitions::Partition;
 
@@ -41,45 +40,6 @@ pub(super) enum Outcome {
         required: Offset,
     },
     Failed(Refusal),
-}
-
-/// Why a batch was refused, and which of its records are to blame (KIP-467).
-#[derive(Debug)]
-pub(super) struct Refusal {
-    code: ErrorCode,
-    message: Option<StrBytes>,
-    records: Vec<(i32, StrBytes)>,
-}
-
-impl Refusal {
-    pub(super) fn code(code: ErrorCode) -> Self {
-        Self { code, message: None, records: Vec::new() }
-    }
-
-    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: Some(StrBytes::from_string(message.into())), records: Vec::new() }
-    }
-
-    /// Kafka explains only what validation of the records found; everything else travels as its code.
-    pub(super) fn of_log(code: ErrorCode, partition: &TopicPartition, error: &LogError) -> Self {
-        match error {
-            LogError::InvalidRecord(InvalidRecord::NoKey { record_index }) => {
-                let record = format!(
-                    "Compacted topic cannot accept message without key in topic partition {partition}."
-                );
-                let message = format!(
-                    "One or more records have been rejected due to 1 record errors in total, and only showing the \
-                     first three errors at most: [RecordError(batchIndex={record_index}, message='{record}')]"
-                );
-                let record = (*record_index, StrBytes::from_string(record));
-                Self { records: vec![record], ..Self::new(code, message) }
-            }
-            LogError::InvalidTimestamp { .. } | LogError::ProducerSetLogAppendTime => {
-                Self::new(code, "One or more records have been rejected due to invalid timestamp")
-            }
-            _ => Self::code(code),
-        }
-    }
 }
 
 /// Places in wait lists, given back when dropped.
@@ -186,19 +146,8 @@ fn partition(index: i32, outcome: Outcome) -> PartitionProduceResponse {
             log_start_offset: info.log_start_offset.get(),
             ..PartitionProduceResponse::default()
         },
-        Outcome::Failed(refusal) => PartitionProduceResponse {
-            index,
-            error_code: refusal.code.code(),
-            base_offset: -1,
-            record_errors: refusal.records.into_iter().map(record_error).collect(),
-            error_message: refusal.message,
-            ..PartitionProduceResponse::default()
-        },
+        Outcome::Failed(refusal) => refusal.into_response(index),
     }
-}
-
-fn record_error((batch_index, message): (i32, StrBytes)) -> BatchIndexAndErrorMessage {
-    BatchIndexAndErrorMessage { batch_index, batch_index_error_message: Some(message) }
 }
 
 #[cfg(test)]

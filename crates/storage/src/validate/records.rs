@@ -1,0 +1,109 @@
+//! What a leader checks in the records of a client's batch: that they can be read, keys on a compacted topic, and
+//! timestamps. Source: Kafka's `LogValidator.validateRecord`.
+
+use std::borrow::Cow;
+
+use ottla_model::batch::{BatchError, BatchHeader, Compression, Record, Records, TimestampType, decompress};
+use ottla_model::{Now, TimestampMs};
+
+use crate::append::{AppendError, InvalidRecord, RecordErrors, RecordFault};
+use crate::config::LogConfig;
+
+/// A batch may decompress to this many times `max.message.bytes` before it is refused.
+const DECOMPRESSED_FACTOR: usize = 128;
+
+/// The rules that a topic's records keep, at one moment.
+#[derive(Debug)]
+pub(super) struct Rules<'a> {
+    config: &'a LogConfig,
+    is_create_time: bool,
+    now: TimestampMs,
+}
+
+impl<'a> Rules<'a> {
+    pub(super) fn new(config: &'a LogConfig, now: Now) -> Self {
+        let is_create_time = config.message_timestamp_type == TimestampType::CreateTime;
+        Self { config, is_create_time, now: now.wall }
+    }
+
+    /// Whether the header does not tell what the rules ask. Records that are not compressed are always read: that costs
+    /// little. What Kafka finds in all compressed batches is found here only where one of the topic's settings needs it,
+    /// or the header's timestamp would be refused (see "The path of a byte" in `ARCHITECTURE.md`).
+    pub(super) fn must_read(&self, header: &BatchHeader, codec: Compression) -> bool {
+        let config = self.config;
+        codec == Compression::None
+            || config.cleanup_policy.compact
+            || config.max_decompressed_message_bytes < LogConfig::MAX_DECOMPRESSED_MESSAGE_BYTES
+            || (self.is_create_time && config.message_timestamp_before_max_ms < i64::MAX)
+            || header.timestamp_type() == TimestampType::LogAppendTime
+            || (self.is_create_time && self.out_of_range(header.max_timestamp))
+    }
+
+    /// The records section, decompressed if it has to be.
+    pub(super) fn section<'b>(
+        &self,
+        header: &BatchHeader,
+        bytes: &'b [u8],
+    ) -> Result<Cow<'b, [u8]>, AppendError> {
+        let limit = DECOMPRESSED_FACTOR.saturating_mul(self.config.max_message_bytes as usize);
+        decompress(header, bytes, limit).map_err(malformed)
+    }
+
+    /// Reads all records; gives their largest timestamp (-1 if none has one).
+    pub(super) fn check(&self, header: &BatchHeader, section: &[u8]) -> Result<TimestampMs, AppendError> {
+        let is_compressed = header.compression().is_ok_and(|codec| codec != Compression::None);
+        let stamped_by_producer = header.timestamp_type() == TimestampType::LogAppendTime;
+        let mut max_timestamp = TimestampMs::NONE;
+        let mut errors = RecordErrors::default();
+        for (index, record) in Records::new(header, section).enumerate() {
+            let record = record.map_err(malformed)?;
+            max_timestamp = max_timestamp.max(record.timestamp);
+            if is_compressed && record.body_len > self.config.max_decompressed_message_bytes as usize {
+                return Err(InvalidRecord::DecompressedTooLarge.into());
+            }
+            let fault = self.fault(&record, stamped_by_producer, is_compressed);
+            if let Some(fault) = fault {
+                errors.add(index, fault);
+            }
+        }
+        if errors.total > 0 { Err(AppendError::InvalidRecords(errors)) } else { Ok(max_timestamp) }
+    }
+
+    fn fault(
+        &self,
+        record: &Record<'_>,
+        stamped_by_producer: bool,
+        is_compressed: bool,
+    ) -> Option<RecordFault> {
+        let Record { offset, timestamp, .. } = *record;
+        if self.config.cleanup_policy.compact && record.key.is_none() {
+            return Some(RecordFault::NoKey);
+        }
+        if self.is_create_time && timestamp != TimestampMs::NONE {
+            return self.out_of_range(timestamp).then(|| RecordFault::Timestamp {
+                timestamp,
+                offset,
+                min: TimestampMs(self.now.get().wrapping_sub(self.config.message_timestamp_before_max_ms)),
+                max: TimestampMs(self.now.get().wrapping_add(self.config.message_timestamp_after_max_ms)),
+            });
+        }
+        stamped_by_producer.then(|| RecordFault::LogAppendTime {
+            is_compressed,
+            offset,
+            timestamp,
+            key_len: record.key.map(<[u8]>::len),
+            value_len: record.value.map(<[u8]>::len),
+        })
+    }
+
+    /// As Kafka computes it, wrapping included.
+    fn out_of_range(&self, timestamp: TimestampMs) -> bool {
+        let ago = self.now.get().wrapping_sub(timestamp.get());
+        ago > self.config.message_timestamp_before_max_ms
+            || ago.wrapping_neg() > self.config.message_timestamp_after_max_ms
+    }
+}
+
+pub(super) fn malformed(error: BatchError) -> AppendError {
+    InvalidRecord::Malformed(error).into()
+}
