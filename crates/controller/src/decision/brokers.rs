@@ -11,7 +11,8 @@ use crate::command::BrokerRegistrationRequest;
 use crate::error::BrokerError;
 
 /// Registers a starting broker and answers its epoch. A broker that is ready at once (`fenced` is false) leads the
-/// partitions that had no leader for want of it.
+/// partitions that had no leader for want of it, and those that its last process still led: in a new leader epoch, for
+/// that process may have lost records that consumers have read, and the epoch is what tells them (KIP-101, KIP-320).
 pub fn register_broker(
     request: &BrokerRegistrationRequest,
     context: &Context<'_>,
@@ -44,7 +45,7 @@ pub fn register_broker(
     if request.fenced {
         records.extend(leave(context.image, request.broker_id));
     } else {
-        records.extend(lead_the_leaderless(context.image, request.broker_id));
+        records.extend(lead_anew(context.image, request.broker_id));
     }
     Decision { records, answer: Ok(broker_epoch) }
 }
@@ -122,6 +123,14 @@ fn lead_the_leaderless(image: &MetadataImage, id: BrokerId) -> Vec<MetadataRecor
     changes(image, |registration, change| {
         let lead = !registration.has_leader() && registration.isr.contains(&id);
         change.leader = lead.then_some(id);
+    })
+}
+
+/// The partitions that a new process of the broker leads: the leaderless ones, and those its last process still led.
+fn lead_anew(image: &MetadataImage, id: BrokerId) -> Vec<MetadataRecord> {
+    changes(image, |registration, change| {
+        let leaderless = !registration.has_leader() && registration.isr.contains(&id);
+        change.leader = (leaderless || registration.leader == id).then_some(id);
     })
 }
 

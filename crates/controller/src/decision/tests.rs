@@ -434,6 +434,21 @@ fn a_broker_leaves_and_comes_back() {
 }
 
 #[test]
+fn a_restarted_broker_leads_in_a_new_epoch() {
+    let mut cluster = Cluster::with_brokers(&[(1, None), (2, None)]);
+    cluster.create(assigned("own", &[(0, &[1])])).unwrap();
+    cluster.create(assigned("others", &[(0, &[2])])).unwrap();
+    let epochs = |cluster: &Cluster| {
+        ["own", "others"].map(|topic| cluster.image.partition(topic, 0).unwrap().leader_epoch.get())
+    };
+    assert_eq!(epochs(&cluster), [0, 0]);
+    cluster.register(1, None, false).unwrap();
+    assert_eq!(epochs(&cluster), [1, 0]);
+    let own = cluster.image.partition("own", 0).unwrap();
+    assert_eq!((own.leader, &own.isr), (BrokerId(1), &brokers(&[1])));
+}
+
+#[test]
 fn a_broker_must_support_what_is_finalized() {
     let mut cluster = Cluster::new();
     let mut request = registration(1, None, false, Uuid::from_u128(9));
