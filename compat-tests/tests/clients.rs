@@ -13,7 +13,12 @@ static BROKER: LazyLock<Broker> = LazyLock::new(Broker::start);
 #[track_caller]
 fn succeeds(mut command: Command, args: &[&str]) {
     command.args(args).arg(BROKER.address());
-    let output = run(command, None, Duration::from_secs(90));
+    ends_well(command, Duration::from_secs(90));
+}
+
+#[track_caller]
+fn ends_well(command: Command, limit: Duration) {
+    let output = run(command, None, limit);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
         output.status.success() && text(&output.stdout).trim_end().ends_with("ok"),
@@ -44,6 +49,32 @@ fn confluent_kafka_with_the_classic_protocol() {
 fn confluent_kafka_with_the_consumer_protocol() {
     needs!(Broker, Python);
     succeeds(python(), &["confluent-consumer"]);
+}
+
+/// Heartbeats twice a second, so that a group gets through many steps in little time.
+fn rolls(strategy: &str) {
+    static BROKER: LazyLock<Broker> = LazyLock::new(|| {
+        Broker::start_with(&[
+            ("group.consumer.min.heartbeat.interval.ms", "500"),
+            ("group.consumer.heartbeat.interval.ms", "500"),
+            ("group.initial.rebalance.delay.ms", "0"),
+        ])
+    });
+    let mut command = bound_command(cache_dir().join("python/venv/bin/python"));
+    command.arg(crate_dir().join("python/rolling.py")).args([strategy, &BROKER.address()]);
+    ends_well(command, Duration::from_secs(300));
+}
+
+#[test]
+fn eager_members_roll_to_the_consumer_protocol_and_back() {
+    needs!(Broker, Python);
+    rolls("range");
+}
+
+#[test]
+fn cooperative_members_roll_to_the_consumer_protocol_and_back() {
+    needs!(Broker, Python);
+    rolls("cooperative-sticky");
 }
 
 #[test]

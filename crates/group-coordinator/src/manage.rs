@@ -72,14 +72,17 @@ pub struct DeletedGroup {
 }
 
 impl<T: Debug> GroupShard<T> {
-    /// All groups. Filters that are empty let everything pass; they are compared without regard to case.
+    /// All groups. Filters that are empty let everything pass; they are compared without regard to case, states also to
+    /// the blanks around them.
     #[must_use]
     pub fn list_groups(&self, states: &[String], types: &[String]) -> Vec<ListedGroup> {
-        let matches = |filter: &[String], name: &str| {
-            filter.is_empty() || filter.iter().any(|f| f.trim().eq_ignore_ascii_case(name))
+        let matches = |filter: &[&str], name: &str| {
+            filter.is_empty() || filter.iter().any(|f| f.eq_ignore_ascii_case(name))
         };
+        let states: Vec<&str> = states.iter().map(|state| state.trim_matches(|c| c <= ' ')).collect();
+        let types: Vec<&str> = types.iter().map(String::as_str).collect();
         let listed = self.groups.iter_committed().filter_map(|(id, group)| self.list_group(id, group));
-        listed.filter(|g| matches(states, g.state) && matches(types, g.group_type.name())).collect()
+        listed.filter(|g| matches(&states, g.state) && matches(&types, g.group_type.name())).collect()
     }
 
     fn list_group(&self, id: &GroupId, group: &Group) -> Option<ListedGroup> {

@@ -185,14 +185,31 @@ public class ConsumerGroupVectors {
             "x{,2}", "x\\{,2\\}", "(?P<n>a)b", "(?<n>a)b", "a{1,2}b", ".*", "", "\\Aab\\z", "a\\b", "[\\w&&b]+", "a{1001}",
             "(", "a)", "a)|(b", "[a", "*a", "a**", "a{2,1}", "\\1", "a\\", "(?=a)", "(?x) a", "[b-a]", "\\pX", "(?P<n>a)(?P<n>b)",
             "(?P<1", "x{", "a++", "a{2}{3}", "\\8", "\\C", "\\Z", "[a-\\d]", "(?z)"};
-        for (String expression : expressions) {
-            try {
-                com.google.re2j.Pattern pattern = com.google.re2j.Pattern.compile(expression);
-                String matched = Arrays.stream(names).filter(n -> pattern.matcher(n).matches()).collect(Collectors.joining(" "));
-                out.println("match\t" + expression + "\t" + matched);
-            } catch (com.google.re2j.PatternSyntaxException e) {
-                out.println("error\t" + expression + "\t" + e.getDescription());
-            }
+        for (String expression : expressions) regex(out, expression, names);
+        String[] pieces = {"a", "b", "ab", "foo", "-", ".", "*", "+", "?", "*?", "{2}", "{1,2}", "{,2}", "{1,}", "{2,1}", "{", "}", "(", "(", "(?:",
+            "(?i)", "(?i:", "(?s)", "(?-s:", "(?U)", "(?P<n>", "(?<m>", "(?P<1>", "(?P=n)", "(?=", ")", ")", ")", "|", "|", "[", "[^", "]",
+            "a-b", "[:alpha:]", "[[:alpha:]]", "[[:^digit:]]", "[[:wrong:]]", "\\d", "\\D", "\\w", "\\W", "\\s", "\\S", "\\b", "\\B", "\\A",
+            "\\z", "\\Z", "\\Q", "\\E", "\\.", "\\-", "\\_", "\\a", "\\n", "\\t", "\\v", "\\e", "\\x61", "\\x{61}", "\\x{110000}", "\\x6", "\\141", "\\0",
+            "\\1", "\\pL", "\\p{L}", "\\p{^L}", "\\PL", "\\p{Lu}", "\\p{Han}", "\\p{N", "\\k<n>", "^", "$", "&&", "~~", "--", "\\"};
+        Random random = new Random(2);
+        Set<String> all = new LinkedHashSet<>();
+        while (all.size() < 1500) {
+            StringBuilder expression = new StringBuilder();
+            for (int i = 0; i < 2 + random.nextInt(5); i++) expression.append(pieces[random.nextInt(pieces.length)]);
+            all.add(expression.toString());
+        }
+        for (String expression : all) regex(out, expression, names);
+    }
+
+    static void regex(PrintWriter out, String expression, String[] names) {
+        try {
+            com.google.re2j.Pattern pattern = com.google.re2j.Pattern.compile(expression);
+            String matched = Arrays.stream(names).filter(n -> pattern.matcher(n).matches()).collect(Collectors.joining(" "));
+            out.println("match\t" + expression + "\t" + matched);
+        } catch (com.google.re2j.PatternSyntaxException e) {
+            out.println("error\t" + expression + "\t" + e.getDescription());
+        } catch (RuntimeException e) {
+            out.println("thrown\t" + expression + "\t" + e.getClass().getSimpleName());
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use ottla_group_coordinator::manage::DeletedGroup;
-use ottla_group_coordinator::{GroupError, GroupId, GroupResponse};
+use ottla_group_coordinator::{GroupId, GroupResponse};
 use ottla_protocol::messages::delete_groups_response::DeletableGroupResult;
 use ottla_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse, GroupId as WireGroupId};
 
@@ -50,6 +50,7 @@ fn result(deleted: DeletedGroup) -> DeletableGroupResult {
     DeletableGroupResult {
         group_id: WireGroupId(wire(&deleted.group)),
         error_code: deleted.error.as_ref().map_or(0, |error| error.code().code()),
-        error_message: deleted.error.as_ref().map(GroupError::to_string).map(|text| wire(&text)),
+        // Kafka has one only where a streams group's topology could not be deleted.
+        error_message: None,
     }
 }

@@ -22,7 +22,6 @@ impl Handler for JoinGroup {
 
     fn handle(&self, context: &RequestContext, request: JoinGroupRequest) -> Reply<JoinGroupResponse> {
         let version = context.version;
-        let member = MemberId(shared(&request.member_id));
         let join = join_request(context, &request);
         let asked = self
             .groups
@@ -30,8 +29,8 @@ impl Handler for JoinGroup {
         answer(asked, move |answer| {
             let response = match answer {
                 Ok(GroupResponse::Join(response)) => response,
-                Ok(_) => JoinResponse::error(member, misplaced()),
-                Err(error) => JoinResponse::error(member, error),
+                Ok(_) => JoinResponse::error(MemberId::default(), misplaced()),
+                Err(error) => JoinResponse::error(MemberId::default(), error),
             };
             respond(response, version)
         })

@@ -73,13 +73,14 @@ impl<T: Debug> Rebalance<'_, T> {
         }
         if self.group.pending_join.contains(&member) {
             if request.instance_id.is_some() {
-                // Ids were promised to dynamic members only.
-                return self.refuse(token, member, GroupError::UnknownMemberId);
+                // Ids were promised to dynamic members only: Kafka calls it an illegal state.
+                return self.refuse(token, MemberId::default(), GroupError::UnknownServer);
             }
             return self.add_member(request, member, token);
         }
         if let Err(error) = self.group.validate_member(&member, request.instance_id.as_ref()) {
-            return self.refuse(token, member, error);
+            let response = JoinResponse::not_a_member(member, error);
+            return self.out.reply_now(token, GroupResponse::Join(response));
         }
         let matches = self.group.members.get(&member).is_some_and(|m| m.protocols == request.protocols);
         let leads = self.group.is_leader(&member);
@@ -191,7 +192,8 @@ impl<T: Debug> Rebalance<'_, T> {
     fn fence(&mut self, instance: &InstanceId, old: &MemberId, new: &MemberId) {
         let (join, sync) = self.group.replace_static(instance, old, new);
         if let Some(token) = join {
-            self.refuse(token, old.clone(), GroupError::FencedInstanceId);
+            let response = JoinResponse::not_a_member(old.clone(), GroupError::FencedInstanceId);
+            self.out.reply_now(token, GroupResponse::Join(response));
         }
         if let Some(token) = sync {
             let response = SyncResponse::error(GroupError::FencedInstanceId);

@@ -47,7 +47,10 @@ impl<T: Debug> Rebalance<'_, T> {
         if request.generation != self.group.generation {
             return Err(GroupError::IllegalGeneration);
         }
-        let differs = |said: Option<&Arc<str>>, known: Option<&Arc<str>>| said.is_some() && said != known;
+        // A group without a protocol yet takes any.
+        let differs = |said: Option<&Arc<str>>, known: Option<&Arc<str>>| {
+            said.is_some_and(|said| known.is_some_and(|known| said != known))
+        };
         if differs(request.protocol_type.as_ref(), self.group.protocol_type.as_ref())
             || differs(request.protocol.as_ref(), self.group.protocol.as_ref())
         {

@@ -22,6 +22,7 @@ mod reconcile;
 mod records;
 mod refresh;
 mod regex;
+mod regex_class;
 mod regex_syntax;
 mod replay;
 mod request;
