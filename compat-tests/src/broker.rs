@@ -19,6 +19,7 @@ const START_LIMIT: Duration = Duration::from_secs(40);
 /// A running (or stopped, or killed) broker; dropped, it is killed and its directory removed.
 #[derive(Debug)]
 pub struct Broker {
+    target: Target,
     settings: Settings,
     child: Option<Child>,
 }
@@ -36,12 +37,20 @@ impl Broker {
         broker
     }
 
+    /// Starts a broker of this kind, whatever the tests run against.
+    pub fn start_as(target: Target, overrides: &[(&str, &str)]) -> Self {
+        let mut broker = Self::prepared(overrides);
+        broker.target = target;
+        broker.restart();
+        broker
+    }
+
     /// Ports and a directory, and no process yet.
     pub fn prepared(overrides: &[(&str, &str)]) -> Self {
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let [port, second_port] = free_ports();
         let settings = Settings { port, second_port, dir: scratch_dir("broker"), overrides };
-        Self { settings, child: None }
+        Self { target: Target::current(), settings, child: None }
     }
 
     /// Starts the process again, on the same ports and directory, and waits until it answers.
@@ -60,7 +69,7 @@ impl Broker {
 
     /// Starts the process and does not wait for anything.
     pub fn launch(&mut self) {
-        let mut command = Target::current().command(&self.settings);
+        let mut command = self.target.command(&self.settings);
         command.stdin(Stdio::null()).stdout(self.log_file("stdout.log")).stderr(self.log_file("stderr.log"));
         self.child = Some(spawn(command).expect("start the broker"));
     }

@@ -12,6 +12,8 @@ use crate::target::Target;
 pub enum Need {
     /// The broker to test: our binary, or the reference's jars and Java.
     Broker,
+    /// A real Kafka beside it: the reference's jars and Java.
+    Kafka,
     /// The official command-line tools: jars and our `ToolRunner`, and Java.
     Tools,
     Kcat,
@@ -35,6 +37,7 @@ impl Need {
             Need::Tools => {
                 missing_program("java").or_else(|| missing_file(cache.join("classes/ToolRunner.class")))
             }
+            Need::Kafka => Target::Kafka.missing(),
             Need::Kcat => missing_program("kcat"),
             Need::Kgo => missing_file(cache.join("kgo/kgo.test")),
             Need::RdkafkaSuite => missing_file(cache.join("rdkafka/suite.txt")),

@@ -22,7 +22,7 @@ use crate::home::Home;
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
 use crate::net::{Admission, Budget, Listener, NetLimits};
-use crate::partitions::{Flusher, Housekeeping, LogHome, Partitions, ReplicaDriver};
+use crate::partitions::{Cleaner, Flusher, Housekeeping, LogHome, Partitions, ReplicaDriver};
 use crate::producer_ids::ProducerIds;
 use crate::registration;
 use crate::services::Services;
@@ -85,7 +85,13 @@ impl Server {
             .map_err(|error| StartError::Internal(error.to_string()))??;
         let mut background = JoinSet::new();
         let admission = Admission::new(&services.config.load().net);
-        background.spawn(follow(driver, Arc::clone(&services.groups), Arc::clone(&admission), subscription));
+        services.cleaner.configure();
+        let followers = Followers {
+            groups: Arc::clone(&services.groups),
+            admission: Arc::clone(&admission),
+            cleaner: Arc::clone(&services.cleaner),
+        };
+        background.spawn(follow(driver, followers, subscription));
         background.spawn(Arc::new(housekeeping(&services)).run());
 
         let (stop, stopped) = watch::channel(false);
@@ -131,6 +137,7 @@ impl Server {
         self.services.controller.shutdown().await;
         let (services, broker_epoch) = (self.services, self.broker_epoch);
         let closing = move || {
+            services.cleaner.close();
             services.flusher.close();
             services.logs.close(&services.partitions.all(), broker_epoch, services.clock.now())
         };
@@ -173,12 +180,20 @@ fn services(
     let config = Arc::new(ArcSwap::from_pointee(config));
     let (view, controller_handle) = (Arc::clone(&metadata), controller.clone());
     let auto_topics = AutoTopics { controller: controller_handle, view, config: Arc::clone(&config), enable };
+    let partitions = Arc::new(Partitions::default());
+    let cleaner = Cleaner::new(
+        Arc::clone(&partitions),
+        Arc::clone(&logs),
+        Arc::clone(&config),
+        clock,
+        Arc::clone(&metrics),
+    );
     let parts = GroupsParts {
         node_id: identity.node_id,
         clock,
         config,
         view: Arc::clone(&metadata),
-        partitions: Arc::new(Partitions::default()),
+        partitions,
         flusher: Arc::new(flusher),
         auto_topics: Arc::new(auto_topics),
     };
@@ -193,6 +208,7 @@ fn services(
         producer_ids: Arc::new(producer_ids),
         partitions: Arc::clone(&parts.partitions),
         flusher: Arc::clone(&parts.flusher),
+        cleaner: Arc::new(cleaner),
         logs,
         fetch_sessions: Arc::new(Mutex::new(FetchSessionCache::new(sessions))),
         groups: Arc::new(Groups::new(parts)),
@@ -220,21 +236,25 @@ fn housekeeping(services: &Services) -> Housekeeping {
     }
 }
 
-/// Applies every later image; the file I/O runs on a blocking thread.
-async fn follow(
-    driver: ReplicaDriver,
+/// Who else is told of a new image, after the replicas.
+#[derive(Clone)]
+struct Followers {
     groups: Arc<Groups>,
     admission: Arc<Admission>,
-    mut subscription: MetadataSubscription,
-) {
+    cleaner: Arc<Cleaner>,
+}
+
+/// Applies every later image; the file I/O runs on a blocking thread.
+async fn follow(driver: ReplicaDriver, followers: Followers, mut subscription: MetadataSubscription) {
     let driver = Arc::new(driver);
     while let Some(update) = subscription.next().await {
-        let (driver, groups, admission) = (Arc::clone(&driver), Arc::clone(&groups), Arc::clone(&admission));
+        let (driver, followers) = (Arc::clone(&driver), followers.clone());
         let applying = move || {
             driver.apply(Arc::clone(&update.image), &update.delta);
-            groups.apply(&update.image, &update.delta);
+            followers.groups.apply(&update.image, &update.delta);
             if update.delta.configs.iter().any(|resource| resource.kind == ConfigResourceType::Broker) {
-                admission.configure(&driver.config.load().net);
+                followers.admission.configure(&driver.config.load().net);
+                followers.cleaner.configure();
             }
         };
         let applied = tokio::task::spawn_blocking(applying).await;

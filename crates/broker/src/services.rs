@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
-use crate::partitions::{Flusher, LogHome, Partitions};
+use crate::partitions::{Cleaner, Flusher, LogHome, Partitions};
 use crate::producer_ids::ProducerIds;
 use crate::telemetry::Metrics;
 
@@ -32,6 +32,7 @@ pub(crate) struct Services {
     pub partitions: Arc<Partitions>,
     pub logs: Arc<LogHome>,
     pub flusher: Arc<Flusher>,
+    pub cleaner: Arc<Cleaner>,
     pub fetch_sessions: Arc<Mutex<FetchSessionCache>>,
     pub groups: Arc<Groups>,
 }

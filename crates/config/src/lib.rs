@@ -24,8 +24,8 @@ mod validate;
 mod value;
 
 pub use broker::{
-    BrokerConfig, ConfigMap, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Layers, Listener,
-    LogDirsConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig,
+    BrokerConfig, CleanerConfig, ConfigMap, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Layers,
+    Listener, LogDirsConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig,
     ReplicationConfig, TopicDefaults,
 };
 pub use check::Check;

@@ -1,7 +1,7 @@
 //! One partition's log and a broker's log dirs in Apache Kafka's on-disk format, file for file, served from the page
 //! cache as file slices.
 //!
-//! Owns: segments and their indexes, producer state, leader epochs, retention, recovery, log dirs and their
+//! Owns: segments and their indexes, producer state, leader epochs, retention, compaction, recovery, log dirs and their
 //! checkpoints, and the `Disk` through which all of that reaches a file system (a real one, and a simulated one that
 //! forgets what was not synced).
 //! Never: ISR and high-watermark policy, API versions, wire structs, clocks (time is the argument `now`), threads
@@ -12,6 +12,7 @@
 mod append;
 mod atomic_file;
 mod checkpoint;
+mod cleaner;
 mod config;
 mod disk;
 mod error;
@@ -25,12 +26,13 @@ mod segment;
 mod validate;
 
 pub use append::{AppendError, AppendInfo, AppendOrigin, InvalidRecord, RecordErrors, RecordFault};
+pub use cleaner::{CleanError, Cleanable, CleanerSettings, Cleaning, CleaningStats, CleaningStep};
 pub use config::{CleanupPolicy, LogConfig};
 pub use disk::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode, RealDisk, SimDisk};
 pub use error::StorageError;
 pub use file_slice::FileSlice;
 pub use leader_epochs::{EpochEnd, EpochStart};
-pub use log::{FlushTask, LogStart, PartitionLog, RetentionRun, Writeback};
+pub use log::{FlushTask, LogStart, NamesSync, PartitionLog, RetentionRun, Writeback};
 pub use log_dirs::{
     ClosingLog, DeletedPartition, LogDir, MetaProperties, OffsetCheckpoint, OpenedLog, partition_dir,
 };

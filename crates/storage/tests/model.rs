@@ -260,7 +260,12 @@ impl Pair {
 
     fn start(&mut self, clean: bool) -> LogStart {
         let log = self.log();
-        LogStart { recovery_point: log.recovery_point(), log_start_offset: log.log_start_offset(), clean }
+        LogStart {
+            recovery_point: log.recovery_point(),
+            log_start_offset: log.log_start_offset(),
+            clean,
+            ..LogStart::default()
+        }
     }
 
     /// The machine loses power: the model is cut to what came back, which must reach the recovery point.

@@ -147,6 +147,22 @@ impl LogHome {
         Ok(())
     }
 
+    /// Writes how far the logs in the dir of `changed` are compacted.
+    pub(crate) fn write_cleaner_checkpoint(
+        &self,
+        changed: &Partition,
+        partitions: &[Arc<Partition>],
+    ) -> Result<(), StorageError> {
+        let checkpoints_final = self.checkpoints_final.lock();
+        let Some((path, _)) = changed.cleaned_to().filter(|_| !*checkpoints_final) else { return Ok(()) };
+        let Some(dir) = self.dirs.iter().find(|dir| path.parent() == Some(dir.path())) else { return Ok(()) };
+        let here = |partition: &Arc<Partition>| {
+            let (path, offset) = partition.cleaned_to()?;
+            (path.parent() == Some(dir.path())).then(|| (partition.name.clone(), offset))
+        };
+        dir.write_checkpoint(OffsetCheckpoint::Cleaner, &partitions.iter().filter_map(here).collect())
+    }
+
     /// Closes all logs and marks the dirs as cleanly shut down; gives the first error of a dir that could not be.
     pub(crate) fn close(
         &self,

@@ -1,5 +1,6 @@
 //! The replicas on this broker: each a log and a machine, found by name or id, made and removed as the metadata says.
 
+mod cleaner;
 mod driver;
 mod error;
 mod flusher;
@@ -9,6 +10,7 @@ mod partition;
 mod read;
 mod registry;
 
+pub(crate) use cleaner::Cleaner;
 pub(crate) use driver::ReplicaDriver;
 pub(crate) use error::{AppendError, PartitionError};
 pub(crate) use flusher::Flusher;

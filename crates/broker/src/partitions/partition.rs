@@ -3,6 +3,7 @@
 //! The machine decides, the log keeps the bytes, this shell carries what happened from one to the other and wakes who
 //! waits. Nothing here awaits, and no fsync runs under the lock.
 
+mod cleaning;
 #[cfg(test)]
 mod tests;
 
@@ -274,6 +275,11 @@ impl Partition {
         drop(state);
         woken.wake();
         outcome
+    }
+
+    /// Whether the log is subject to compaction.
+    pub(super) fn is_compacted(&self) -> bool {
+        self.state.lock().log.config().cleanup_policy.compact
     }
 
     /// Notes that a flush is wanted; true if the caller is to queue the partition for it.

@@ -20,6 +20,8 @@ enum Rewrite {
     None,
     /// Our label `api` is called so.
     Api(&'static str),
+    /// Kafka's whole number is so many times ours.
+    Times(f64),
 }
 
 const fn counter(ours: &'static str, kafka: &'static str) -> Alias {
@@ -28,6 +30,10 @@ const fn counter(ours: &'static str, kafka: &'static str) -> Alias {
 
 const fn gauge(ours: &'static str, kafka: &'static str) -> Alias {
     Alias { ours, labels: None, kafka, rewrite: Rewrite::None, kind: "gauge" }
+}
+
+const fn scaled(ours: &'static str, kafka: &'static str, factor: f64) -> Alias {
+    Alias { ours, labels: None, kafka, rewrite: Rewrite::Times(factor), kind: "gauge" }
 }
 
 const fn by_api(kind: &'static str, ours: &'static str, kafka: &'static str, label: &'static str) -> Alias {
@@ -71,6 +77,23 @@ const ALIASES: &[Alias] = &[
     gauge("ottla_topics", "kafka_controller_kafkacontroller_globaltopiccount"),
     gauge("ottla_controller_active", "kafka_controller_kafkacontroller_activecontrollercount"),
     gauge("ottla_log_dirs_offline", "kafka_log_logmanager_offlinelogdirectorycount"),
+    scaled("ottla_cleaner_dirty_ratio_max", "kafka_log_logcleanermanager_max_dirty_percent", 100.0),
+    scaled(
+        "ottla_cleaner_since_last_run_seconds",
+        "kafka_log_logcleanermanager_time_since_last_run_ms",
+        1000.0,
+    ),
+    gauge("ottla_cleaner_uncleanable_partitions", "kafka_log_logcleanermanager_uncleanable_partitions_count"),
+    gauge("ottla_cleaner_uncleanable_bytes", "kafka_log_logcleanermanager_uncleanable_bytes"),
+    scaled("ottla_cleaner_recopy_ratio", "kafka_log_logcleaner_cleaner_recopy_percent", 100.0),
+    scaled("ottla_cleaner_clean_seconds_max", "kafka_log_logcleaner_max_clean_time_secs", 1.0),
+    scaled("ottla_cleaner_map_utilization_max", "kafka_log_logcleaner_max_buffer_utilization_percent", 100.0),
+    scaled(
+        "ottla_cleaner_compaction_delay_seconds_max",
+        "kafka_log_logcleaner_max_compaction_delay_secs",
+        1.0,
+    ),
+    gauge("ottla_cleaner_dead_threads", "kafka_log_logcleaner_deadthreadcount"),
     gauge("ottla_connections", "kafka_server_socketservermetrics_connection_count"),
     gauge("ottla_fetch_sessions", "kafka_server_fetchsessioncache_numincrementalfetchsessions"),
     by_api(
@@ -104,6 +127,11 @@ fn append_alias(out: &mut String, text: &str, alias: &Alias) {
         }
         let labels = match alias.rewrite {
             Rewrite::None => String::new(),
+            Rewrite::Times(factor) => {
+                let value = value.parse::<f64>().map_or(0.0, |value| (value * factor).trunc());
+                let _ = writeln!(out, "{} {value}", alias.kafka);
+                continue;
+            }
             Rewrite::Api(label) => labels.replacen("{api=", &format!("{{{label}="), 1),
         };
         let _ = writeln!(out, "{}{labels} {value}", alias.kafka);
@@ -139,6 +167,13 @@ mod tests {
         assert!(text.contains("kafka_server_replicamanager_partitioncount 5\n"));
         assert!(text.contains("kafka_server_replicamanager_leadercount 3\n"));
         assert_eq!(text.matches("partitioncount").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn shares_are_whole_percents() {
+        let mut text = "ottla_cleaner_dirty_ratio_max 0.559\n".to_owned();
+        append(&mut text);
+        assert!(text.contains("kafka_log_logcleanermanager_max_dirty_percent 55\n"), "{text}");
     }
 
     #[test]

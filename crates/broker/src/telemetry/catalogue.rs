@@ -65,6 +65,31 @@ catalogue! {
     LOG_FLUSH_SECONDS = "ottla_log_flush_duration_seconds", Histogram, Seconds, "Time of a log's flush to disk.";
     LOG_DIRS_OFFLINE = "ottla_log_dirs_offline", Gauge, Count, "Log directories that failed.";
 
+    CLEANER_CLEANINGS = "ottla_cleaner_cleanings_total", Counter, Count, "Compactions of a log that were finished.";
+    CLEANER_READ_BYTES = "ottla_cleaner_read_bytes_total", Counter, Bytes, "Bytes read by compactions.";
+    CLEANER_WRITTEN_BYTES = "ottla_cleaner_written_bytes_total", Counter, Bytes, "Bytes written by compactions.";
+    CLEANER_BAD_BATCHES = "ottla_cleaner_bad_batches_total", Counter, Count,
+        "Batches that a compaction could not read and left as they are.";
+    CLEANER_FAILURES = "ottla_cleaner_failures_total", Counter, Count,
+        "Compactions that failed and are tried again, by reason.";
+    CLEANER_THREADS = "ottla_cleaner_threads", Gauge, Count, "Threads that compact logs.";
+    CLEANER_DEAD_THREADS = "ottla_cleaner_dead_threads", Gauge, Count, "Cleaner threads that ended unasked.";
+    CLEANER_DIRTY_RATIO = "ottla_cleaner_dirty_ratio_max", Gauge, Count,
+        "Share of dirty bytes of the dirtiest compacted log, 0 to 1.";
+    CLEANER_COMPACTION_DELAY = "ottla_cleaner_compaction_delay_seconds_max", Gauge, Seconds,
+        "How late the latest log is by max.compaction.lag.ms.";
+    CLEANER_SINCE_LAST_RUN = "ottla_cleaner_since_last_run_seconds", Gauge, Seconds,
+        "Time since a cleaner thread last looked for a log to compact.";
+    CLEANER_UNCLEANABLE_PARTITIONS = "ottla_cleaner_uncleanable_partitions", Gauge, Count,
+        "Logs that could not be compacted and wait to be tried again.";
+    CLEANER_UNCLEANABLE_BYTES = "ottla_cleaner_uncleanable_bytes", Gauge, Bytes, "Dirty bytes of those logs.";
+    CLEANER_RECOPY_RATIO = "ottla_cleaner_recopy_ratio", Gauge, Count,
+        "Bytes written by bytes read of each thread's last compaction.";
+    CLEANER_CLEAN_SECONDS = "ottla_cleaner_clean_seconds_max", Gauge, Seconds,
+        "Time of the longest of each thread's last compaction.";
+    CLEANER_MAP_UTILIZATION = "ottla_cleaner_map_utilization_max", Gauge, Count,
+        "Largest share of its key map that a thread's last compaction used, 0 to 1.";
+
     PARKED = "ottla_parked_requests", Gauge, Count,
         "Requests that wait for the high watermark or for data, by API.";
     FETCH_SESSIONS = "ottla_fetch_sessions", Gauge, Count, "Incremental fetch sessions in memory.";

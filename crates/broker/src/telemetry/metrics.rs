@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use super::api_metrics::ApiMetrics;
 use super::broker_metrics::BrokerMetrics;
 use super::catalogue::{ALL, Kind, LOG_FLUSH_SECONDS, REQUEST_SECONDS, Series};
+use super::cleaner_metrics::CleanerMetrics;
 use super::{aliases, process};
 
 /// Brings gauges up to date; called before each scrape.
@@ -23,6 +24,8 @@ pub type Refresh = Box<dyn Fn(&Metrics) + Send + Sync>;
 pub struct Metrics {
     /// The counters and gauges of the broker as a whole.
     pub broker: BrokerMetrics,
+    /// The series of log compaction.
+    pub cleaner: CleanerMetrics,
     apis: Vec<OnceLock<Arc<ApiMetrics>>>,
     registry: Arc<Registry>,
     refreshes: Mutex<Vec<Refresh>>,
@@ -40,6 +43,7 @@ impl Metrics {
         apis.resize_with(API_SLOTS, OnceLock::new);
         Self {
             broker: BrokerMetrics::new(&registry),
+            cleaner: CleanerMetrics::new(&registry),
             apis,
             registry,
             refreshes: Mutex::default(),

@@ -4,6 +4,7 @@ mod aliases;
 mod api_metrics;
 mod broker_metrics;
 mod catalogue;
+mod cleaner_metrics;
 mod health;
 mod histogram;
 mod logging;
@@ -13,6 +14,7 @@ mod server;
 
 pub use api_metrics::{ApiMetrics, ParkedRequest};
 pub use broker_metrics::{BrokerMetrics, GroupState};
+pub use cleaner_metrics::CleanerMetrics;
 pub use health::Health;
 pub use histogram::Histogram;
 pub use logging::{LogFormat, LoggingError, init as init_logging};

@@ -7,8 +7,8 @@ use ottla_model::BrokerId;
 use super::layers::Layers;
 use super::listeners;
 use super::types::{
-    ControllerConfig, FetchConfig, GroupCoordinatorConfig, LogDirsConfig, MigrationPolicy, NetConfig,
-    NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig, TopicDefaults,
+    CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, LogDirsConfig, MigrationPolicy,
+    NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig, TopicDefaults,
 };
 use crate::ConfigError;
 
@@ -74,6 +74,25 @@ pub(super) fn log(layers: &Layers) -> Result<LogDirsConfig, ConfigError> {
         start_offset_checkpoint_interval_ms: layers.int("log.flush.start.offset.checkpoint.interval.ms")?,
         initial_task_delay_ms: layers.long("log.initial.task.delay.ms")?,
         recovery_threads_per_dir: layers.int("num.recovery.threads.per.data.dir")?,
+    })
+}
+
+pub(super) fn cleaner(layers: &Layers) -> Result<CleanerConfig, ConfigError> {
+    let threads = layers.int("log.cleaner.threads")?;
+    let dedupe_buffer_bytes = layers.long("log.cleaner.dedupe.buffer.size")?;
+    if threads > 0 && dedupe_buffer_bytes / i64::from(threads) <= 1 << 20 {
+        return Err(ConfigError::conflict(
+            "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
+        ));
+    }
+    Ok(CleanerConfig {
+        enable: layers.boolean("log.cleaner.enable")?,
+        threads,
+        dedupe_buffer_bytes,
+        dedupe_load_factor: layers.double("log.cleaner.io.buffer.load.factor")?,
+        io_buffer_bytes: layers.int("log.cleaner.io.buffer.size")?,
+        io_bytes_per_second_max: layers.double("log.cleaner.io.max.bytes.per.second")?,
+        backoff_ms: layers.long("log.cleaner.backoff.ms")?,
     })
 }
 

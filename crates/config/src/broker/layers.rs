@@ -56,6 +56,13 @@ impl Layers {
         }
     }
 
+    pub(crate) fn double(&self, name: &'static str) -> Result<f64, ConfigError> {
+        match self.value(name)? {
+            Value::Double(x) => Ok(x),
+            _ => Err(ConfigError::Missing { name: name.to_owned() }),
+        }
+    }
+
     pub(crate) fn short(&self, name: &'static str) -> Result<i16, ConfigError> {
         match self.value(name)? {
             Value::Short(n) => Ok(n),

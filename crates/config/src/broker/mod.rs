@@ -9,18 +9,20 @@ mod types;
 pub(crate) use layers::default_text;
 pub use layers::{ConfigMap, Layers};
 pub use types::{
-    ControllerConfig, FetchConfig, GroupCoordinatorConfig, Listener, LogDirsConfig, MigrationPolicy,
-    NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig, TopicDefaults,
+    CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Listener, LogDirsConfig,
+    MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig,
+    TopicDefaults,
 };
 
 use crate::{ConfigError, Scope, Warning, definition, review};
 
 /// The broker's effective settings. Cheap to rebuild: a dynamic change makes a new one ([`Self::with_dynamic`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BrokerConfig {
     pub node: NodeConfig,
     pub net: NetConfig,
     pub log: LogDirsConfig,
+    pub cleaner: CleanerConfig,
     pub topics: TopicDefaults,
     pub fetch: FetchConfig,
     pub replication: ReplicationConfig,
@@ -82,6 +84,7 @@ impl BrokerConfig {
             node: groups::node(&layers)?,
             net: groups::net(&layers)?,
             log: groups::log(&layers)?,
+            cleaner: groups::cleaner(&layers)?,
             topics: groups::topics(&layers)?,
             fetch: groups::fetch(&layers)?,
             replication: groups::replication(&layers)?,

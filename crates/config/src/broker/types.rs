@@ -78,6 +78,25 @@ pub struct LogDirsConfig {
     pub recovery_threads_per_dir: i32,
 }
 
+/// Log compaction (`log.cleaner.*`). What a topic may say itself is in [`crate::TopicConfig`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct CleanerConfig {
+    /// `log.cleaner.enable`.
+    pub enable: bool,
+    /// `log.cleaner.threads`.
+    pub threads: i32,
+    /// `log.cleaner.dedupe.buffer.size`: the most that all threads' maps of keys take.
+    pub dedupe_buffer_bytes: i64,
+    /// `log.cleaner.io.buffer.load.factor`: the share of those maps that may be in use.
+    pub dedupe_load_factor: f64,
+    /// `log.cleaner.io.buffer.size`: of all threads.
+    pub io_buffer_bytes: i32,
+    /// `log.cleaner.io.max.bytes.per.second`: read and written, of all threads.
+    pub io_bytes_per_second_max: f64,
+    /// `log.cleaner.backoff.ms`: between two looks for something to compact.
+    pub backoff_ms: i64,
+}
+
 /// What a topic gets that is created without saying it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicDefaults {

@@ -1,6 +1,6 @@
 //! Settings of the log, most of them defaults of topics.
 
-use super::{Definition, ONE_NODE, THREADS, boolean, double, int, internal, list, long, string};
+use super::{Definition, ONE_NODE, boolean, double, int, internal, list, long, string};
 use crate::Check::{Any, AtLeast, Between, Fraction, GzipLevel, ListOf, OneOf};
 use crate::DefaultValue::{Null, Text};
 use crate::Effect::{Honoured, Inert, NotYet};
@@ -18,17 +18,17 @@ pub(super) const ROWS: &[Definition] = &[
     ),
     int("compression.zstd.level", Text("3"), Between(-131_072, 22), ClusterWide, Honoured),
     list("cordoned.log.dirs", Text(""), ListOf { words: &[], may_be_empty: true }, PerBroker, NotYet),
-    long("log.cleaner.backoff.ms", Text("15000"), AtLeast(0), ClusterWide, NotYet),
-    long("log.cleaner.dedupe.buffer.size", Text("134217728"), Any, ClusterWide, NotYet),
-    long("log.cleaner.delete.retention.ms", Text("86400000"), AtLeast(0), ClusterWide, NotYet),
-    boolean("log.cleaner.enable", Text("true"), Any, ReadOnly, NotYet),
-    double("log.cleaner.io.buffer.load.factor", Text("0.9"), Any, ClusterWide, NotYet),
-    int("log.cleaner.io.buffer.size", Text("524288"), AtLeast(0), ClusterWide, NotYet),
-    double("log.cleaner.io.max.bytes.per.second", Text("1.7976931348623157E308"), Any, ClusterWide, NotYet),
-    long("log.cleaner.max.compaction.lag.ms", Text("9223372036854775807"), AtLeast(1), ClusterWide, NotYet),
-    double("log.cleaner.min.cleanable.ratio", Text("0.5"), Fraction(0.0, 1.0), ClusterWide, NotYet),
-    long("log.cleaner.min.compaction.lag.ms", Text("0"), AtLeast(0), ClusterWide, NotYet),
-    int("log.cleaner.threads", Text("1"), AtLeast(0), ClusterWide, Inert(THREADS)),
+    long("log.cleaner.backoff.ms", Text("15000"), AtLeast(0), ClusterWide, Honoured),
+    long("log.cleaner.dedupe.buffer.size", Text("134217728"), Any, ClusterWide, Honoured),
+    long("log.cleaner.delete.retention.ms", Text("86400000"), AtLeast(0), ClusterWide, Honoured),
+    boolean("log.cleaner.enable", Text("true"), Any, ReadOnly, Honoured),
+    double("log.cleaner.io.buffer.load.factor", Text("0.9"), Any, ClusterWide, Honoured),
+    int("log.cleaner.io.buffer.size", Text("524288"), AtLeast(0), ClusterWide, Honoured),
+    double("log.cleaner.io.max.bytes.per.second", Text("1.7976931348623157E308"), Any, ClusterWide, Honoured),
+    long("log.cleaner.max.compaction.lag.ms", Text("9223372036854775807"), AtLeast(1), ClusterWide, Honoured),
+    double("log.cleaner.min.cleanable.ratio", Text("0.5"), Fraction(0.0, 1.0), ClusterWide, Honoured),
+    long("log.cleaner.min.compaction.lag.ms", Text("0"), AtLeast(0), ClusterWide, Honoured),
+    int("log.cleaner.threads", Text("1"), AtLeast(0), ClusterWide, Honoured),
     list(
         "log.cleanup.policy",
         Text("delete"),

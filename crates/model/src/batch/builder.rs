@@ -1,12 +1,17 @@
 //! Makes v2 batches: what the coordinators, the controller's log, the client and the tests write.
 
 use super::codec::compress;
-use super::header::{BatchError, Compression, HEADER_LEN, LOG_OVERHEAD, crc32c};
+use super::header::{
+    BatchError, BatchHeader, Compression, DELETE_HORIZON_FLAG, HEADER_LEN, KIND_FLAGS, LOG_OVERHEAD,
+    TimestampType, crc32c,
+};
 use crate::wire::Writer;
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 /// The CRC covers everything from here on.
 const CRC_START: usize = 21;
+/// The length field of a batch without records.
+const EMPTY_LENGTH: i32 = 49;
 
 /// Collects records, then writes one batch.
 ///
@@ -32,8 +37,11 @@ pub struct BatchBuilder {
     flags: i16,
     records: Writer,
     count: i32,
-    base_timestamp: TimestampMs,
+    /// `None` until the first record gives it.
+    base_timestamp: Option<TimestampMs>,
     max_timestamp: TimestampMs,
+    /// `None`: that of the last record.
+    last_offset_delta: Option<i32>,
 }
 
 impl BatchBuilder {
@@ -52,9 +60,30 @@ impl BatchBuilder {
             flags: 0,
             records: Writer::new(),
             count: 0,
-            base_timestamp: TimestampMs::NONE,
+            base_timestamp: None,
             max_timestamp: TimestampMs::NONE,
+            last_offset_delta: None,
         }
+    }
+
+    /// For some of the records of the batch with this header: offsets, epoch, producer, kind, codec and timestamp type
+    /// stay what they were. With `delete_horizon` that becomes the base timestamp (KIP-534). Source: Kafka's
+    /// `MemoryRecords.buildRetainedRecordsInto`.
+    pub fn like(header: &BatchHeader, delete_horizon: Option<TimestampMs>) -> Result<Self, BatchError> {
+        let stamped = header.timestamp_type() == TimestampType::LogAppendTime;
+        let horizon_flag = if delete_horizon.is_some() { DELETE_HORIZON_FLAG } else { 0 };
+        Ok(Self {
+            leader_epoch: header.partition_leader_epoch,
+            compression: header.compression()?,
+            append_time: stamped.then_some(header.max_timestamp),
+            producer_id: header.producer_id,
+            producer_epoch: header.producer_epoch,
+            base_sequence: header.base_sequence,
+            flags: header.attributes & KIND_FLAGS | horizon_flag,
+            base_timestamp: delete_horizon,
+            last_offset_delta: Some(header.last_offset_delta),
+            ..Self::new(header.base_offset)
+        })
     }
 
     #[must_use]
@@ -125,17 +154,27 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: &[HeaderSlice<'_>],
     ) {
-        if self.count == 0 {
-            self.base_timestamp = timestamp;
-        }
+        self.push_at(self.count, timestamp, key, value, headers);
+    }
+
+    /// Adds a record at `offset_delta` from the base offset, which must be greater than that of the last one.
+    pub fn push_at(
+        &mut self,
+        offset_delta: i32,
+        timestamp: TimestampMs,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[HeaderSlice<'_>],
+    ) {
+        let base_timestamp = *self.base_timestamp.get_or_insert(timestamp);
         self.max_timestamp = self.max_timestamp.max(timestamp);
-        let timestamp_delta = timestamp.get().wrapping_sub(self.base_timestamp.get());
-        let len = body_len(timestamp_delta, self.count, key, value, headers);
+        let timestamp_delta = timestamp.get().wrapping_sub(base_timestamp.get());
+        let len = body_len(timestamp_delta, offset_delta, key, value, headers);
         let out = &mut self.records;
         out.varint(len_of(len));
         out.i8(0);
         out.varlong(timestamp_delta);
-        out.varint(self.count);
+        out.varint(offset_delta);
         put_bytes(out, key);
         put_bytes(out, value);
         out.varint(len_of(headers.len()));
@@ -149,7 +188,7 @@ impl BatchBuilder {
     /// The batch's bytes, CRC included. A batch without records is [`BatchError::Count`]; one of more than
     /// 2 GiB (compressed or not) is [`BatchError::Length`].
     pub fn build(self) -> Result<Vec<u8>, BatchError> {
-        let last_offset_delta = self.count - 1;
+        let last_offset_delta = self.last_offset_delta.unwrap_or(self.count - 1);
         if self.count == 0 {
             return Err(BatchError::Count { count: 0, last_offset_delta });
         }
@@ -170,23 +209,50 @@ impl BatchBuilder {
         out.u32(0);
         out.i16(attributes);
         out.i32(last_offset_delta);
-        out.i64(self.base_timestamp.get());
+        out.i64(self.base_timestamp.unwrap_or(TimestampMs::NONE).get());
         out.i64(self.append_time.unwrap_or(self.max_timestamp).get());
         out.i64(self.producer_id.get());
         out.i16(self.producer_epoch.get());
         out.i32(self.base_sequence);
         out.i32(self.count);
         out.raw(&section);
-        let mut batch = out.into_vec();
-        let crc = crc32c(&batch[CRC_START..]);
-        batch[17..CRC_START].copy_from_slice(&crc.to_be_bytes());
-        Ok(batch)
+        Ok(sealed(out))
+    }
+
+    /// A batch without records that keeps the place, the producer's fields and the largest timestamp of the one with
+    /// this header. Source: Kafka's `DefaultRecordBatch.writeEmptyHeader`.
+    #[must_use]
+    pub fn emptied(header: &BatchHeader) -> Vec<u8> {
+        let stamped = if header.timestamp_type() == TimestampType::LogAppendTime { 0x08 } else { 0 };
+        let mut out = Writer::with_capacity(HEADER_LEN);
+        out.i64(header.base_offset.get());
+        out.i32(EMPTY_LENGTH);
+        out.i32(header.partition_leader_epoch.get());
+        out.i8(2);
+        out.u32(0);
+        out.i16(header.attributes & KIND_FLAGS | stamped);
+        out.i32(header.last_offset_delta);
+        out.i64(TimestampMs::NONE.get());
+        out.i64(header.max_timestamp.get());
+        out.i64(header.producer_id.get());
+        out.i16(header.producer_epoch.get());
+        out.i32(header.base_sequence);
+        out.i32(0);
+        sealed(out)
     }
 
     fn attributes(&self) -> i16 {
         let timestamp_type = if self.append_time.is_some() { 0x08 } else { 0 };
         self.flags | timestamp_type | self.compression.attribute_bits()
     }
+}
+
+/// Fills in the CRC.
+fn sealed(batch: Writer) -> Vec<u8> {
+    let mut batch = batch.into_vec();
+    let crc = crc32c(&batch[CRC_START..]);
+    batch[17..CRC_START].copy_from_slice(&crc.to_be_bytes());
+    batch
 }
 
 /// A header's key and value.

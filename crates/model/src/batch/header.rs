@@ -21,6 +21,10 @@ use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 /// Bytes of a v2 batch header, up to the first record.
 pub const HEADER_LEN: usize = 61;
+/// Attributes bit 6: the base timestamp is the delete horizon.
+pub(super) const DELETE_HORIZON_FLAG: i16 = 0x40;
+/// Attributes bits 4 and 5: transactional, control.
+pub(super) const KIND_FLAGS: i16 = 0x30;
 /// Bytes of `base_offset` and `batch_length`, which `batch_length` does not count.
 pub const LOG_OVERHEAD: usize = 12;
 
@@ -171,6 +175,13 @@ impl BatchHeader {
     #[must_use]
     pub fn is_control(&self) -> bool {
         self.attributes & 0x20 != 0
+    }
+
+    /// When the batch's tombstones (or its transaction marker) may go: set by the first compaction that saw them, as the
+    /// base timestamp (attributes bit 6, KIP-534).
+    #[must_use]
+    pub fn delete_horizon(&self) -> Option<TimestampMs> {
+        (self.attributes & DELETE_HORIZON_FLAG != 0).then_some(self.base_timestamp)
     }
 
     #[must_use]

@@ -94,6 +94,8 @@ pub trait DiskFile: Send + Sync + Debug {
         Ok(self.len()? == 0)
     }
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Sets when the file was last written, in Unix milliseconds; where that is not supported, nothing.
+    fn set_modified_ms(&self, ms: i64) -> io::Result<()>;
     /// Reserves space beyond the end without changing the length; where that is not supported, nothing.
     fn allocate(&self, pos: u64, len: u64) -> io::Result<()>;
     /// Asks the kernel to begin writing a dirty range, without waiting; where that is not supported, nothing.

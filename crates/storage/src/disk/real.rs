@@ -149,6 +149,11 @@ impl DiskFile for RealFile {
         self.0.set_len(len)
     }
 
+    fn set_modified_ms(&self, ms: i64) -> io::Result<()> {
+        let since = std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        self.0.set_modified(std::time::UNIX_EPOCH + since)
+    }
+
     fn allocate(&self, pos: u64, len: u64) -> io::Result<()> {
         match rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, pos, len) {
             Err(error) if error == rustix::io::Errno::OPNOTSUPP || error == rustix::io::Errno::NOSYS => {

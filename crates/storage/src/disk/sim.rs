@@ -22,7 +22,8 @@ impl SimDisk {
     pub fn new() -> Self {
         let root = Node::Dir(Dir::default());
         let nodes = BTreeMap::from([(ROOT, root)]);
-        let state = State { nodes, next_id: ROOT + 1, locked: BTreeSet::new(), boot: 0 };
+        let state =
+            State { nodes, next_id: ROOT + 1, locked: BTreeSet::new(), boot: 0, changes_left: u64::MAX };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -31,6 +32,7 @@ impl SimDisk {
         let mut state = self.state.lock();
         state.boot += 1;
         state.locked.clear();
+        state.changes_left = u64::MAX;
         for node in state.nodes.values_mut() {
             match node {
                 Node::File(file) => file.bytes.clone_from(&file.synced),
@@ -39,11 +41,23 @@ impl SimDisk {
         }
     }
 
+    /// Lets so many more changes happen; those after it fail, until a crash or a kill brings the disk back.
+    pub fn fail_after(&self, changes: u64) {
+        self.state.lock().changes_left = changes.saturating_add(1);
+    }
+
+    /// Whether a change has failed because of [`SimDisk::fail_after`].
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.state.lock().changes_left == 0
+    }
+
     /// Death of the process alone (kill -9): the page cache survives, locks are free, open files fail from now on.
     pub fn kill(&self) {
         let mut state = self.state.lock();
         state.boot += 1;
         state.locked.clear();
+        state.changes_left = u64::MAX;
     }
 }
 
@@ -68,6 +82,8 @@ struct State {
     locked: BTreeSet<NodeId>,
     /// Grows with each crash; a file handle of an earlier boot is dead.
     boot: u64,
+    /// Changes that still succeed.
+    changes_left: u64,
 }
 
 enum Node {
@@ -88,6 +104,12 @@ struct Dir {
 }
 
 impl State {
+    /// Counts a change.
+    fn change(&mut self) -> io::Result<()> {
+        self.changes_left = self.changes_left.saturating_sub(1);
+        if self.changes_left == 0 { Err(io::Error::other("the power is off")) } else { Ok(()) }
+    }
+
     fn find(&self, path: &Path) -> io::Result<NodeId> {
         let mut at = ROOT;
         for name in names(path) {
@@ -156,7 +178,10 @@ impl Disk for SimDisk {
         let mut state = self.state.lock();
         let id = match mode {
             OpenMode::Read | OpenMode::Write => state.find(path)?,
-            OpenMode::Create | OpenMode::Truncate => state.find_or_create(path)?,
+            OpenMode::Create | OpenMode::Truncate => {
+                state.change()?;
+                state.find_or_create(path)?
+            }
         };
         let file = state.file_mut(id)?;
         if mode == OpenMode::Truncate {
@@ -168,6 +193,7 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
+        state.change()?;
         let (from_dir, from_name) = state.parent(from)?;
         let (to_dir, to_name) = state.parent(to)?;
         let id = state.dir_mut(from_dir)?.names.remove(&from_name).ok_or(io::ErrorKind::NotFound)?;
@@ -177,6 +203,7 @@ impl Disk for SimDisk {
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
+        state.change()?;
         let (dir, name) = state.parent(path)?;
         state.dir_mut(dir)?.names.remove(&name).ok_or(io::ErrorKind::NotFound)?;
         Ok(())
@@ -208,6 +235,7 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
+        state.change()?;
         let id = state.find(path)?;
         let dir = state.dir_mut(id)?;
         dir.synced.clone_from(&dir.names);
@@ -290,6 +318,11 @@ struct SimFile {
 }
 
 impl SimFile {
+    fn change<T>(&self, act: impl FnOnce(&mut Bytes) -> T) -> io::Result<T> {
+        self.disk.state.lock().change()?;
+        self.with(act)
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Bytes) -> T) -> io::Result<T> {
         let mut state = self.disk.state.lock();
         if state.boot != self.boot {
@@ -316,7 +349,7 @@ impl DiskFile for SimFile {
 
     fn write_at(&self, buf: &[u8], pos: u64) -> io::Result<usize> {
         let pos = index(pos)?;
-        self.with(|file| {
+        self.change(|file| {
             let end = pos + buf.len();
             if file.bytes.len() < end {
                 file.bytes.resize(end, 0);
@@ -335,7 +368,7 @@ impl DiskFile for SimFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.with(|file| file.synced.clone_from(&file.bytes))
+        self.change(|file| file.synced.clone_from(&file.bytes))
     }
 
     fn sync_all(&self) -> io::Result<()> {
@@ -348,7 +381,11 @@ impl DiskFile for SimFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let len = index(len)?;
-        self.with(|file| file.bytes.resize(len, 0))
+        self.change(|file| file.bytes.resize(len, 0))
+    }
+
+    fn set_modified_ms(&self, _ms: i64) -> io::Result<()> {
+        self.with(|_| ())
     }
 
     fn allocate(&self, _pos: u64, _len: u64) -> io::Result<()> {

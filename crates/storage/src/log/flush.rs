@@ -72,6 +72,11 @@ impl FlushState {
         self.writeback_from = 0;
     }
 
+    /// How often the log was truncated.
+    pub(super) fn truncations(&self) -> u64 {
+        self.fate.lock().truncations
+    }
+
     pub(super) fn truncated(&mut self) {
         self.fate.lock().truncations += 1;
         self.new_names = true;
@@ -161,6 +166,22 @@ impl FlushTask {
             Some(parent) if self.new_dir => self.disk.sync_dir(parent).at("fsync", parent),
             _ => Ok(()),
         }
+    }
+}
+
+/// Makes the names in a partition's directory durable, while the log is in use.
+#[derive(Debug)]
+#[must_use = "it does nothing until it runs"]
+pub struct NamesSync {
+    disk: Arc<dyn Disk>,
+    dir: Arc<Path>,
+    fate: Arc<Mutex<Fate>>,
+}
+
+impl NamesSync {
+    pub fn run(&self) -> Result<(), StorageError> {
+        let fate = self.fate.lock();
+        if fate.retired { Ok(()) } else { self.disk.sync_dir(&self.dir).at("fsync", &self.dir) }
     }
 }
 
@@ -293,6 +314,14 @@ impl PartitionLog {
         let file = self.active().file().ok()?;
         self.flush.writeback_from = to;
         Some(Writeback { file, from, to })
+    }
+
+    pub(super) fn names_sync(&self) -> NamesSync {
+        NamesSync {
+            disk: Arc::clone(&self.disk),
+            dir: Arc::clone(&self.dir),
+            fate: Arc::clone(&self.flush.fate),
+        }
     }
 
     /// Makes a file of the partition durable with the next flush.

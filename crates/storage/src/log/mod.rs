@@ -1,11 +1,13 @@
 //! One partition's log.
 
 mod append;
+mod cleaning;
 mod flush;
 mod open;
 mod read;
 mod retention;
 mod roll;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod timestamps;
@@ -28,7 +30,7 @@ use crate::segment::Segment;
 use read::PositionCache;
 use retention::DeletedFiles;
 
-pub use flush::{FlushTask, Writeback};
+pub use flush::{FlushTask, NamesSync, Writeback};
 pub use open::LogStart;
 
 pub use retention::RetentionRun;
@@ -56,6 +58,10 @@ pub struct PartitionLog {
     producers: ProducerState,
     flush: flush::FlushState,
     deleted: Vec<DeletedFiles>,
+    /// Everything below is compacted (`cleaner-offset-checkpoint`); `None` if it never was.
+    cleaned_to: Option<Offset>,
+    /// The base offset of a compacted segment whose files are called `.swap`.
+    swap: Option<Offset>,
     /// Set by a failure of the disk: nothing is trusted, and nothing more is written.
     offline: bool,
     positions: Mutex<PositionCache>,

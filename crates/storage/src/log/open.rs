@@ -15,7 +15,7 @@ use crate::producer::ProducerState;
 use crate::segment::{SUFFIXES, Segment};
 
 use super::flush::FlushState;
-use super::{PartitionLog, PositionCache};
+use super::{PartitionLog, PositionCache, swap};
 
 /// What a log dir knows about a partition before its files are opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct LogStart {
     pub log_start_offset: Offset,
     /// The log dir was closed cleanly: nothing needs to be checked.
     pub clean: bool,
+    /// Everything below is compacted (`cleaner-offset-checkpoint`).
+    pub cleaned_to: Option<Offset>,
 }
 
 impl LogStart {
@@ -58,6 +60,7 @@ impl PartitionLog {
     ) -> Result<Self, StorageError> {
         disk.create_dir(&dir).at("mkdir", &dir)?;
         let dir: Arc<Path> = dir.into();
+        swap::finish_interrupted(&*disk, &dir)?;
         let found = look(&*disk, &dir)?;
         let mut segments = Vec::with_capacity(found.segments.len().max(1));
         for base_offset in &found.segments {
@@ -81,6 +84,8 @@ impl PartitionLog {
             producers: ProducerState::default(),
             flush: FlushState::new(now),
             deleted: Vec::new(),
+            cleaned_to: start.cleaned_to,
+            swap: None,
             offline: false,
             positions: Mutex::new(PositionCache::default()),
         };
@@ -229,18 +234,11 @@ fn read_epochs(disk: &dyn Disk, dir: &Path) -> Result<LeaderEpochs, StorageError
     }
 }
 
-/// Lists the directory, after finishing or undoing what a crash interrupted.
+/// Lists the directory, after undoing what a crash interrupted.
 fn look(disk: &dyn Disk, dir: &Path) -> Result<Found, StorageError> {
     let mut found = Found::default();
     let names: Vec<String> = disk.list(dir).at("list", dir)?.into_iter().map(|entry| entry.name).collect();
     for name in &names {
-        if name.ends_with(".swap") {
-            // A replacement that was complete: Kafka renames the cleaned files to .swap when all are written.
-            return Err(StorageError::corrupt(
-                &dir.join(name),
-                "a compaction was interrupted: start Kafka once",
-            ));
-        }
         let is_leftover = name.ends_with(".deleted") || name.ends_with(".cleaned") || name.ends_with(".tmp");
         let is_orphan = name
             .strip_suffix(".index")
@@ -261,7 +259,7 @@ fn look(disk: &dyn Disk, dir: &Path) -> Result<Found, StorageError> {
 }
 
 /// The offset in `<20 digits><suffix>`.
-fn offset_of(name: &str, suffix: &str) -> Option<Offset> {
+pub(super) fn offset_of(name: &str, suffix: &str) -> Option<Offset> {
     let digits = name.strip_suffix(suffix)?;
     let is_offset = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     if is_offset { digits.parse().ok().map(Offset) } else { None }

@@ -10,8 +10,8 @@ use super::PartitionLog;
 /// Files of a segment that were renamed and are removed when `file.delete.delay.ms` has passed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DeletedFiles {
-    base_offset: Offset,
-    at: MonoMs,
+    pub(super) base_offset: Offset,
+    pub(super) at: MonoMs,
 }
 
 /// What a retention run did.
@@ -100,6 +100,7 @@ impl PartitionLog {
             // The log keeps an active segment, at the offset where it goes on.
             self.roll(now)?;
         }
+        self.cancel_swap()?;
         for segment in self.segments.drain(..count).collect::<Vec<_>>() {
             self.mark_deleted(segment.base_offset())?;
             run.segments_deleted += 1;
@@ -114,7 +115,7 @@ impl PartitionLog {
         Ok(run)
     }
 
-    fn mark_deleted(&self, base_offset: Offset) -> Result<(), StorageError> {
+    pub(super) fn mark_deleted(&self, base_offset: Offset) -> Result<(), StorageError> {
         for suffix in SUFFIXES {
             let from = self.dir.join(format!("{:020}{suffix}", base_offset.get()));
             let to = self.dir.join(format!("{:020}{suffix}{DELETED}", base_offset.get()));

@@ -25,6 +25,7 @@ impl PartitionLog {
     }
 
     fn cut_end(&mut self, offset: Offset, now: Now) -> Result<(), StorageError> {
+        self.cancel_swap()?;
         self.flush.truncated();
         self.positions.lock().clear();
         let kept = self.segments.partition_point(|segment| segment.base_offset() <= offset).max(1);
@@ -34,6 +35,7 @@ impl PartitionLog {
         self.log_end_offset = if active.size() == 0 { active.base_offset() } else { active.load_tail()? };
         self.log_start_offset = self.log_start_offset.min(self.log_end_offset);
         self.recovery_point = self.recovery_point.min(self.log_end_offset);
+        self.cleaned_to = self.cleaned_to.map(|offset| offset.min(self.log_end_offset));
         self.epochs.truncate_from_end(self.log_end_offset);
         self.load_producers(now)
     }
@@ -41,9 +43,11 @@ impl PartitionLog {
     /// Removes all records; the log goes on at `offset`.
     pub fn truncate_fully(&mut self, offset: Offset, now: Now) -> Result<(), StorageError> {
         self.guarded(|log| {
+            log.cancel_swap()?;
             log.flush.truncated();
             log.restart_at(offset, now)?;
             log.epochs.clear();
+            log.cleaned_to = None;
             log.log_start_offset = offset;
             log.log_end_offset = offset;
             log.recovery_point = offset;

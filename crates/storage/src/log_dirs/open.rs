@@ -29,6 +29,7 @@ struct Checkpoints {
     recovery_points: BTreeMap<TopicPartition, Offset>,
     log_starts: BTreeMap<TopicPartition, Offset>,
     high_watermarks: BTreeMap<TopicPartition, Offset>,
+    cleaned_to: BTreeMap<TopicPartition, Offset>,
 }
 
 impl LogDir {
@@ -48,6 +49,7 @@ impl LogDir {
             recovery_points: OffsetCheckpoint::RecoveryPoint.read(&*self.disk, &self.path)?,
             log_starts: OffsetCheckpoint::LogStart.read(&*self.disk, &self.path)?,
             high_watermarks: OffsetCheckpoint::Replication.read(&*self.disk, &self.path)?,
+            cleaned_to: OffsetCheckpoint::Cleaner.read(&*self.disk, &self.path)?,
         };
         let next = AtomicUsize::new(0);
         let opened = Mutex::new(Vec::with_capacity(partitions.len()));
@@ -82,6 +84,7 @@ impl LogDir {
             recovery_point: offset(&checkpoints.recovery_points),
             log_start_offset: offset(&checkpoints.log_starts),
             clean: self.clean_shutdown.is_some(),
+            cleaned_to: checkpoints.cleaned_to.get(partition).copied(),
         };
         let (disk, config) = (Arc::clone(&self.disk), config(partition, topic_id));
         let log = PartitionLog::open(disk, dir, partition.clone(), config, start, now)?;

@@ -1,5 +1,6 @@
 //! One producer's last five batches.
 
+use crate::cleaner::LastRecord;
 use ottla_model::batch::BatchHeader;
 use ottla_model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 
@@ -79,6 +80,15 @@ impl ProducerEntry {
 
     pub(crate) fn last_batch(&self) -> Option<&BatchMetadata> {
         self.batches().last()
+    }
+
+    /// The last batch that ends below `end`: what follows it may be lost with the machine's power.
+    pub(crate) fn last_record(&self, end: Offset) -> LastRecord {
+        match self.batches().iter().rfind(|batch| batch.last_offset < end) {
+            Some(batch) => LastRecord::Batch(batch.last_offset),
+            None if self.batch_count == 0 => LastRecord::Marker(self.epoch),
+            None => LastRecord::Unknown,
+        }
     }
 
     /// -1 if no batch is remembered.

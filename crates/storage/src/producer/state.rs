@@ -8,6 +8,7 @@ use ottla_model::wire::Reader;
 use ottla_model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 use crate::append::{AppendError, AppendOrigin};
+use crate::cleaner::LastRecord;
 use crate::disk::{Disk, OpenMode};
 use crate::error::{At, StorageError};
 
@@ -116,6 +117,11 @@ impl ProducerState {
     /// Forgets producers that wrote nothing for `producer.id.expiration.ms`, unless in a transaction.
     pub(crate) fn expire(&mut self, now: TimestampMs, expiration_ms: i64) {
         self.producers.retain(|_, entry| !is_expired(entry, now, expiration_ms));
+    }
+
+    /// What compaction must keep of each producer, where everything below `flushed` is on the disk.
+    pub(crate) fn last_records(&self, flushed: Offset) -> BTreeMap<ProducerId, LastRecord> {
+        self.producers.iter().map(|(producer_id, entry)| (*producer_id, entry.last_record(flushed))).collect()
     }
 
     pub(crate) fn active(&self) -> impl ExactSizeIterator<Item = ActiveProducer> {

@@ -126,6 +126,10 @@ impl<E: IndexEntry> SparseIndex<E> {
         &self.file
     }
 
+    pub(crate) fn file_mut(&mut self) -> &mut LazyFile {
+        &mut self.file
+    }
+
     /// Whether there was no file when this was opened.
     pub(crate) fn was_missing(&self) -> bool {
         self.was_missing
@@ -133,6 +137,11 @@ impl<E: IndexEntry> SparseIndex<E> {
 
     pub(crate) fn count(&self) -> u32 {
         self.tail_first.saturating_add(u32::try_from(self.tail.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Bytes of the file when all entries are in it.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.count()) * E::LEN as u64
     }
 
     /// Entries that are in memory only.

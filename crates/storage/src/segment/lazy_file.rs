@@ -33,6 +33,17 @@ impl LazyFile {
         self.dir.join(format!("{:020}{}", self.base_offset, self.suffix))
     }
 
+    /// Gives the file the name with `suffix`, replacing one that has it; a descriptor stays open.
+    pub(crate) fn rename(&mut self, suffix: &'static str) -> Result<(), StorageError> {
+        let from = self.path();
+        let was = std::mem::replace(&mut self.suffix, suffix);
+        let renamed = self.disk.rename(&from, &self.path()).at("rename", &from);
+        if renamed.is_err() {
+            self.suffix = was;
+        }
+        renamed
+    }
+
     pub(crate) fn get(&self) -> Result<Arc<dyn DiskFile>, StorageError> {
         let mut slot = self.slot.lock();
         slot.used = true;

@@ -1,8 +1,10 @@
 //! One segment: a `.log` of batches, and its two sparse indexes.
 
+mod chunks;
 mod index;
 mod lazy_file;
 mod recover;
+mod stage;
 mod walk;
 
 use std::path::Path;
@@ -15,8 +17,10 @@ use crate::config::LogConfig;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{At, StorageError};
 
+pub(crate) use chunks::{BatchRead, Chunks};
 pub(crate) use index::{IndexEntry, OffsetEntry, PendingEntries, SparseIndex, TimeEntry};
 pub(crate) use lazy_file::LazyFile;
+pub(crate) use stage::Stage;
 pub(crate) use walk::BatchAt;
 
 /// What a file of a deleted segment is called until it is removed.
@@ -78,15 +82,27 @@ impl Segment {
         base_offset: Offset,
         now: Now,
     ) -> Result<Self, StorageError> {
+        Self::create_at(disk, dir, base_offset, Stage::Live, now)
+    }
+
+    /// As [`Segment::create`], under the names of a replacement that is being made.
+    pub(crate) fn create_at(
+        disk: &Arc<dyn Disk>,
+        dir: &Arc<Path>,
+        base_offset: Offset,
+        stage: Stage,
+        now: Now,
+    ) -> Result<Self, StorageError> {
         let file = |suffix| LazyFile::new(Arc::clone(disk), Arc::clone(dir), base_offset.get(), suffix);
-        for empty in [file(".log"), file(".index"), file(".timeindex")] {
+        let [log, index, time_index] = stage.suffixes().map(file);
+        for empty in [&log, &index, &time_index] {
             empty.get()?.set_len(0).at("truncate", &empty.path())?;
         }
         Ok(Self {
             base_offset,
-            log: file(".log"),
-            index: SparseIndex::empty(file(".index")),
-            time_index: SparseIndex::empty(file(".timeindex")),
+            log,
+            index: SparseIndex::empty(index),
+            time_index: SparseIndex::empty(time_index),
             size: 0,
             bytes_since_entry: 0,
             max_timestamp: None,
@@ -290,15 +306,20 @@ impl Segment {
             return Ok(true);
         }
         let waited = self.waited_ms(max_timestamp, now)?;
-        Ok(self.size > 0 && waited > config.segment_ms.saturating_sub(jitter_ms))
+        Ok(self.size > 0 && waited > config.segment_ms_max().saturating_sub(jitter_ms))
+    }
+
+    /// The largest timestamp of the first batch; `None` while there is none.
+    pub(crate) fn first_timestamp(&mut self) -> Result<Option<TimestampMs>, StorageError> {
+        if self.first_timestamp.is_none() && self.size > 0 {
+            self.first_timestamp = self.walk(0)?.next()?.map(|batch| batch.header.max_timestamp);
+        }
+        Ok(self.first_timestamp)
     }
 
     /// `segment.ms` counts in record time from the first batch, or in wall time if that has no timestamp.
     fn waited_ms(&mut self, max_timestamp: TimestampMs, now: Now) -> Result<i64, StorageError> {
-        if self.first_timestamp.is_none() && self.size > 0 {
-            self.first_timestamp = self.walk(0)?.next()?.map(|batch| batch.header.max_timestamp);
-        }
-        Ok(match self.first_timestamp {
+        Ok(match self.first_timestamp()? {
             Some(first) if first >= TimestampMs(0) => max_timestamp.get().saturating_sub(first.get()),
             _ => now.wall.get().saturating_sub(self.created.get()),
         })

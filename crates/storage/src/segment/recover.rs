@@ -3,9 +3,9 @@
 use ottla_model::batch::{BatchHeader, HEADER_LEN};
 use ottla_model::{LeaderEpoch, Offset};
 
-use crate::disk::DiskFile;
 use crate::error::StorageError;
 
+use super::chunks::Chunks;
 use super::{OffsetEntry, Segment};
 
 /// The file is read in pieces of this many bytes, or of a batch if that is larger.
@@ -40,7 +40,7 @@ impl Segment {
         self.first_timestamp = None;
         let mut recovered = Recovered { end_offset: self.base_offset, ..Recovered::default() };
         let file = self.log.get()?;
-        let mut reader = ChunkReader { file: &*file, file_size, chunk: Vec::new(), chunk_pos: 0 };
+        let mut reader = Chunks::new(file, file_size, CHUNK_BYTES);
         while let Some(header) = self.sound_batch(&mut reader, recovered.end_offset, trusted_below)? {
             if recovered.epochs.last().is_none_or(|(epoch, _)| header.partition_leader_epoch > *epoch) {
                 recovered.epochs.push((header.partition_leader_epoch, header.base_offset));
@@ -50,7 +50,7 @@ impl Segment {
         }
         if self.size < file_size {
             recovered.cut_bytes = file_size - self.size;
-            file.set_len(u64::from(self.size)).map_err(self.log.err("truncate"))?;
+            self.log.get()?.set_len(u64::from(self.size)).map_err(self.log.err("truncate"))?;
         }
         self.allocated = self.size;
         self.write_indexes()?;
@@ -60,7 +60,7 @@ impl Segment {
     /// The header of the batch at the current end, if it is sound and follows `end_offset`.
     fn sound_batch(
         &self,
-        reader: &mut ChunkReader<'_>,
+        reader: &mut Chunks,
         end_offset: Offset,
         trusted_below: Offset,
     ) -> Result<Option<BatchHeader>, StorageError> {
@@ -69,7 +69,9 @@ impl Segment {
         let follows = header.base_offset >= end_offset && header.last_offset_delta >= 0;
         let in_range =
             i32::try_from(header.last_offset().get().saturating_sub(self.base_offset.get())).is_ok();
-        if !follows || !in_range || u64::from(self.size) + header.size() as u64 > u64::from(reader.file_size)
+        if !follows
+            || !in_range
+            || u64::from(self.size) + header.size() as u64 > u64::from(reader.file_size())
         {
             return Ok(None);
         }
@@ -120,28 +122,4 @@ fn ascends<E, K: PartialOrd, L: PartialOrd>(entries: &[E], fields: impl Fn(&E) -
         [a, b] => fields(a).0 < fields(b).0 && fields(a).1 < fields(b).1,
         _ => true,
     })
-}
-
-/// Reads a file from front to back in large pieces.
-struct ChunkReader<'a> {
-    file: &'a dyn DiskFile,
-    file_size: u32,
-    chunk: Vec<u8>,
-    chunk_pos: u32,
-}
-
-impl ChunkReader<'_> {
-    /// The bytes at `position`, `len` of them or what is left of the file.
-    fn read(&mut self, position: u32, len: usize) -> std::io::Result<&[u8]> {
-        let left = self.file_size.saturating_sub(position) as usize;
-        let len = len.min(left);
-        let at = position.checked_sub(self.chunk_pos).map_or(usize::MAX, |at| at as usize);
-        if at.checked_add(len).is_none_or(|end| end > self.chunk.len()) {
-            self.chunk.resize(len.max(CHUNK_BYTES).min(left), 0);
-            self.file.read_exact_at(&mut self.chunk, u64::from(position))?;
-            self.chunk_pos = position;
-        }
-        let at = (position - self.chunk_pos) as usize;
-        Ok(self.chunk.get(at..at + len).unwrap_or(&[]))
-    }
 }

@@ -1,0 +1,72 @@
+//! One cleaning, step by step: throttled, given up when the broker stops, and never under a partition's lock for longer
+//! than a few renames.
+
+use std::time::Duration;
+
+use ottla_config::CleanerConfig;
+use ottla_storage::{CleanError, CleanerSettings, Cleaning, CleaningStats, CleaningStep};
+
+use super::board::Job;
+use super::{Shared, thread_count};
+
+/// The smallest piece that is read at once.
+const IO_BYTES_MIN: i32 = 4096;
+/// A throttled thread looks this often whether the broker stops.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+
+impl Shared {
+    /// Compacts the log, whatever its size, with what the settings allow one thread.
+    pub(super) fn clean(&self, job: &Job, number: usize) -> Result<CleaningStats, CleanError> {
+        let settings = settings(&self.config.load().cleaner);
+        let partition = &job.partition;
+        let mut cleaning = partition.begin_cleaning(&job.cleanable, settings, self.clock.now())?;
+        let outcome = self.take_steps(job, number, &mut cleaning);
+        match outcome {
+            Ok(()) => {
+                partition.finish_cleaning(&cleaning)?;
+                self.logs.write_cleaner_checkpoint(partition, &self.partitions.all())?;
+                Ok(*cleaning.stats())
+            }
+            // An error that comes of a log that has changed, or is gone, says nothing of the log.
+            Err(_) if partition.abandon_cleaning(&mut cleaning) => Err(CleanError::Aborted),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn take_steps(&self, job: &Job, number: usize, cleaning: &mut Cleaning) -> Result<(), CleanError> {
+        let partition = &job.partition;
+        loop {
+            match cleaning.step()? {
+                CleaningStep::Worked { bytes } => self.pay(bytes, number)?,
+                CleaningStep::WantsFiles => partition.create_replacement(cleaning, self.clock.now())?,
+                CleaningStep::WantsSwap => partition.swap(cleaning, self.clock.now())?,
+                CleaningStep::Done => return Ok(()),
+            }
+        }
+    }
+
+    /// Waits until the bytes are within the rate.
+    fn pay(&self, bytes: u64, number: usize) -> Result<(), CleanError> {
+        let rate = self.config.load().cleaner.io_bytes_per_second_max;
+        let wait_ms = self.throttle.lock().take(bytes, rate, self.clock.now().mono);
+        let mut left = Duration::from_millis(wait_ms);
+        let mut goes_on = self.is_wanted(number);
+        while goes_on && !left.is_zero() {
+            let piece = left.min(WAIT_MAX);
+            goes_on = self.wait(piece, number);
+            left -= piece;
+        }
+        if goes_on { Ok(()) } else { Err(CleanError::Aborted) }
+    }
+}
+
+/// One thread's share. Source: Kafka's `LogCleaner.CleanerThread`.
+fn settings(config: &CleanerConfig) -> CleanerSettings {
+    let threads = u64::try_from(thread_count(config)).unwrap_or(1).max(1);
+    let io_bytes = u64::try_from(config.io_buffer_bytes.max(IO_BYTES_MIN)).unwrap_or(0) / threads / 2;
+    CleanerSettings {
+        dedupe_buffer_bytes: u64::try_from(config.dedupe_buffer_bytes).unwrap_or(0) / threads,
+        dedupe_load_factor: config.dedupe_load_factor,
+        io_buffer_bytes: usize::try_from(io_bytes).unwrap_or(usize::MAX).max(1),
+    }
+}
