@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bench;
+mod cases;
 mod model;
 
 use ottla_storage::CleanerSettings;
