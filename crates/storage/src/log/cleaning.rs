@@ -223,6 +223,7 @@ impl PartitionLog {
     #[must_use]
     pub fn is_void(&self, cleaning: &Cleaning) -> bool {
         self.offline
+            || self.dir != cleaning.plan.dir
             || !self.config.cleanup_policy.compact
             || self.flush.truncations() != cleaning.plan.truncations
     }

@@ -27,6 +27,11 @@ fn config() -> Arc<LogConfig> {
     })
 }
 
+/// All small segments fit into one.
+fn roomy() -> Arc<LogConfig> {
+    Arc::new(LogConfig { segment_bytes: 1 << 20, ..(*config()).clone() })
+}
+
 fn new_log(disk: &SimDisk) -> PartitionLog {
     let log = open(disk, &config(), LogStart::new_log(), 1000);
     sync_dirs(disk);
@@ -84,6 +89,7 @@ fn only_the_last_record_of_each_key_is_left() {
     let disk = SimDisk::new();
     let mut log = filled(&disk);
     let (end, count) = (log.log_end_offset(), log.segment_count());
+    log.set_config(roomy());
     let cleaning = clean(&mut log, SETTINGS, 2000).unwrap();
     assert_eq!(log.cleaned_to(), Some(end));
     assert_eq!(cleaning.stats().bad_batches, 0);
@@ -271,6 +277,7 @@ fn aborted_transactions_go_and_their_markers_follow() {
 fn what_kafka_left_of_a_compaction_is_finished_or_undone() {
     let disk = SimDisk::new();
     let mut log = filled(&disk);
+    log.set_config(roomy());
     clean(&mut log, SETTINGS, 2000).unwrap();
     let compacted = offsets(&log);
     let start = LogStart { recovery_point: log.recovery_point(), clean: true, ..LogStart::default() };
