@@ -1,6 +1,6 @@
 //! Which of Kafka's error codes an error of the layers below is.
 
-use ottla_controller::{ConfigChangeError, ControllerError, TopicError};
+use ottla_controller::{BrokerError, ConfigChangeError, ControllerError, TopicError};
 use ottla_model::batch::BatchError;
 use ottla_protocol::ErrorCode;
 use ottla_replication::session::FetchSessionError;
@@ -89,6 +89,17 @@ pub(crate) fn controller(error: &ControllerError) -> ErrorCode {
     match error {
         ControllerError::NotController { .. } | ControllerError::Closed => ErrorCode::NotController,
         ControllerError::Failed(_) => ErrorCode::UnknownServerError,
+    }
+}
+
+/// A broker that the controller does not know as the request does.
+pub(crate) fn broker(error: &BrokerError) -> ErrorCode {
+    match error {
+        BrokerError::NotRegistered(_) => ErrorCode::BrokerIdNotRegistered,
+        BrokerError::StaleEpoch { .. } => ErrorCode::StaleBrokerEpoch,
+        BrokerError::Duplicate(_) => ErrorCode::DuplicateBrokerRegistration,
+        BrokerError::ProducerIdsExhausted => ErrorCode::UnknownServerError,
+        BrokerError::UnsupportedFeature { .. } => ErrorCode::UnsupportedVersion,
     }
 }
 

@@ -10,6 +10,7 @@ mod auto_topics;
 pub mod cli;
 mod clock;
 mod config_resource;
+mod deadline;
 mod dispatch;
 mod error_map;
 mod gauges;

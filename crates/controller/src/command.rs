@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ottla_metadata::{BrokerEndpoint, BrokerFeature, ConfigResource, DirectoryId};
 use ottla_model::{BrokerId, TopicId};
 
-use crate::error::{ConfigChangeError, TopicError};
+use crate::error::{ConfigChangeError, ElectionError, ReassignmentError, TopicError};
 
 /// CreateTopics.
 #[derive(Clone, Debug, Default)]
@@ -150,6 +150,71 @@ pub struct ConfigReplacement {
     pub configs: Vec<(String, Option<String>)>,
 }
 
+/// ElectLeaders (KIP-183, KIP-460).
+#[derive(Clone, Debug)]
+pub struct ElectLeaders {
+    pub election: ElectionType,
+    /// Topics with their partitions, as often as they are named; `None`: every partition there is.
+    pub topics: Option<Vec<(String, Vec<i32>)>>,
+}
+
+/// Who shall lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElectionType {
+    /// The first replica.
+    Preferred,
+    /// Where nobody leads: anybody who is there, though records be lost.
+    Unclean,
+}
+
+/// The elections of one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicElections {
+    pub name: String,
+    /// If every partition was asked for, those that needed no election are not among them.
+    pub partitions: Vec<(i32, Result<(), ElectionError>)>,
+}
+
+/// AlterPartitionReassignments (KIP-455).
+#[derive(Clone, Debug)]
+pub struct AlterPartitionReassignments {
+    /// Whether a partition may get more or fewer replicas than it has (KIP-860).
+    pub allow_replication_factor_change: bool,
+    pub topics: Vec<ReassignableTopic>,
+}
+
+/// A topic, and where its partitions shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReassignableTopic {
+    pub name: String,
+    /// Partition and its new replicas, preferred leader first; `None` takes a reassignment back that goes on.
+    pub partitions: Vec<(i32, Option<Vec<BrokerId>>)>,
+}
+
+/// UpdateFeatures (KIP-584, KIP-778).
+#[derive(Clone, Debug)]
+pub struct UpdateFeatures {
+    pub updates: Vec<FeatureUpdate>,
+    pub validate_only: bool,
+}
+
+/// The level that a feature shall be finalized at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureUpdate {
+    pub feature: String,
+    pub level: i16,
+    /// `None`: a number that Kafka gives no meaning.
+    pub upgrade: Option<FeatureUpgrade>,
+}
+
+/// How far down an update may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeatureUpgrade {
+    Upgrade,
+    SafeDowngrade,
+    UnsafeDowngrade,
+}
+
 /// A starting broker's introduction (BrokerRegistration, KIP-631).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerRegistrationRequest {
@@ -174,3 +239,5 @@ pub struct ProducerIdBlock {
 pub type TopicAnswers<T> = Vec<Result<T, TopicError>>;
 /// One answer per resource named in the request, in its order.
 pub type ConfigAnswers = Vec<Result<(), ConfigChangeError>>;
+/// One answer per partition named in the request, by topic, in its order.
+pub type ReassignmentAnswers = Vec<Vec<Result<(), ReassignmentError>>>;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::decision::{Context, Randomness, Settings};
 use crate::error::ControllerError;
 use crate::publish::Publisher;
-use crate::raft::{ProposeError, Quorum};
+use crate::raft::{ProposeError, Quorum, QuorumStatus};
 
 /// Commands decided together.
 const COMMANDS_PER_BATCH: usize = 1_024;
@@ -26,13 +26,19 @@ type Decide = Box<dyn FnOnce(&mut Context<'_>) -> Outcome + Send>;
 /// What a caller wants of the loop.
 pub(crate) enum Job {
     Decide(Decide),
+    /// Asks how the quorum stands; `None` while this is not the controller.
+    Describe(oneshot::Sender<Option<QuorumStatus>>),
     /// Ends the loop; told when nothing runs any more.
     Stop(oneshot::Sender<()>),
 }
 
 impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if matches!(self, Self::Stop(_)) { "Stop" } else { "Decide" })
+        f.write_str(match self {
+            Self::Decide(_) => "Decide",
+            Self::Describe(_) => "Describe",
+            Self::Stop(_) => "Stop",
+        })
     }
 }
 
@@ -64,6 +70,8 @@ impl DecisionLoop {
             for job in jobs.drain(..) {
                 match job {
                     Job::Decide(decide) => decides.push_back(decide),
+                    // Whoever asked may have gone.
+                    Job::Describe(reply) => drop(reply.send(self.quorum.status())),
                     Job::Stop(done) => stopped = Some(done),
                 }
             }

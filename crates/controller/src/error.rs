@@ -64,6 +64,54 @@ pub enum ConfigChangeError {
     UnknownBroker(BrokerId),
 }
 
+/// Why a partition got no other leader.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ElectionError {
+    /// UNKNOWN_TOPIC_OR_PARTITION
+    #[error("No such topic as {0}")]
+    UnknownTopic(String),
+    /// UNKNOWN_TOPIC_OR_PARTITION
+    #[error("No such partition as {topic}-{partition}")]
+    UnknownPartition { topic: String, partition: i32 },
+    /// ELECTION_NOT_NEEDED
+    #[error("Leader election not needed for topic partition.")]
+    NotNeeded,
+    /// PREFERRED_LEADER_NOT_AVAILABLE
+    #[error("The preferred leader was not available.")]
+    PreferredNotAvailable,
+    /// ELIGIBLE_LEADERS_NOT_AVAILABLE
+    #[error("Eligible topic partition leaders are not available.")]
+    NobodyAvailable,
+}
+
+/// Why a partition is not reassigned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReassignmentError {
+    /// UNKNOWN_TOPIC_OR_PARTITION
+    #[error("Unable to find a topic named {0}.")]
+    UnknownTopic(String),
+    /// UNKNOWN_TOPIC_OR_PARTITION
+    #[error("Unable to find partition {topic}:{partition}.")]
+    UnknownPartition { topic: String, partition: i32 },
+    /// NO_REASSIGNMENT_IN_PROGRESS
+    #[error("No partition reassignment is in progress.")]
+    NotInProgress,
+    /// INVALID_REPLICATION_FACTOR
+    #[error("The replication factor is changed from {from} to {to}")]
+    ReplicationFactorChanged { from: usize, to: usize },
+    /// What is wrong with the replicas; INVALID_REPLICA_ASSIGNMENT.
+    #[error("{0}")]
+    InvalidReplicaAssignment(String),
+}
+
+/// Why features stay at their levels.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FeatureError {
+    /// INVALID_UPDATE_VERSION
+    #[error("{0}")]
+    InvalidUpdateVersion(String),
+}
+
 /// Why a broker's request about itself was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {

@@ -4,20 +4,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ottla_config::BrokerConfig;
-use ottla_metadata::{DirectoryId, MetadataImage, new_cluster_features};
+use ottla_metadata::{DirectoryId, MetadataImage, new_cluster_records};
 use ottla_model::BrokerId;
 use ottla_storage::{Disk, RealDisk};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::command::{
-    AlterConfigs, BrokerRegistrationRequest, ConfigAnswers, CreatePartitions, CreateTopics, CreatedTopic,
-    DeleteTopics, DeletedTopic, IncrementalAlterConfigs, ProducerIdBlock, TopicAnswers,
+    AlterConfigs, AlterPartitionReassignments, BrokerRegistrationRequest, ConfigAnswers, CreatePartitions,
+    CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, IncrementalAlterConfigs,
+    ProducerIdBlock, ReassignmentAnswers, TopicAnswers, TopicElections, UpdateFeatures,
 };
 use crate::decision::{self, Context, Decision, Settings};
 use crate::decision_loop::{DecisionLoop, Job, Outcome};
-use crate::error::{BrokerError, ControllerError, StartError};
+use crate::error::{BrokerError, ControllerError, FeatureError, StartError};
 use crate::publish::{MetadataSubscription, Publisher};
-use crate::raft::{Quorum, QuorumConfig};
+use crate::raft::{Quorum, QuorumConfig, QuorumStatus};
 
 /// The metadata log's directory below `metadata.log.dir`.
 const LOG_DIR: &str = "__cluster_metadata-0";
@@ -127,6 +128,35 @@ impl Controller {
         self.decide(move |context| decision::alter_configs(&request, context)).await
     }
 
+    /// ElectLeaders: what came of each election.
+    pub async fn elect_leaders(&self, request: ElectLeaders) -> Result<Vec<TopicElections>, ControllerError> {
+        self.decide(move |context| decision::elect_leaders(&request, context)).await
+    }
+
+    /// AlterPartitionReassignments: one answer per partition, by topic, in the request's order.
+    pub async fn alter_partition_reassignments(
+        &self,
+        request: AlterPartitionReassignments,
+    ) -> Result<ReassignmentAnswers, ControllerError> {
+        self.decide(move |context| decision::alter_partition_reassignments(&request, context)).await
+    }
+
+    /// UpdateFeatures: all of them, or none.
+    pub async fn update_features(
+        &self,
+        request: UpdateFeatures,
+    ) -> Result<Result<(), FeatureError>, ControllerError> {
+        self.decide(move |context| decision::update_features(&request, context)).await
+    }
+
+    /// UnregisterBroker: forgets a broker.
+    pub async fn unregister_broker(
+        &self,
+        broker_id: BrokerId,
+    ) -> Result<Result<(), BrokerError>, ControllerError> {
+        self.decide(move |context| decision::unregister_broker(broker_id, context)).await
+    }
+
     /// Registers a starting broker; answers its broker epoch.
     pub async fn register_broker(
         &self,
@@ -171,6 +201,13 @@ impl Controller {
         self.decide(move |context| decision::allocate_producer_ids(broker_id, broker_epoch, context)).await
     }
 
+    /// DescribeQuorum: how the quorum stands.
+    pub async fn describe_quorum(&self) -> Result<QuorumStatus, ControllerError> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job::Describe(reply)).await.map_err(|_| ControllerError::Closed)?;
+        answer.await.ok().flatten().ok_or(ControllerError::NotController { leader: None })
+    }
+
     /// Stops: nothing is answered or written afterwards. Everything answered before stays.
     pub async fn shutdown(&self) {
         let (done, wait) = oneshot::channel();
@@ -184,7 +221,9 @@ impl Controller {
     async fn bootstrap(&self) -> Result<(), ControllerError> {
         self.decide(|context| {
             let is_new = context.image.features().iter().next().is_none();
-            Decision { records: if is_new { new_cluster_features() } else { Vec::new() }, answer: () }
+            let min_insync_replicas = context.settings.min_insync_replicas();
+            let records = if is_new { new_cluster_records(&min_insync_replicas) } else { Vec::new() };
+            Decision { records, answer: () }
         })
         .await
     }

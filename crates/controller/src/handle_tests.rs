@@ -152,3 +152,22 @@ async fn a_log_of_another_node_is_refused() {
     let other = ControllerConfig { cluster_id: "other".to_owned(), ..config(dir.path()) };
     assert!(matches!(Controller::start(other).await, Err(StartError::WrongCluster { .. })));
 }
+
+#[tokio::test]
+async fn the_quorum_describes_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut epoch = 0;
+    for _ in 0..2 {
+        let controller = Controller::start(config(dir.path())).await.unwrap();
+        controller.register_broker(registration()).await.unwrap().unwrap();
+        let status = controller.describe_quorum().await.unwrap();
+        assert_eq!(status.leader, BrokerId(1));
+        assert!(status.leader_epoch > epoch, "a restart is a new term: {status:?}");
+        epoch = status.leader_epoch;
+        assert_eq!(status.leader_epoch, controller.image().provenance().epoch);
+        assert_eq!(status.high_watermark, controller.image().provenance().offset.get() + 1);
+        let [voter] = status.voters.as_slice() else { panic!("{status:?}") };
+        assert_eq!((voter.id, voter.log_end_offset), (BrokerId(1), status.high_watermark));
+        controller.shutdown().await;
+    }
+}

@@ -15,13 +15,19 @@ mod publish;
 mod raft;
 
 pub use command::{
-    AlterConfigOp, AlterConfigs, BrokerRegistrationRequest, ConfigAlteration, ConfigAnswers, ConfigOp,
-    ConfigReplacement, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic,
-    IncrementalAlterConfigs, NewPartitions, NewTopic, ProducerIdBlock, TopicAnswers, TopicRef,
+    AlterConfigOp, AlterConfigs, AlterPartitionReassignments, BrokerRegistrationRequest, ConfigAlteration,
+    ConfigAnswers, ConfigOp, ConfigReplacement, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics,
+    DeletedTopic, ElectLeaders, ElectionType, FeatureUpdate, FeatureUpgrade, IncrementalAlterConfigs,
+    NewPartitions, NewTopic, ProducerIdBlock, ReassignableTopic, ReassignmentAnswers, TopicAnswers,
+    TopicElections, TopicRef, UpdateFeatures,
 };
-pub use error::{BrokerError, ConfigChangeError, ControllerError, StartError, TopicError};
+pub use error::{
+    BrokerError, ConfigChangeError, ControllerError, ElectionError, FeatureError, ReassignmentError,
+    StartError, TopicError,
+};
 pub use handle::{Controller, ControllerConfig};
 pub use publish::{MetadataSubscription, MetadataUpdate};
+pub use raft::{QuorumStatus, VoterStatus};
 
 #[cfg(test)]
 mod handle_tests;

@@ -1,11 +1,20 @@
 //! The features (KIP-584) this build supports. A feature stands here only when what it promises works.
+//!
+//! So these of Kafka 4.4 are not here: `transaction.version` (a producer that is told of level 2 leaves out
+//! AddPartitionsToTxn and trusts Produce v12 with it), `share.version` and `streams.version` (their groups are refused),
+//! and `kraft.version` (the metadata quorum has no voters of its own to add and remove).
 
-use crate::record::{FeatureLevelRecord, MetadataRecord};
+use crate::image::ConfigResourceType;
+use crate::record::{ConfigRecord, FeatureLevelRecord, MetadataRecord};
 
 /// The feature that says which metadata records a cluster may hold; level 33 is 4.4-IV2.
 pub const METADATA_VERSION: &str = "metadata.version";
 /// The feature that switches the consumer group protocol of KIP-848 on.
 pub const GROUP_VERSION: &str = "group.version";
+/// The feature that keeps who may lead without loss when an ISR shrinks below `min.insync.replicas` (KIP-966).
+pub const ELIGIBLE_LEADER_REPLICAS_VERSION: &str = "eligible.leader.replicas.version";
+/// The config that eligible leaders are counted by: with them on it is set for the cluster, and not by broker.
+pub const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// One feature: the levels that work here, both ends inclusive, and the level a new cluster finalizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +28,15 @@ pub struct FeatureDef {
 
 /// Every feature that works, by name.
 pub const FEATURES: &[FeatureDef] = &[
+    FeatureDef {
+        name: ELIGIBLE_LEADER_REPLICAS_VERSION,
+        min_supported: 0,
+        max_supported: 1,
+        new_cluster_level: 1,
+    },
     FeatureDef { name: GROUP_VERSION, min_supported: 0, max_supported: 1, new_cluster_level: 1 },
-    FeatureDef { name: METADATA_VERSION, min_supported: 33, max_supported: 33, new_cluster_level: 33 },
+    // As Kafka 4.4, which reads the records of each level from 7 on, and refuses to go below 33 once it is there.
+    FeatureDef { name: METADATA_VERSION, min_supported: 7, max_supported: 33, new_cluster_level: 33 },
 ];
 
 /// The feature of that name, if it is supported.
@@ -29,9 +45,10 @@ pub fn feature(name: &str) -> Option<&'static FeatureDef> {
     FEATURES.iter().find(|def| def.name == name)
 }
 
-/// What a new cluster's log begins with: `metadata.version` first, as Kafka's does, then the others that are on.
+/// What a new cluster's log begins with: `metadata.version` first, as Kafka's does, then the others that are on, and
+/// the config that eligible leaders need. `min_insync_replicas` is what the broker's file says, as text.
 #[must_use]
-pub fn new_cluster_features() -> Vec<MetadataRecord> {
+pub fn new_cluster_records(min_insync_replicas: &str) -> Vec<MetadataRecord> {
     let is_first = |def: &&FeatureDef| def.name == METADATA_VERSION;
     let first = FEATURES.iter().filter(is_first);
     let rest = FEATURES.iter().filter(|def| !is_first(def));
@@ -40,5 +57,17 @@ pub fn new_cluster_features() -> Vec<MetadataRecord> {
         .filter(|def| def.new_cluster_level > 0)
         .map(|def| FeatureLevelRecord { name: def.name.to_owned(), feature_level: def.new_cluster_level })
         .map(MetadataRecord::FeatureLevel)
+        .chain([cluster_min_insync_replicas(min_insync_replicas)])
         .collect()
+}
+
+/// The record that sets `min.insync.replicas` for the whole cluster.
+#[must_use]
+pub fn cluster_min_insync_replicas(value: &str) -> MetadataRecord {
+    MetadataRecord::Config(ConfigRecord {
+        resource_type: ConfigResourceType::Broker,
+        resource_name: String::new(),
+        name: MIN_INSYNC_REPLICAS.to_owned(),
+        value: Some(value.to_owned()),
+    })
 }

@@ -13,7 +13,10 @@ mod image;
 mod record;
 
 pub use delta::{ChangedTopic, MetadataDelta};
-pub use feature::{FEATURES, FeatureDef, GROUP_VERSION, METADATA_VERSION, feature, new_cluster_features};
+pub use feature::{
+    ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, FeatureDef, GROUP_VERSION, METADATA_VERSION,
+    MIN_INSYNC_REPLICAS, cluster_min_insync_replicas, feature, new_cluster_records,
+};
 pub use image::{
     BrokerRegistration, BrokersImage, ConfigOverrides, ConfigResource, ConfigResourceType, ConfigsImage,
     FeaturesImage, LeaderRecoveryState, MetadataImage, PartitionRegistration, ProducerIdsImage, Provenance,

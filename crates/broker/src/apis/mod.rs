@@ -1,20 +1,26 @@
 //! One file an API; what stands in [`table`] is what the broker serves and advertises.
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
+mod create_acls;
 mod create_partitions;
 mod create_topics;
+mod delete_acls;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_acls;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -22,8 +28,10 @@ mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -31,6 +39,8 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod unregister_broker;
+mod update_features;
 
 use std::sync::Arc;
 
@@ -68,6 +78,7 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
         }),
     ];
     apis.extend(admin(services));
+    apis.extend(cluster(services));
     apis.extend(group_apis(services));
     let advertised = apis.iter().map(|api| api.key()).chain([ottla_protocol::ApiKey::ApiVersions]);
     let mut advertised: Vec<_> = advertised.collect();
@@ -103,6 +114,31 @@ fn admin(services: &Services) -> Vec<Box<dyn Api>> {
             config: Arc::clone(&services.config),
         }),
         typed(init_producer_id::InitProducerId { producer_ids: Arc::clone(&services.producer_ids) }),
+    ]
+}
+
+/// What concerns the cluster as a whole: where partitions lead, its quorum and features, and what is switched off.
+fn cluster(services: &Services) -> Vec<Box<dyn Api>> {
+    let controller = || services.controller.clone();
+    let view = || Arc::clone(&services.metadata);
+    vec![
+        typed(elect_leaders::ElectLeaders { controller: controller(), view: view() }),
+        typed(alter_partition_reassignments::AlterPartitionReassignments {
+            controller: controller(),
+            view: view(),
+        }),
+        typed(list_partition_reassignments::ListPartitionReassignments { view: view() }),
+        typed(describe_quorum::DescribeQuorum {
+            controller: controller(),
+            view: view(),
+            clock: services.clock,
+        }),
+        typed(update_features::UpdateFeatures { controller: controller(), view: view() }),
+        typed(unregister_broker::UnregisterBroker { controller: controller(), view: view() }),
+        typed(list_config_resources::ListConfigResources { view: view() }),
+        typed(describe_acls::DescribeAcls),
+        typed(create_acls::CreateAcls),
+        typed(delete_acls::DeleteAcls),
     ]
 }
 

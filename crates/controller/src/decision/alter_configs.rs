@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_config::{change_list, definition};
-use ottla_metadata::{ConfigOverrides, ConfigRecord, ConfigResource, ConfigResourceType, MetadataRecord};
+use ottla_metadata::{
+    ConfigOverrides, ConfigRecord, ConfigResource, ConfigResourceType, ELIGIBLE_LEADER_REPLICAS_VERSION,
+    MIN_INSYNC_REPLICAS, MetadataRecord,
+};
 
 use super::config_rules::{check, scope};
 use super::duplicates::duplicates;
@@ -129,6 +132,7 @@ fn records_of(
     let mut after = current.clone();
     let mut records = Vec::new();
     for (name, value) in changes {
+        check_eligible_leaders(resource, name, value.as_deref(), context)?;
         match value {
             Some(value) => after.insert(name.clone(), value.clone()),
             None => after.remove(name),
@@ -145,6 +149,27 @@ fn records_of(
     }
     check(resource, &after, context)?;
     Ok(records)
+}
+
+/// KIP-966: eligible leaders are counted by one `min.insync.replicas`, the cluster's.
+fn check_eligible_leaders(
+    resource: &ConfigResource,
+    name: &str,
+    value: Option<&str>,
+    context: &Context<'_>,
+) -> Result<(), ConfigChangeError> {
+    let enabled = context.image.features().level(ELIGIBLE_LEADER_REPLICAS_VERSION) > 0;
+    let why = match (resource.kind, &*resource.name) {
+        _ if !enabled || name != MIN_INSYNC_REPLICAS => return Ok(()),
+        (ConfigResourceType::Broker, "") if value.is_none() => {
+            "Cluster-level min.insync.replicas cannot be removed while ELR is enabled."
+        }
+        (ConfigResourceType::Broker, own) if !own.is_empty() => {
+            "Broker-level min.insync.replicas cannot be altered while ELR is enabled."
+        }
+        _ => return Ok(()),
+    };
+    Err(ConfigChangeError::InvalidConfig(why.to_owned()))
 }
 
 fn current(resource: &ConfigResource, context: &Context<'_>) -> ConfigOverrides {

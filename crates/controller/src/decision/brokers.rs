@@ -1,11 +1,12 @@
 //! Brokers come, go, and are fenced (KIP-631).
 
 use ottla_metadata::{
-    BrokerRegistrationChangeRecord, MetadataImage, MetadataRecord, PartitionChangeRecord,
-    RegisterBrokerRecord,
+    BrokerRegistrationChangeRecord, MetadataImage, MetadataRecord, PartitionRegistration,
+    RegisterBrokerRecord, UnregisterBrokerRecord,
 };
 use ottla_model::BrokerId;
 
+use super::partition_change::{Election, PartitionChange};
 use super::{Context, Decision};
 use crate::command::BrokerRegistrationRequest;
 use crate::error::BrokerError;
@@ -43,9 +44,9 @@ pub fn register_broker(
         cordoned_log_dirs: None,
     })];
     if request.fenced {
-        records.extend(leave(context.image, request.broker_id));
+        records.extend(leave(context, request.broker_id));
     } else {
-        records.extend(lead_anew(context.image, request.broker_id));
+        records.extend(lead_anew(context, request.broker_id));
     }
     Decision { records, answer: Ok(broker_epoch) }
 }
@@ -62,7 +63,7 @@ pub fn unfence_broker(id: BrokerId, epoch: i64, context: &Context<'_>) -> Decisi
     let mut change = BrokerRegistrationChangeRecord::new(id, epoch);
     change.fenced = Some(false);
     let mut records = vec![MetadataRecord::BrokerRegistrationChange(change)];
-    records.extend(lead_the_leaderless(context.image, id));
+    records.extend(lead_the_leaderless(context, id));
     Decision { records, answer: Ok(()) }
 }
 
@@ -78,7 +79,7 @@ pub fn fence_broker(id: BrokerId, epoch: i64, context: &Context<'_>) -> Decision
     let mut change = BrokerRegistrationChangeRecord::new(id, epoch);
     change.fenced = Some(true);
     let mut records = vec![MetadataRecord::BrokerRegistrationChange(change)];
-    records.extend(leave(context.image, id));
+    records.extend(leave(context, id));
     Decision { records, answer: Ok(()) }
 }
 
@@ -94,6 +95,17 @@ pub fn controlled_shutdown(
     let mut change = BrokerRegistrationChangeRecord::new(id, epoch);
     change.in_controlled_shutdown = true;
     Decision { records: vec![MetadataRecord::BrokerRegistrationChange(change)], answer: Ok(()) }
+}
+
+/// UnregisterBroker: the cluster forgets a broker; its replicas stay where they are assigned, and are offline.
+pub fn unregister_broker(id: BrokerId, context: &Context<'_>) -> Decision<Result<(), BrokerError>> {
+    let Some(broker) = context.image.brokers().get(id) else {
+        return Decision::answer_only(Err(BrokerError::NotRegistered(id)));
+    };
+    let mut records = leave(context, id);
+    let broker_epoch = broker.epoch;
+    records.push(MetadataRecord::UnregisterBroker(UnregisterBrokerRecord { broker_id: id, broker_epoch }));
+    Decision { records, answer: Ok(()) }
 }
 
 /// Whether the broker is fenced, if it is registered with that epoch.
@@ -118,54 +130,50 @@ fn check_features(request: &BrokerRegistrationRequest, image: &MetadataImage) ->
     Ok(())
 }
 
-/// The partitions without a leader that have the broker in their ISR.
-fn lead_the_leaderless(image: &MetadataImage, id: BrokerId) -> Vec<MetadataRecord> {
-    changes(image, |registration, change| {
-        let lead = !registration.has_leader() && registration.isr.contains(&id);
-        change.leader = lead.then_some(id);
+/// The partitions without a leader that the broker may lead once it is there.
+fn lead_the_leaderless(context: &Context<'_>, id: BrokerId) -> Vec<MetadataRecord> {
+    changes(context, |before| !before.has_leader(), |change| change.arriving = Some(id))
+}
+
+/// Takes the broker out of leadership and out of every ISR, as far as another member is there or it stays eligible.
+fn leave(context: &Context<'_>, id: BrokerId) -> Vec<MetadataRecord> {
+    let concerned = |before: &PartitionRegistration| before.leader == id || before.isr.contains(&id);
+    changes(context, concerned, |change| {
+        change.leaving = Some(id);
+        change.isr.retain(|member| *member != id);
     })
 }
 
 /// The partitions that a new process of the broker leads: the leaderless ones, and those its last process still led.
-fn lead_anew(image: &MetadataImage, id: BrokerId) -> Vec<MetadataRecord> {
-    changes(image, |registration, change| {
-        let leaderless = !registration.has_leader() && registration.isr.contains(&id);
-        change.leader = (leaderless || registration.leader == id).then_some(id);
+fn lead_anew(context: &Context<'_>, id: BrokerId) -> Vec<MetadataRecord> {
+    let concerned = |before: &PartitionRegistration| !before.has_leader() || before.leader == id;
+    changes(context, concerned, |change| {
+        change.arriving = Some(id);
+        change.anew = true;
     })
 }
 
-/// Takes the broker out of leadership, and out of every ISR that has another member.
-fn leave(image: &MetadataImage, id: BrokerId) -> Vec<MetadataRecord> {
-    changes(image, |registration, change| {
-        let rest: Vec<BrokerId> = registration.isr.iter().copied().filter(|member| *member != id).collect();
-        let shrinks = rest.len() < registration.isr.len() && !rest.is_empty();
-        if registration.leader == id {
-            let is_active = |candidate: &&BrokerId| {
-                image
-                    .brokers()
-                    .get(**candidate)
-                    .is_some_and(|broker| !broker.fenced && !broker.in_controlled_shutdown)
-            };
-            let next = registration.replicas.iter().filter(|replica| rest.contains(replica)).find(is_active);
-            change.leader = Some(next.copied().unwrap_or(BrokerId::NONE));
-        }
-        change.isr = shrinks.then_some(rest);
-    })
-}
-
-/// One record for each partition in which `decide` changes leader or ISR.
+/// One record for each partition that is concerned and that `prepare` changes.
 fn changes(
-    image: &MetadataImage,
-    mut decide: impl FnMut(&ottla_metadata::PartitionRegistration, &mut PartitionChangeRecord),
+    context: &Context<'_>,
+    concerned: impl Fn(&PartitionRegistration) -> bool,
+    prepare: impl Fn(&mut PartitionChange<'_>),
 ) -> Vec<MetadataRecord> {
     let mut records = Vec::new();
-    for topic in image.topics().iter() {
-        for (partition, registration) in topic.partitions() {
-            let mut change = PartitionChangeRecord::new(topic.id, partition);
-            decide(registration, &mut change);
-            if change.leader.is_some() || change.isr.is_some() {
-                records.push(MetadataRecord::PartitionChange(change));
+    let broker = context.effective_broker_config();
+    for topic in context.image.topics().iter() {
+        let mut partitions = topic.partitions().filter(|(_, before)| concerned(before)).peekable();
+        if partitions.peek().is_none() {
+            continue;
+        }
+        let rules = context.topic_rules(&topic.name, &broker);
+        for (partition, before) in partitions {
+            let mut change = PartitionChange::new(context.image, topic, partition, before, rules);
+            if rules.unclean_leader_election {
+                change.election = Election::Unclean;
             }
+            prepare(&mut change);
+            records.extend(change.build().map(MetadataRecord::PartitionChange));
         }
     }
     records

@@ -3,7 +3,7 @@
 use ottla_metadata::{MetadataRecord, TopicImage};
 use ottla_model::BrokerId;
 
-use super::create_topics::{all_inactive, check_assignment, is_active, none_active};
+use super::create_topics::{all_inactive, check_assignment, none_active};
 use super::duplicates::duplicates;
 use super::placement::{new_partition, place};
 use super::{Context, Decision, PARTITIONS_PER_REQUEST_MAX};
@@ -81,7 +81,7 @@ fn manual(
     }
     for (i, replicas) in assignments.iter().enumerate() {
         check_assignment(replicas, Some(replication_factor), context)?;
-        if !replicas.iter().any(|id| is_active(*id, context)) {
+        if !replicas.iter().any(|id| context.image.brokers().is_active(*id)) {
             return Err(all_inactive(i32::try_from(first + i).unwrap_or(i32::MAX)));
         }
     }

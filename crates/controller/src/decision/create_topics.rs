@@ -168,7 +168,7 @@ fn manual(topic: &NewTopic, context: &Context<'_>) -> Result<Vec<Vec<BrokerId>>,
         }
         check_assignment(replicas, expected, context)?;
         expected = Some(replicas.len());
-        if !replicas.iter().any(|id| is_active(*id, context)) {
+        if !replicas.iter().any(|id| context.image.brokers().is_active(*id)) {
             return Err(all_inactive(*partition));
         }
     }
@@ -213,11 +213,6 @@ pub(super) fn check_assignment(
         )),
         _ => Ok(()),
     }
-}
-
-pub(super) fn is_active(id: BrokerId, context: &Context<'_>) -> bool {
-    let broker = context.image.brokers().get(id);
-    broker.is_some_and(|broker| !broker.fenced && !broker.in_controlled_shutdown)
 }
 
 pub(super) fn all_inactive(partition: i32) -> TopicError {

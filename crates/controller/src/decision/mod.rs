@@ -2,27 +2,34 @@
 //! clock or makes a random number of its own.
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod brokers;
 mod config_rules;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod duplicates;
+mod elect_leaders;
+mod partition_change;
 mod placement;
 mod producer_ids;
+mod update_features;
 
 pub use alter_configs::{alter_configs, incremental_alter_configs};
-pub use brokers::{controlled_shutdown, fence_broker, register_broker, unfence_broker};
+pub use alter_partition_reassignments::alter_partition_reassignments;
+pub use brokers::{controlled_shutdown, fence_broker, register_broker, unfence_broker, unregister_broker};
 pub use create_partitions::create_partitions;
 pub use create_topics::create_topics;
 pub use delete_topics::delete_topics;
+pub use elect_leaders::elect_leaders;
 pub use producer_ids::{PRODUCER_ID_BLOCK_LEN, allocate_producer_ids};
+pub use update_features::update_features;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use ottla_config::BrokerConfig;
-use ottla_metadata::{ConfigResourceType, MetadataImage, MetadataRecord};
+use ottla_metadata::{ConfigResourceType, MIN_INSYNC_REPLICAS, MetadataImage, MetadataRecord};
 use ottla_model::BrokerId;
 use uuid::Uuid;
 
@@ -34,6 +41,14 @@ pub const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
 pub struct Settings {
     pub node_id: BrokerId,
     pub broker: Arc<BrokerConfig>,
+}
+
+impl Settings {
+    /// What the file says of `min.insync.replicas`, or the default.
+    pub(crate) fn min_insync_replicas(&self) -> String {
+        let fixed = self.broker.layers().fixed.get(MIN_INSYNC_REPLICAS).cloned();
+        fixed.unwrap_or_else(|| "1".to_owned())
+    }
 }
 
 /// Where random numbers come from.

@@ -52,10 +52,7 @@ pub(super) fn new_partition(
     replicas: Vec<BrokerId>,
 ) -> Option<PartitionRecord> {
     let brokers = context.image.brokers();
-    let is_active = |id: &BrokerId| {
-        brokers.get(*id).is_some_and(|broker| !broker.fenced && !broker.in_controlled_shutdown)
-    };
-    let isr: Vec<BrokerId> = replicas.iter().copied().filter(is_active).collect();
+    let isr: Vec<BrokerId> = replicas.iter().copied().filter(|id| brokers.is_active(*id)).collect();
     let leader = *isr.first()?;
     let directories = replicas.iter().map(|id| default_directory(brokers, *id)).collect();
     let registration = PartitionRegistration {
@@ -75,7 +72,7 @@ pub(super) fn new_partition(
 }
 
 /// A broker's only directory, or unassigned: then the broker chooses (KIP-858).
-fn default_directory(brokers: &BrokersImage, id: BrokerId) -> DirectoryId {
+pub(super) fn default_directory(brokers: &BrokersImage, id: BrokerId) -> DirectoryId {
     match brokers.get(id).map(|broker| broker.log_dirs.as_slice()) {
         Some([only]) => *only,
         Some([]) => DirectoryId::MIGRATING,

@@ -1,8 +1,10 @@
+mod leadership;
+
 use std::collections::BTreeSet;
 
 use ottla_metadata::{
     BrokerEndpoint, BrokerFeature, ConfigResource, DirectoryId, FEATURES, SecurityProtocol,
-    new_cluster_features,
+    new_cluster_records,
 };
 use ottla_model::TopicId;
 use proptest::prelude::*;
@@ -10,7 +12,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::command::{
     AlterConfigOp, AlterConfigs, BrokerRegistrationRequest, ConfigAlteration, ConfigOp, ConfigReplacement,
-    CreatePartitions, CreateTopics, DeleteTopics, IncrementalAlterConfigs, NewPartitions, NewTopic, TopicRef,
+    CreatePartitions, CreateTopics, DeleteTopics, ElectionType, IncrementalAlterConfigs, NewPartitions,
+    NewTopic, TopicRef,
 };
 use crate::error::{BrokerError, ConfigChangeError, TopicError};
 
@@ -46,7 +49,7 @@ impl Cluster {
             settings: Settings { node_id: BrokerId(1), broker: Arc::new(broker) },
             random: Sequence(0),
         };
-        cluster.replay(&new_cluster_features());
+        cluster.replay(&new_cluster_records("1"));
         cluster
     }
 
@@ -423,13 +426,14 @@ fn a_broker_leaves_and_comes_back() {
     let shared = cluster.image.partition("shared", 0).unwrap();
     assert_eq!((shared.leader, &shared.isr), (BrokerId(2), &brokers(&[2])));
     let alone = cluster.image.partition("alone", 0).unwrap();
-    assert_eq!((alone.leader, &alone.isr), (BrokerId::NONE, &brokers(&[1])));
+    assert_eq!((alone.leader, &alone.isr, &alone.elr), (BrokerId::NONE, &brokers(&[]), &brokers(&[1])));
 
     let stale = cluster.decide(|context| unfence_broker(BrokerId(1), epoch - 1, context));
     assert_eq!(stale, Err(BrokerError::StaleEpoch { current: epoch, given: epoch - 1 }));
     let next = cluster.register(1, None, false).unwrap();
     assert!(next > epoch);
-    assert_eq!(cluster.image.partition("alone", 0).unwrap().leader, BrokerId(1));
+    let alone = cluster.image.partition("alone", 0).unwrap();
+    assert_eq!((alone.leader, &alone.isr, &alone.elr), (BrokerId(1), &brokers(&[1]), &brokers(&[])));
     assert_eq!(cluster.image.partition("shared", 0).unwrap().leader, BrokerId(2));
 }
 
@@ -479,6 +483,9 @@ enum Step {
     Grow(u8, i32),
     Alter(u8, u8, bool),
     Ids(i32),
+    Elect(ElectionType, u8),
+    Reassign(u8, Option<Vec<i32>>),
+    Unregister(i32),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -491,8 +498,14 @@ fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(t, n, rf, only)| Step::Create(t, n, rf, only)),
         topic.clone().prop_map(Step::Delete),
         (topic.clone(), 0_i32..8).prop_map(|(t, n)| Step::Grow(t, n)),
-        (topic, 0_u8..3, any::<bool>()).prop_map(|(t, c, delete)| Step::Alter(t, c, delete)),
-        broker.prop_map(Step::Ids),
+        (topic.clone(), 0_u8..3, any::<bool>()).prop_map(|(t, c, delete)| Step::Alter(t, c, delete)),
+        broker.clone().prop_map(Step::Ids),
+        (any::<bool>(), topic.clone()).prop_map(|(unclean, t)| {
+            Step::Elect(if unclean { ElectionType::Unclean } else { ElectionType::Preferred }, t)
+        }),
+        (topic, proptest::option::of(proptest::collection::vec(1_i32..5, 1..4)))
+            .prop_map(|(t, to)| Step::Reassign(t, to)),
+        broker.prop_map(Step::Unregister),
     ]
 }
 
@@ -533,6 +546,9 @@ fn run(cluster: &mut Cluster, step: &Step) {
             let epoch = epoch(cluster, *id);
             drop(cluster.decide(|context| allocate_producer_ids(BrokerId(*id), epoch, context)));
         }
+        Step::Elect(kind, t) => drop(cluster.elect(*kind, &format!("t{t}"), 0)),
+        Step::Reassign(t, to) => drop(cluster.reassign(&format!("t{t}"), to.as_deref())),
+        Step::Unregister(id) => drop(cluster.decide(|context| unregister_broker(BrokerId(*id), context))),
     }
 }
 
@@ -547,10 +563,14 @@ fn check(image: &MetadataImage) {
             let place = format!("{}-{index}: {partition:?}", topic.name);
             assert_eq!(replicas.len(), partition.replicas.len(), "{place}");
             assert_eq!(partition.directories.len(), partition.replicas.len(), "{place}");
-            assert!(
-                !partition.isr.is_empty() && partition.isr.iter().all(|id| replicas.contains(id)),
-                "{place}"
-            );
+            // Whoever was in sync last is in the ISR, or stays eligible (KIP-966).
+            assert!(!partition.isr.is_empty() || !partition.elr.is_empty(), "{place}");
+            for ids in
+                [&partition.isr, &partition.elr, &partition.adding_replicas, &partition.removing_replicas]
+            {
+                assert!(ids.iter().all(|id| replicas.contains(id)), "{place}");
+            }
+            assert!(partition.isr.iter().all(|id| !partition.elr.contains(id)), "{place}");
             if partition.has_leader() {
                 assert!(partition.isr.contains(&partition.leader), "{place}");
                 assert!(!image.brokers().get(partition.leader).unwrap().fenced, "{place}");

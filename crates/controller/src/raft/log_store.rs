@@ -61,6 +61,17 @@ impl LogStore {
         *self.shared.installed_end_offset.lock() = end_offset;
     }
 
+    /// The offset that the next record will have.
+    pub(crate) fn next_offset(&self) -> i64 {
+        let next = self.shared.log.lock().next_offset();
+        next.max(*self.shared.installed_end_offset.lock())
+    }
+
+    /// The offset after the entry of that index; `None` if the log does not hold it.
+    pub(crate) fn end_offset(&self, index: u64) -> Option<i64> {
+        self.shared.log.lock().end_offset(index)
+    }
+
     fn committed(&self) -> io::Result<Option<LogId>> {
         self.shared.meta.get(MetaKey::Committed)?.map(|bytes| read_log_id(&bytes)).transpose()
     }

@@ -17,6 +17,7 @@ mod state_machine;
 mod types;
 
 pub(crate) use quorum::{ProposeError, Quorum, QuorumConfig};
+pub use quorum::{QuorumStatus, VoterStatus};
 
 #[cfg(test)]
 mod tests;

@@ -46,9 +46,29 @@ pub(crate) enum ProposeError {
     Failed(String),
 }
 
+/// The quorum as a voter sees it (DescribeQuorum, KIP-595).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuorumStatus {
+    pub leader: BrokerId,
+    /// The raft term, which is the controller's epoch.
+    pub leader_epoch: i32,
+    /// The offset after the last record that is committed and applied here.
+    pub high_watermark: i64,
+    pub voters: Vec<VoterStatus>,
+}
+
+/// How far one voter's log reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoterStatus {
+    pub id: BrokerId,
+    /// The offset after its last record; -1 if the leader has not heard yet.
+    pub log_end_offset: i64,
+}
+
 /// A voter that has started.
 pub(crate) struct Quorum {
     raft: OurRaft,
+    log: LogStore,
     /// Ends once the store is closed, so that the next start can open it.
     closed: Option<oneshot::Receiver<()>>,
 }
@@ -89,9 +109,9 @@ impl Quorum {
         let snapshots = SnapshotStore::new(disk, &config.dir, meta);
         let machine =
             StateMachine::open(config.cluster_id.clone(), publisher, snapshots, log.clone()).map_err(io)?;
-        let raft = Raft::new(node(config.node_id), raft_config(&config)?, NoPeers, log, machine);
+        let raft = Raft::new(node(config.node_id), raft_config(&config)?, NoPeers, log.clone(), machine);
         let raft = raft.await.map_err(raft_error)?;
-        let quorum = Self { raft, closed: None };
+        let quorum = Self { raft, log, closed: None };
         quorum.lead(&config).await?;
         Ok(quorum)
     }
@@ -101,6 +121,31 @@ impl Quorum {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         (metrics.state == ServerState::Leader).then_some(metrics.current_term)
+    }
+
+    /// The quorum now; `None` while this voter does not lead.
+    pub(crate) fn status(&self) -> Option<QuorumStatus> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        if metrics.state != ServerState::Leader {
+            return None;
+        }
+        let matching = |id: &u64| metrics.replication.as_ref()?.get(id)?.as_ref().map(|log_id| log_id.index);
+        let log_end_offset = |id: u64| match matching(&id) {
+            _ if id == metrics.id => self.log.next_offset(),
+            Some(index) => self.log.end_offset(index).unwrap_or(-1),
+            None => -1,
+        };
+        let voters = metrics.membership_config.voter_ids();
+        let voters = voters.map(|id| VoterStatus { id: broker_id(id), log_end_offset: log_end_offset(id) });
+        let applied = metrics.last_applied.as_ref().and_then(|applied| self.log.end_offset(applied.index));
+        Some(QuorumStatus {
+            leader: broker_id(metrics.id),
+            leader_epoch: i32::try_from(metrics.current_term).unwrap_or(i32::MAX),
+            // What is purged is below what a snapshot holds, and the leader's first entry is after it.
+            high_watermark: applied.unwrap_or_else(|| self.log.next_offset()),
+            voters: voters.collect(),
+        })
     }
 
     /// Replicates records computed in `term` and answers once they are in the published image.
@@ -116,7 +161,7 @@ impl Quorum {
                 Applied::Dropped => Err(ProposeError::NotLeader { leader: None }),
             },
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
-                let leader = forward.leader_id.and_then(|id| i32::try_from(id).ok()).map(BrokerId);
+                let leader = forward.leader_id.map(broker_id);
                 Err(ProposeError::NotLeader { leader })
             }
             Err(error) => Err(ProposeError::Failed(error.to_string())),
@@ -129,6 +174,7 @@ impl Quorum {
             tracing::warn!(%error, "the metadata quorum did not shut down cleanly");
         }
         drop(self.raft);
+        drop(self.log);
         // openraft's workers end by themselves after its core; the last to go closes the store.
         if let Some(closed) = self.closed
             && tokio::time::timeout(CLOSE_WAIT, closed).await.is_err()
@@ -167,6 +213,10 @@ const ENTRIES_KEPT: u64 = 1_000;
 
 fn node(id: BrokerId) -> u64 {
     u64::try_from(id.get()).unwrap_or(0)
+}
+
+fn broker_id(node: u64) -> BrokerId {
+    i32::try_from(node).map_or(BrokerId::NONE, BrokerId)
 }
 
 fn raft_error(error: impl std::fmt::Display) -> StartError {

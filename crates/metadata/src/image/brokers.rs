@@ -79,6 +79,12 @@ impl BrokersImage {
         self.brokers.get(&id)
     }
 
+    /// Whether a broker may lead: it is registered, not fenced, and not about to stop.
+    #[must_use]
+    pub fn is_active(&self, id: BrokerId) -> bool {
+        self.get(id).is_some_and(|broker| !broker.fenced && !broker.in_controlled_shutdown)
+    }
+
     /// Every registered broker, fenced or not, by ascending id.
     pub fn iter(&self) -> impl Iterator<Item = &BrokerRegistration> {
         self.brokers.values()

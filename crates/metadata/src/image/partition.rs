@@ -57,6 +57,12 @@ impl PartitionRegistration {
         self.leader.get() >= 0
     }
 
+    /// Whether the partition moves to other brokers (KIP-455).
+    #[must_use]
+    pub const fn is_reassigning(&self) -> bool {
+        !self.removing_replicas.is_empty() || !self.adding_replicas.is_empty()
+    }
+
     /// The log directory a broker keeps its replica in; `None` if it has no replica.
     #[must_use]
     pub fn directory(&self, broker: BrokerId) -> Option<DirectoryId> {
