@@ -18,6 +18,7 @@ mod groups;
 mod home;
 mod identity;
 mod internal_topics;
+mod leader_hint;
 mod log_config;
 mod metadata_view;
 mod net;

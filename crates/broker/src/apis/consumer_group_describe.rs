@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ottla_group_coordinator::GroupId;
 use ottla_group_coordinator::consumer::{DescribedConsumerGroup, DescribedMember, TopicPartitionsByName};
+use ottla_metadata::GROUP_VERSION;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::consumer_group_describe_response::{
     Assignment, DescribedGroup, Member, TopicPartitions,
@@ -15,11 +16,13 @@ use ottla_protocol::messages::{
 use crate::authorized_operations as operations;
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::groups::{Groups, wire};
+use crate::metadata_view::MetadataView;
 
 /// Answers from the committed state.
 #[derive(Debug)]
 pub(crate) struct ConsumerGroupDescribe {
     pub groups: Arc<Groups>,
+    pub view: Arc<MetadataView>,
 }
 
 impl Handler for ConsumerGroupDescribe {
@@ -31,7 +34,11 @@ impl Handler for ConsumerGroupDescribe {
         request: ConsumerGroupDescribeRequest,
     ) -> Reply<ConsumerGroupDescribeResponse> {
         let asked = request.include_authorized_operations;
+        let is_off = self.view.image().features().level(GROUP_VERSION) == 0;
         let groups = request.group_ids.iter().map(|id| {
+            if is_off {
+                return refuse(id, ErrorCode::UnsupportedVersion, None);
+            }
             if id.is_empty() {
                 return refuse(id, ErrorCode::InvalidGroupId, None);
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ottla_group_coordinator::assignor::Assignment;
 use ottla_group_coordinator::consumer::{self, HeartbeatResponse};
 use ottla_group_coordinator::{ConsumerHeartbeatError, GroupResponse};
+use ottla_metadata::GROUP_VERSION;
 use ottla_model::TopicId;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::consumer_group_heartbeat_response as wired;
@@ -13,11 +14,13 @@ use ottla_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeart
 
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::groups::{Groups, answer, client_host, misplaced, shared, wire};
+use crate::metadata_view::MetadataView;
 
 /// Serves members of consumer groups.
 #[derive(Debug)]
 pub(crate) struct ConsumerGroupHeartbeat {
     pub groups: Arc<Groups>,
+    pub view: Arc<MetadataView>,
 }
 
 impl Handler for ConsumerGroupHeartbeat {
@@ -28,6 +31,9 @@ impl Handler for ConsumerGroupHeartbeat {
         context: &RequestContext,
         request: ConsumerGroupHeartbeatRequest,
     ) -> Reply<ConsumerGroupHeartbeatResponse> {
+        if self.view.image().features().level(GROUP_VERSION) == 0 {
+            return Reply::Ready(refuse(ErrorCode::UnsupportedVersion, None));
+        }
         let heartbeat = heartbeat_request(context, &request);
         let asked = self.groups.ask(&request.group_id, |shard, now, token, out| {
             shard.consumer_group_heartbeat(now, &heartbeat, token, out);

@@ -8,6 +8,7 @@ use ottla_config::BrokerConfig;
 use ottla_metadata::{MetadataImage, PartitionRegistration, TopicImage};
 use ottla_model::BrokerId;
 use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::describe_topic_partitions_request::Cursor as AskedCursor;
 use ottla_protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
@@ -36,13 +37,20 @@ impl Handler for DescribeTopicPartitions {
         request: DescribeTopicPartitionsRequest,
     ) -> Reply<DescribeTopicPartitionsResponse> {
         match &request.cursor {
-            Some(cursor) if cursor.partition_index < 0 => Reply::Ready(invalid(&request)),
+            Some(cursor) if !is_valid(cursor, &request) => Reply::Ready(invalid(&request)),
             _ => {
                 let page_max = self.config.load().net.request_partitions_max;
                 Reply::Ready(respond(&self.view.image(), &request, page_max))
             }
         }
     }
+}
+
+/// A cursor stands at a topic that is asked for.
+fn is_valid(cursor: &AskedCursor, request: &DescribeTopicPartitionsRequest) -> bool {
+    let is_asked =
+        request.topics.is_empty() || request.topics.iter().any(|topic| topic.name == cursor.topic_name);
+    is_asked && cursor.partition_index >= 0
 }
 
 /// What Kafka makes of an invalid cursor: the error stands at each topic that was asked for.
@@ -135,7 +143,8 @@ impl Page<'_> {
             DescribeTopicPartitionsResponseTopic::default()
                 .with_error_code(error.code())
                 .with_name(Some(topic_name(name)))
-                .with_is_internal(is_internal(name)),
+                .with_is_internal(is_internal(name))
+                .with_topic_authorized_operations(operations::TOPIC),
         );
         true
     }

@@ -23,11 +23,11 @@ pub(crate) struct ElectLeaders {
 impl Handler for ElectLeaders {
     type Request = ElectLeadersRequest;
 
-    fn handle(&self, _: &RequestContext, request: ElectLeadersRequest) -> Reply<ElectLeadersResponse> {
+    fn handle(&self, context: &RequestContext, request: ElectLeadersRequest) -> Reply<ElectLeadersResponse> {
         if request.topic_partitions.as_ref().is_some_and(Vec::is_empty) {
             return Reply::Ready(ElectLeadersResponse::default());
         }
-        let (controller, view) = (self.controller.clone(), Arc::clone(&self.view));
+        let (controller, view, version) = (self.controller.clone(), Arc::clone(&self.view), context.version);
         Reply::ordered(async move {
             match elect(&controller, &request).await {
                 Ok(elections) => {
@@ -35,7 +35,7 @@ impl Handler for ElectLeaders {
                     let results = elections.into_iter().map(result).collect();
                     ElectLeadersResponse::default().with_replica_election_results(results)
                 }
-                Err((code, message)) => failed(&request, code, message.as_deref()),
+                Err((code, message)) => failed(&request, version, code, message.as_deref()),
             }
         })
     }
@@ -77,8 +77,13 @@ fn partition_result(partition: i32, code: ErrorCode, message: Option<&str>) -> P
         .with_error_message(message.map(|text| StrBytes::from_string(text.to_owned())))
 }
 
-/// The same error for the request and for each partition that it names.
-fn failed(request: &ElectLeadersRequest, code: ErrorCode, message: Option<&str>) -> ElectLeadersResponse {
+/// The same error for the request (which version 0 has no room for) and for each partition that it names.
+fn failed(
+    request: &ElectLeadersRequest,
+    version: i16,
+    code: ErrorCode,
+    message: Option<&str>,
+) -> ElectLeadersResponse {
     let topics = request.topic_partitions.iter().flatten();
     let results = topics.map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| partition_result(*partition, code, message));
@@ -87,7 +92,7 @@ fn failed(request: &ElectLeadersRequest, code: ErrorCode, message: Option<&str>)
             .with_partition_result(partitions.collect())
     });
     ElectLeadersResponse::default()
-        .with_error_code(code.code())
+        .with_error_code(if version == 0 { 0 } else { code.code() })
         .with_replica_election_results(results.collect())
 }
 

@@ -9,7 +9,7 @@ use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use ottla_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
-use ottla_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use ottla_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse, TopicName};
 use ottla_storage::TimestampOffset;
 
 use crate::dispatch::{Handler, Reply, RequestContext};
@@ -56,24 +56,28 @@ impl Handler for ListOffsets {
     type Request = ListOffsetsRequest;
 
     fn handle(&self, context: &RequestContext, request: ListOffsetsRequest) -> Reply<ListOffsetsResponse> {
-        let isolation =
-            if request.isolation_level == 1 { Isolation::Committed } else { Isolation::Uncommitted };
+        let Some(isolation) = isolation(request.isolation_level) else {
+            return Reply::Ready(failed(&request, context.version));
+        };
         let duplicates = duplicates(&request.topics);
-        let topics = request.topics.iter().map(|topic| {
-            let partitions = topic.partitions.iter().map(|asked| {
+        let mut answered = HashSet::new();
+        let mut topics: Vec<ListOffsetsTopicResponse> = Vec::new();
+        for topic in &request.topics {
+            for asked in &topic.partitions {
                 let key = (topic.name.as_str(), asked.partition_index);
-                let found = if duplicates.contains(&key) {
+                let found = if !duplicates.contains(&key) {
+                    self.find(&topic.name, asked, context.version, isolation)
+                } else if answered.insert(key) {
                     Err(ErrorCode::InvalidRequest)
                 } else {
-                    self.find(&topic.name, asked, context.version, isolation)
+                    // A partition that was given twice is answered once.
+                    continue;
                 };
-                respond(asked.partition_index, context.version, found)
-            });
-            ListOffsetsTopicResponse::default()
-                .with_name(topic.name.clone())
-                .with_partitions(partitions.collect())
-        });
-        Reply::Ready(ListOffsetsResponse::default().with_topics(topics.collect()))
+                let partition = respond(asked.partition_index, context.version, found);
+                push(&mut topics, &topic.name, partition);
+            }
+        }
+        Reply::Ready(ListOffsetsResponse::default().with_topics(topics))
     }
 }
 
@@ -90,9 +94,44 @@ impl ListOffsets {
             .partitions
             .by_name(topic, asked.partition_index)
             .map_err(|error| error_map::absent(&error))?;
-        let epoch = (asked.current_leader_epoch >= 0).then_some(LeaderEpoch(asked.current_leader_epoch));
+        let epoch = (asked.current_leader_epoch != -1).then_some(LeaderEpoch(asked.current_leader_epoch));
         lookup(&partition, wanted, epoch, isolation).map_err(|error| error_map::partition(&error))
     }
+}
+
+/// A topic that was given twice is answered in one place.
+fn push(
+    topics: &mut Vec<ListOffsetsTopicResponse>,
+    name: &TopicName,
+    partition: ListOffsetsPartitionResponse,
+) {
+    match topics.iter_mut().find(|topic| topic.name == *name) {
+        Some(topic) => topic.partitions.push(partition),
+        None => topics.push(
+            ListOffsetsTopicResponse::default().with_name(name.clone()).with_partitions(vec![partition]),
+        ),
+    }
+}
+
+fn isolation(level: i8) -> Option<Isolation> {
+    match level {
+        0 => Some(Isolation::Uncommitted),
+        1 => Some(Isolation::Committed),
+        _ => None,
+    }
+}
+
+/// Kafka trips over a level of isolation that there is not.
+fn failed(request: &ListOffsetsRequest, version: i16) -> ListOffsetsResponse {
+    let topics = request.topics.iter().map(|topic| {
+        let partitions = topic.partitions.iter();
+        let partitions = partitions
+            .map(|asked| respond(asked.partition_index, version, Err(ErrorCode::UnknownServerError)));
+        ListOffsetsTopicResponse::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions.collect())
+    });
+    ListOffsetsResponse::default().with_topics(topics.collect())
 }
 
 fn lookup(

@@ -31,6 +31,9 @@ impl Handler for Metadata {
     fn handle(&self, context: &RequestContext, request: MetadataRequest) -> Reply<MetadataResponse> {
         let listener = Arc::clone(&context.connection.listener);
         let version = context.version;
+        if let Some(error) = refusal(version, &request) {
+            return Reply::Ready(refused(version, &request, error));
+        }
         let missing = self.to_create(version, &request);
         if missing.is_empty() {
             return Reply::Ready(respond(&self.view.image(), &request, version, &listener, &[]));
@@ -60,6 +63,45 @@ impl Metadata {
     }
 }
 
+/// Topics are asked for by id from version 12 on; versions 10 and 11 have the field, and Kafka refuses it there.
+fn refusal(version: i16, request: &MetadataRequest) -> Option<ErrorCode> {
+    let topics = || request.topics.iter().flatten();
+    if version < 12 && topics().any(|topic| topic.name.is_none() || !topic.topic_id.is_nil()) {
+        return Some(ErrorCode::InvalidRequest);
+    }
+    // Neither a name nor an id: Kafka trips over it.
+    let is_nothing = |topic: &MetadataRequestTopic| topic.name.is_none() && topic.topic_id.is_nil();
+    (topics().any(is_nothing) && !topics().any(|topic| !topic.topic_id.is_nil()))
+        .then_some(ErrorCode::UnknownServerError)
+}
+
+/// No brokers, and the error at each topic; version 13 says it once more, for the request (KIP-1102).
+fn refused(version: i16, request: &MetadataRequest, error: ErrorCode) -> MetadataResponse {
+    let topics = request.topics.iter().flatten().map(|topic| {
+        MetadataResponseTopic::default()
+            .with_error_code(error.code())
+            .with_name(Some(topic.name.clone().unwrap_or_default()))
+            .with_topic_id(topic.topic_id)
+    });
+    MetadataResponse::default()
+        .with_cluster_id(None)
+        .with_topics(topics.collect())
+        .with_error_code(if version >= 13 { error.code() } else { 0 })
+}
+
+/// The topics of a request, each once. If it has ids, Kafka looks at nothing else.
+fn asked_for(topics: &[MetadataRequestTopic]) -> Vec<&MetadataRequestTopic> {
+    let by_id = topics.iter().any(|topic| !topic.topic_id.is_nil());
+    let mut seen = BTreeSet::new();
+    let asked = topics.iter().filter(|topic| !by_id || !topic.topic_id.is_nil());
+    asked
+        .filter(|topic| {
+            let name = topic.name.as_ref().filter(|_| !by_id).map(|name| name.to_string());
+            seen.insert((topic.topic_id, name))
+        })
+        .collect()
+}
+
 fn respond(
     image: &MetadataImage,
     request: &MetadataRequest,
@@ -80,7 +122,8 @@ fn respond(
     let with_operations = (8..).contains(&version) && request.include_topic_authorized_operations;
     let topics = match &request.topics {
         Some(topics) if version > 0 || !topics.is_empty() => {
-            topics.iter().map(|topic| one_topic(image, topic, failed)).collect::<Vec<_>>()
+            let asked = asked_for(topics).into_iter();
+            asked.map(|topic| one_topic(image, topic, failed)).collect::<Vec<_>>()
         }
         _ => image.topics().iter().map(|topic| known_topic(image, topic)).collect(),
     };
@@ -176,5 +219,46 @@ mod tests {
         assert_eq!(ask(7).name, Some(TopicName(StrBytes::from_static_str("t"))));
         let unknown = ask(8);
         assert_eq!((unknown.name, unknown.error_code), (None, ErrorCode::UnknownTopicId.code()));
+    }
+
+    fn asked(id: u128, name: Option<&'static str>) -> MetadataRequestTopic {
+        MetadataRequestTopic::default()
+            .with_name(name.map(|name| TopicName(StrBytes::from_static_str(name))))
+            .with_topic_id(uuid::Uuid::from_u128(id))
+    }
+
+    #[test]
+    fn ids_need_version_12() {
+        let request = |topic| MetadataRequest::default().with_topics(Some(vec![topic]));
+        let invalid = Some(ErrorCode::InvalidRequest);
+        for version in [10, 11] {
+            assert_eq!(refusal(version, &request(asked(7, None))), invalid);
+            assert_eq!(refusal(version, &request(asked(7, Some("t")))), invalid);
+            assert_eq!(refusal(version, &request(asked(0, None))), invalid);
+            assert_eq!(refusal(version, &request(asked(0, Some("t")))), None);
+        }
+        assert_eq!(refusal(12, &request(asked(7, None))), None);
+        assert_eq!(refusal(12, &request(asked(0, None))), Some(ErrorCode::UnknownServerError));
+    }
+
+    #[test]
+    fn a_refused_request_hears_it_at_each_topic_and_from_version_13_at_the_top() {
+        let request = MetadataRequest::default().with_topics(Some(vec![asked(7, None), asked(0, Some("t"))]));
+        for (version, top) in [(11, 0), (13, 42)] {
+            let response = refused(version, &request, ErrorCode::InvalidRequest);
+            let codes: Vec<i16> = response.topics.iter().map(|topic| topic.error_code).collect();
+            assert_eq!((codes.as_slice(), response.error_code), ([42, 42].as_slice(), top));
+            assert!(response.brokers.is_empty() && response.cluster_id.is_none());
+            assert_eq!(response.controller_id.0, -1);
+        }
+    }
+
+    #[test]
+    fn a_topic_is_answered_once_and_ids_come_before_names() {
+        let topics = [asked(0, Some("a")), asked(0, Some("b")), asked(0, Some("a"))];
+        assert_eq!(asked_for(&topics).len(), 2);
+        let topics = [asked(0, Some("a")), asked(7, None), asked(7, Some("")), asked(8, None)];
+        let ids: Vec<u128> = asked_for(&topics).iter().map(|topic| topic.topic_id.as_u128()).collect();
+        assert_eq!(ids, [7, 8]);
     }
 }

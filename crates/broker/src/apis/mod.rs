@@ -54,12 +54,14 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
         Box::new(produce::Produce {
             partitions: Arc::clone(&services.partitions),
             flusher: Arc::clone(&services.flusher),
+            view: Arc::clone(&services.metadata),
             metrics: Arc::clone(&services.metrics),
             clock: services.clock,
         }),
         Box::new(fetch::Fetch {
             partitions: Arc::clone(&services.partitions),
             sessions: Arc::clone(&services.fetch_sessions),
+            view: Arc::clone(&services.metadata),
             metrics: Arc::clone(&services.metrics),
             clock: services.clock,
             response_max_len: usize::try_from(config.fetch.response_bytes_max).unwrap_or(0),
@@ -158,8 +160,8 @@ fn group_apis(services: &Services) -> Vec<Box<dyn Api>> {
         typed(offset_commit::OffsetCommit { groups: groups(), view: view() }),
         typed(offset_fetch::OffsetFetch { groups: groups(), view: view() }),
         typed(offset_delete::OffsetDelete { groups: groups(), view: view() }),
-        typed(consumer_group_heartbeat::ConsumerGroupHeartbeat { groups: groups() }),
-        typed(consumer_group_describe::ConsumerGroupDescribe { groups: groups() }),
+        typed(consumer_group_heartbeat::ConsumerGroupHeartbeat { groups: groups(), view: view() }),
+        typed(consumer_group_describe::ConsumerGroupDescribe { groups: groups(), view: view() }),
     ]
 }
 

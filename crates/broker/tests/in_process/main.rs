@@ -8,4 +8,5 @@ mod durability;
 mod fetching;
 mod readme;
 mod support;
+mod surface;
 mod topics;

@@ -68,5 +68,6 @@ async fn the_offsets_topic_is_made_as_groups_need_it_whoever_asks_for_it() {
     let request = MetadataRequest::default().with_topics(Some(topics)).with_allow_auto_topic_creation(true);
     let made: MetadataResponse = broker.client().await.call(&request).await.unwrap();
     let counts: Vec<_> = made.topics.iter().map(|topic| (topic.error_code, topic.partitions.len())).collect();
-    assert_eq!(counts, [(0, 50), (0, 1), (0, 1)]);
+    // A name that is asked for twice is answered once, as by Kafka.
+    assert_eq!(counts, [(0, 50), (0, 1)]);
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Clock;
 use crate::dispatch::{Answer, Api, Closed, Reply, RequestContext};
+use crate::metadata_view::MetadataView;
 use crate::partitions::Partitions;
 use crate::telemetry::Metrics;
 use request::Asked;
@@ -27,6 +28,7 @@ use round::{Round, Target};
 pub(crate) struct Fetch {
     pub partitions: Arc<Partitions>,
     pub sessions: Arc<Mutex<FetchSessionCache>>,
+    pub view: Arc<MetadataView>,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
     /// `fetch.max.bytes`.
@@ -85,6 +87,7 @@ impl Fetch {
             fetch,
             session,
             sessions: Arc::clone(&self.sessions),
+            view: Arc::clone(&self.view),
             metrics: Arc::clone(&self.metrics),
             clock: self.clock,
             targets,
@@ -103,6 +106,7 @@ struct Poll {
     fetch: FetchContext,
     session: SessionRequest,
     sessions: Arc<Mutex<FetchSessionCache>>,
+    view: Arc<MetadataView>,
     metrics: Arc<Metrics>,
     clock: Clock,
     targets: Vec<Target>,

@@ -1,17 +1,24 @@
 //! A round of reading as a Fetch answer.
 
+use ottla_metadata::MetadataImage;
 use ottla_model::Offset;
 use ottla_protocol::ErrorCode;
-use ottla_protocol::fetch::{EpochEndOffset, FetchPartitionResponse, FetchResponse, FetchTopicResponse};
+use ottla_protocol::fetch::{
+    EpochEndOffset, FetchPartitionResponse, FetchResponse, FetchTopicResponse, LeaderIdAndEpoch,
+};
 use ottla_protocol::messages::StrBytes;
 use ottla_replication::session::{FetchContext, FetchKey, FetchTopic, PartitionAnswer};
 
 use super::Poll;
 use super::round::{Round, Target};
 use crate::dispatch::{Answer, Closed, RequestContext};
+use crate::leader_hint::LeaderHints;
 use crate::net::LogSlice;
 use crate::partitions::PartitionRead;
 use crate::random;
+
+/// The first version with leader hints (KIP-951).
+const FIRST_WITH_HINTS: i16 = 16;
 
 /// A refusal of the request as a whole: no partitions, no session.
 pub(super) fn refused(context: &RequestContext, error: ErrorCode) -> Result<Answer, Closed> {
@@ -20,7 +27,7 @@ pub(super) fn refused(context: &RequestContext, error: ErrorCode) -> Result<Answ
 }
 
 pub(super) fn answer(poll: Poll, round: Round) -> Result<Answer, Closed> {
-    let Poll { context, fetch, session, sessions, clock, targets, limits, .. } = poll;
+    let Poll { context, fetch, session, sessions, view, clock, targets, limits, .. } = poll;
     let told: Vec<PartitionAnswer> = round.reads.iter().map(as_told).collect();
     let mut response = FetchResponse::default();
     let read_committed = limits.read_committed;
@@ -46,7 +53,29 @@ pub(super) fn answer(poll: Poll, round: Round) -> Result<Answer, Closed> {
             sessions.lock().check_in(kept);
         }
     }
+    if context.version >= FIRST_WITH_HINTS {
+        hint(&mut response, &view.image(), &context.connection.listener, limits.replica.is_follower());
+    }
     Ok(response.encode_frame(context.version, context.correlation_id)?)
+}
+
+/// Says who leads where this broker does not, or no longer in the epoch that the reader knows. Followers are not told
+/// where: they follow the metadata log.
+fn hint(response: &mut FetchResponse<LogSlice>, image: &MetadataImage, listener: &str, to_follower: bool) {
+    let mut hints = LeaderHints::new(image, listener);
+    for topic in &mut response.responses {
+        for partition in &mut topic.partitions {
+            let error = ErrorCode::from_code(partition.error_code);
+            if matches!(error, Some(ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch)) {
+                let (leader, epoch) = hints.leader(topic.topic_id, &topic.topic, partition.partition_index);
+                let leader = LeaderIdAndEpoch { leader_id: leader.get(), leader_epoch: epoch.get() };
+                partition.current_leader = Some(leader);
+            }
+        }
+    }
+    if !to_follower {
+        response.node_endpoints = hints.into_endpoints();
+    }
 }
 
 fn settle(
@@ -103,6 +132,12 @@ fn one(
         Err(error) => FetchPartitionResponse {
             partition_index,
             error_code: error.code(),
+            // What is not there is not read: of that Kafka sends an empty list, of a read that failed none.
+            aborted_transactions: matches!(
+                error,
+                ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId
+            )
+            .then(Vec::new),
             ..FetchPartitionResponse::default()
         },
         Ok(read) => FetchPartitionResponse {
@@ -117,5 +152,39 @@ fn one(
             records: read.slice.map(LogSlice).into_iter().collect(),
             ..FetchPartitionResponse::default()
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::leader_hint::tests::{TOPIC_ID, image_led_by_another};
+
+    fn response() -> FetchResponse<LogSlice> {
+        let codes =
+            [ErrorCode::NotLeaderOrFollower, ErrorCode::FencedLeaderEpoch, ErrorCode::OffsetOutOfRange];
+        let partitions = codes.map(|code| one(0, Err(code), false)).into();
+        let topic = FetchTopicResponse { topic: StrBytes::new(), topic_id: TOPIC_ID, partitions };
+        FetchResponse { responses: vec![topic], ..FetchResponse::default() }
+    }
+
+    #[test]
+    fn a_reader_in_the_wrong_place_or_epoch_is_told_who_leads() {
+        let image = image_led_by_another();
+        let mut told = response();
+        hint(&mut told, &image, "PLAINTEXT", false);
+        let leader = Some(LeaderIdAndEpoch { leader_id: 2, leader_epoch: 5 });
+        let leaders: Vec<_> = told.responses[0].partitions.iter().map(|found| found.current_leader).collect();
+        assert_eq!(leaders, [leader, leader, None]);
+        let [node] = told.node_endpoints.as_slice() else { panic!("{:?}", told.node_endpoints) };
+        assert_eq!((node.node_id.0, node.host.as_str(), node.port), (2, "other", 9092));
+    }
+
+    #[test]
+    fn a_follower_is_told_who_leads_and_not_where() {
+        let mut told = response();
+        hint(&mut told, &image_led_by_another(), "PLAINTEXT", true);
+        assert!(told.responses[0].partitions[0].current_leader.is_some());
+        assert!(told.node_endpoints.is_empty());
     }
 }

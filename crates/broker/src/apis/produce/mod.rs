@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Clock;
 use crate::dispatch::{Answer, Api, Closed, Reply, RequestContext, encoded};
+use crate::metadata_view::MetadataView;
 use crate::partitions::{Acks, Flusher, Partitions};
 use crate::telemetry::Metrics;
 use append::Batches;
@@ -26,6 +27,7 @@ use respond::Answers;
 pub(crate) struct Produce {
     pub partitions: Arc<Partitions>,
     pub flusher: Arc<Flusher>,
+    pub view: Arc<MetadataView>,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
 }
@@ -49,12 +51,12 @@ impl Api for Produce {
         match acks {
             Some(Acks::None) if answers.has_error() => Reply::Ready(Err(Closed::Unanswerable)),
             Some(Acks::None) => Reply::Silent,
-            _ if answers.is_complete() => Reply::Ready(finish(&context, answers)),
+            _ if answers.is_complete() => Reply::Ready(finish(&context, answers, &self.view)),
             _ => {
                 // The records are in the log: what waits must not keep the frame's memory.
                 answers.let_go_of_frame();
                 context.client_id = None;
-                Reply::parked(wait(context, answers, deadline))
+                Reply::parked(wait(context, answers, deadline, Arc::clone(&self.view)))
             }
         }
     }
@@ -69,12 +71,18 @@ fn acks(number: i16) -> Option<Acks> {
     }
 }
 
-fn finish(context: &RequestContext, answers: Answers) -> Result<Answer, Closed> {
-    encoded(context.version, context.correlation_id, &answers.into_response())
+fn finish(context: &RequestContext, answers: Answers, view: &MetadataView) -> Result<Answer, Closed> {
+    let response = answers.into_response(context.version, &view.image(), &context.connection.listener);
+    encoded(context.version, context.correlation_id, &response)
 }
 
 /// Waits until every partition's batch is committed or has failed, or the time is up.
-async fn wait(context: RequestContext, mut answers: Answers, deadline: Instant) -> Result<Answer, Closed> {
+async fn wait(
+    context: RequestContext,
+    mut answers: Answers,
+    deadline: Instant,
+    view: Arc<MetadataView>,
+) -> Result<Answer, Closed> {
     let waiter = Arc::new(Notify::new());
     let parked = answers.park(&waiter);
     loop {
@@ -89,5 +97,5 @@ async fn wait(context: RequestContext, mut answers: Answers, deadline: Instant) 
         }
     }
     drop(parked);
-    finish(&context, answers)
+    finish(&context, answers, &view)
 }

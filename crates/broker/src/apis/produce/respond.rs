@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use ottla_metadata::MetadataImage;
 use ottla_model::Offset;
 use ottla_protocol::ErrorCode;
-use ottla_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use ottla_protocol::messages::produce_response::{
+    LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+};
 use ottla_protocol::messages::{ProduceResponse, StrBytes, TopicName};
 use ottla_protocol::produce::ProduceRequest;
 use ottla_replication::Ticket;
@@ -14,7 +17,11 @@ use uuid::Uuid;
 
 use super::refusal::Refusal;
 use crate::error_map;
+use crate::leader_hint::LeaderHints;
 use crate::partitions::Partition;
+
+/// The first version with leader hints (KIP-951).
+const FIRST_WITH_HINTS: i16 = 10;
 
 /// All partitions of a request, in its order.
 #[derive(Debug)]
@@ -115,7 +122,13 @@ impl Answers {
         }
     }
 
-    pub(super) fn into_response(self) -> ProduceResponse {
+    /// `image` and `listener` say who leads where this broker does not.
+    pub(super) fn into_response(
+        self,
+        version: i16,
+        image: &MetadataImage,
+        listener: &str,
+    ) -> ProduceResponse {
         let responses = self.topics.into_iter().map(|topic| TopicProduceResponse {
             name: TopicName(topic.name),
             topic_id: topic.topic_id,
@@ -125,7 +138,11 @@ impl Answers {
                 .map(|(index, outcome)| partition(index, outcome))
                 .collect(),
         });
-        ProduceResponse { responses: responses.collect(), ..ProduceResponse::default() }
+        let mut response = ProduceResponse { responses: responses.collect(), ..ProduceResponse::default() };
+        if version >= FIRST_WITH_HINTS {
+            hint(&mut response, image, listener);
+        }
+        response
     }
 
     fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
@@ -135,6 +152,21 @@ impl Answers {
     fn outcomes_mut(&mut self) -> impl Iterator<Item = &mut Outcome> {
         self.topics.iter_mut().flat_map(|topic| topic.outcomes.iter_mut().map(|(_, outcome)| outcome))
     }
+}
+
+/// Says who leads where this broker does not.
+fn hint(response: &mut ProduceResponse, image: &MetadataImage, listener: &str) {
+    let mut hints = LeaderHints::new(image, listener);
+    for topic in &mut response.responses {
+        for partition in &mut topic.partition_responses {
+            if partition.error_code == ErrorCode::NotLeaderOrFollower.code() {
+                let (leader, epoch) = hints.leader(topic.topic_id, &topic.name, partition.index);
+                partition.current_leader =
+                    LeaderIdAndEpoch { leader_id: leader.get().into(), leader_epoch: epoch.get() };
+            }
+        }
+    }
+    response.node_endpoints = hints.into_endpoints();
 }
 
 fn partition(index: i32, outcome: Outcome) -> PartitionProduceResponse {
@@ -165,6 +197,33 @@ mod tests {
         assert!(!frame.is_unique());
         answers.let_go_of_frame();
         assert!(frame.is_unique());
-        assert_eq!(answers.into_response().responses[0].name.as_str(), "topic");
+        let response = answers.into_response(9, &MetadataImage::new("c"), "PLAINTEXT");
+        assert_eq!(response.responses[0].name.as_str(), "topic");
+    }
+
+    #[test]
+    fn who_does_not_lead_says_who_does() {
+        let image = crate::leader_hint::tests::image_led_by_another();
+        let answers = || {
+            let refused = |code| Outcome::Failed(Refusal::code(code));
+            let outcomes = vec![
+                (0, refused(ErrorCode::NotLeaderOrFollower)),
+                (7, refused(ErrorCode::NotLeaderOrFollower)),
+                (0, refused(ErrorCode::CorruptMessage)),
+            ];
+            let name = StrBytes::from_static_str("t");
+            Answers { topics: vec![TopicAnswers { name, topic_id: Uuid::nil(), outcomes }] }
+        };
+        let response = answers().into_response(10, &image, "PLAINTEXT");
+        let leaders: Vec<(i32, i32)> = response.responses[0]
+            .partition_responses
+            .iter()
+            .map(|partition| (partition.current_leader.leader_id.0, partition.current_leader.leader_epoch))
+            .collect();
+        assert_eq!(leaders, [(2, 5), (-1, -1), (-1, -1)]);
+        let [node] = response.node_endpoints.as_slice() else { panic!("{response:?}") };
+        assert_eq!((node.node_id.0, node.host.as_str(), node.port), (2, "other", 9092));
+        assert!(answers().into_response(9, &image, "PLAINTEXT").node_endpoints.is_empty());
+        assert!(answers().into_response(10, &image, "ELSEWHERE").node_endpoints.is_empty());
     }
 }
