@@ -6,7 +6,7 @@ use ottla_compat_tests::tools::{BROKER_API_VERSIONS, CLUSTER, FEATURES, LOG_DIRS
 use crate::{BROKER, create_topic, produce, tool};
 
 /// `Name(key): range` as Kafka 4.4.0 advertises it, for what a single broker of ours serves.
-const SERVED: [&str; 30] = [
+const SERVED: [&str; 46] = [
     "Produce(0): 0 to 13 ",
     "Fetch(1): 4 to 18 ",
     "ListOffsets(2): 1 to 11 ",
@@ -26,17 +26,33 @@ const SERVED: [&str; 30] = [
     "DeleteRecords(21): 0 to 2 ",
     "InitProducerId(22): 0 to 5 ",
     "OffsetForLeaderEpoch(23): 2 to 4 ",
+    "DescribeAcls(29): 1 to 3 ",
+    "CreateAcls(30): 1 to 3 ",
+    "DeleteAcls(31): 1 to 3 ",
     "DescribeConfigs(32): 1 to 4 ",
     "AlterConfigs(33): 0 to 2 ",
     "DescribeLogDirs(35): 1 to 5 ",
     "CreatePartitions(37): 0 to 3 ",
+    "CreateDelegationToken(38): 1 to 3 ",
+    "RenewDelegationToken(39): 1 to 2 ",
+    "ExpireDelegationToken(40): 1 to 2 ",
+    "DescribeDelegationToken(41): 1 to 3 ",
     "DeleteGroups(42): 0 to 3 ",
+    "ElectLeaders(43): 0 to 2 ",
     "IncrementalAlterConfigs(44): 0 to 1 ",
+    "AlterPartitionReassignments(45): 0 to 1 ",
+    "ListPartitionReassignments(46): 0 ",
     "OffsetDelete(47): 0 ",
+    "DescribeClientQuotas(48): 0 to 1 ",
+    "DescribeUserScramCredentials(50): 0 ",
+    "DescribeQuorum(55): 0 to 2 ",
+    "UpdateFeatures(57): 0 to 2 ",
     "DescribeCluster(60): 0 to 2 ",
     "DescribeProducers(61): 0 ",
+    "UnregisterBroker(64): 0 ",
     "ConsumerGroupHeartbeat(68): 0 to 1 ",
     "ConsumerGroupDescribe(69): 0 to 1 ",
+    "ListConfigResources(74): 0 to 1 ",
 ];
 
 #[test]

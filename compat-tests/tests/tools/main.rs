@@ -3,6 +3,7 @@
 mod cluster;
 mod configs;
 mod console;
+mod controller;
 mod dump_log;
 mod groups;
 mod offsets;

@@ -8,11 +8,13 @@ mod consumer_group_heartbeat;
 mod create_acls;
 mod create_partitions;
 mod create_topics;
+mod delegation_tokens;
 mod delete_acls;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
@@ -20,6 +22,7 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_user_scram_credentials;
 mod elect_leaders;
 mod fetch;
 mod find_coordinator;
@@ -141,6 +144,12 @@ fn cluster(services: &Services) -> Vec<Box<dyn Api>> {
         typed(describe_acls::DescribeAcls),
         typed(create_acls::CreateAcls),
         typed(delete_acls::DeleteAcls),
+        typed(describe_client_quotas::DescribeClientQuotas),
+        typed(describe_user_scram_credentials::DescribeUserScramCredentials),
+        typed(delegation_tokens::CreateDelegationToken),
+        typed(delegation_tokens::RenewDelegationToken),
+        typed(delegation_tokens::ExpireDelegationToken),
+        typed(delegation_tokens::DescribeDelegationToken),
     ]
 }
 

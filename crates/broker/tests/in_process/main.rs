@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
 mod admin;
+mod cluster_view;
 mod connections;
 mod durability;
 mod fetching;
+mod picky_clients;
 mod readme;
 mod support;
 mod surface;

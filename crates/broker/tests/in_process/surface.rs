@@ -329,3 +329,39 @@ async fn a_client_that_looks_for_another_cluster_starts_over() {
         assert_eq!(ask(cluster_id, node_id).await, code, "{cluster_id:?} {node_id}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_known_has_no_quotas_credentials_or_tokens() {
+    use ottla_protocol::messages::describe_user_scram_credentials_request::UserName;
+    use ottla_protocol::messages::{
+        CreateDelegationTokenRequest, DescribeClientQuotasRequest, DescribeDelegationTokenRequest,
+        DescribeUserScramCredentialsRequest, ExpireDelegationTokenRequest, RenewDelegationTokenRequest,
+    };
+    let broker = Broker::start().await;
+    let client = broker.client().await;
+    let quotas = client.connection().call(&DescribeClientQuotasRequest::default(), 1).await.unwrap();
+    assert_eq!((quotas.error_code, quotas.entries), (0, Some(Vec::new())));
+    let users = ["b", "a", "b"].map(|name| UserName::default().with_name(text(name))).to_vec();
+    let request = DescribeUserScramCredentialsRequest::default().with_users(Some(users));
+    let described = client.connection().call(&request, 0).await.unwrap();
+    let codes: Vec<(String, i16)> =
+        described.results.iter().map(|found| (found.user.to_string(), found.error_code)).collect();
+    let (unknown, twice) = (ErrorCode::ResourceNotFound.code(), ErrorCode::DuplicateResource.code());
+    assert_eq!(codes, [("a".to_owned(), unknown), ("b".to_owned(), twice)]);
+    let refused = ErrorCode::DelegationTokenRequestNotAllowed.code();
+    for version in 1..=3 {
+        let created =
+            client.connection().call(&CreateDelegationTokenRequest::default(), version).await.unwrap();
+        assert_eq!((created.error_code, created.principal_name.as_str()), (refused, "ANONYMOUS"));
+        let described =
+            client.connection().call(&DescribeDelegationTokenRequest::default(), version).await.unwrap();
+        assert_eq!(described.error_code, refused);
+    }
+    for version in 1..=2 {
+        let renewed =
+            client.connection().call(&RenewDelegationTokenRequest::default(), version).await.unwrap();
+        let expired =
+            client.connection().call(&ExpireDelegationTokenRequest::default(), version).await.unwrap();
+        assert_eq!((renewed.error_code, expired.error_code), (refused, refused));
+    }
+}
