@@ -21,7 +21,9 @@ pub enum Need {
     Kgo,
     /// The rdkafka crate's compiled integration tests.
     RdkafkaSuite,
-    /// A Python environment with the client libraries.
+    /// librdkafka's own tests, compiled.
+    Librdkafka,
+    /// Python environments with the client libraries.
     Python,
     /// Node packages.
     Node,
@@ -41,9 +43,11 @@ impl Need {
             Need::Kcat => missing_program("kcat"),
             Need::Kgo => missing_file(cache.join("kgo/kgo.test")),
             Need::RdkafkaSuite => missing_file(cache.join("rdkafka/suite.txt")),
-            Need::Python => missing_file(cache.join("python/ready")),
-            Need::Node => missing_program("node").or_else(|| missing_file(cache.join("node/ready"))),
-            Need::Go => missing_file(cache.join("go/clients")),
+            Need::Librdkafka => missing_file(cache.join("librdkafka/build/tests/test-runner")),
+            Need::Python => missing_file(cache.join("clients/python-newest/ready"))
+                .or_else(|| missing_file(cache.join("clients/python-oldest/ready"))),
+            Need::Node => missing_program("node").or_else(|| missing_file(cache.join("clients/node/ready"))),
+            Need::Go => missing_file(cache.join("clients/go/oldest")),
         }
     }
 }

@@ -1,54 +1,74 @@
-//! Small programs over other languages' client libraries: topic, produce, consume in a group, commit, admin.
+//! Small programs over other languages' client libraries, each in its newest and oldest version that runs here:
+//! produce, consume, groups, admin, errors.
 
 use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use ottla_compat_tests::layout::{cache_dir, crate_dir};
+use ottla_compat_tests::outcomes::Outcomes;
 use ottla_compat_tests::process::{bound_command, run};
+use ottla_compat_tests::scoreboard::{conclude, read_list};
+use ottla_compat_tests::suite_list::Scope;
 use ottla_compat_tests::{Broker, needs};
 
-static BROKER: LazyLock<Broker> = LazyLock::new(Broker::start);
+const LIMIT: Duration = Duration::from_secs(280);
 
-#[track_caller]
-fn succeeds(mut command: Command, args: &[&str]) {
-    command.args(args).arg(BROKER.address());
-    ends_well(command, Duration::from_secs(90));
+/// Every library against a broker of its own, and all that they came to against the list.
+#[test]
+fn listed_cases_pass() {
+    needs!(Broker, Python, Node, Go);
+    let list = read_list("clients");
+    let wanted = list.must_pass(Scope::current());
+    let mut outcomes = Outcomes::default();
+    for age in ["newest", "oldest"] {
+        for library in ["confluent-kafka", "kafka-python", "aiokafka", "kafkajs", "sarama", "kafka-go"] {
+            let prefix = format!("{library}/{age}/");
+            if wanted.iter().any(|name| name.starts_with(&prefix)) || Scope::current() == Scope::Whole {
+                outcomes.extend(cases(library, age, &prefix));
+            }
+        }
+    }
+    conclude("clients", &outcomes);
 }
 
-#[track_caller]
-fn ends_well(command: Command, limit: Duration) {
-    let output = run(command, None, limit);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success() && text(&output.stdout).trim_end().ends_with("ok"),
-        "{}\n{}\n{}",
-        output.status,
-        text(&output.stdout),
-        text(&output.stderr)
-    );
+fn cases(library: &str, age: &str, prefix: &str) -> Outcomes {
+    let broker = Broker::start();
+    let mut command = match library {
+        "kafkajs" => kafkajs(age),
+        "sarama" | "kafka-go" => bound_command(cache_dir().join("clients/go").join(age)),
+        _ => python(age),
+    };
+    if library != "kafkajs" {
+        command.arg(library);
+    }
+    command.arg(broker.address());
+    let output = run(command, None, LIMIT);
+    let text = String::from_utf8_lossy(&output.stdout);
+    if text.contains("failed ") || !output.status.success() {
+        println!("{library} {age}: {}\n{text}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Outcomes::from_programs(prefix, &text)
 }
 
-fn python() -> Command {
-    let mut command = bound_command(cache_dir().join("python/venv/bin/python"));
+fn python(age: &str) -> Command {
+    let mut command = interpreter(age);
     command.arg(crate_dir().join("python/clients.py"));
     command
 }
 
-fn go() -> Command {
-    bound_command(cache_dir().join("go/clients"))
+/// Python with the libraries of that age.
+fn interpreter(age: &str) -> Command {
+    let mut command = bound_command(cache_dir().join(format!("clients/python-{age}/venv/bin/python")));
+    command.arg("-B");
+    command
 }
 
-#[test]
-fn confluent_kafka_with_the_classic_protocol() {
-    needs!(Broker, Python);
-    succeeds(python(), &["confluent-classic"]);
-}
-
-#[test]
-fn confluent_kafka_with_the_consumer_protocol() {
-    needs!(Broker, Python);
-    succeeds(python(), &["confluent-consumer"]);
+fn kafkajs(age: &str) -> Command {
+    let mut node = bound_command("node");
+    node.env("NODE_PATH", cache_dir().join("clients/node/node_modules"));
+    node.arg(crate_dir().join("node/clients.js")).arg(age);
+    node
 }
 
 /// Heartbeats twice a second, so that a group gets through many steps in little time.
@@ -60,9 +80,17 @@ fn rolls(strategy: &str) {
             ("group.initial.rebalance.delay.ms", "0"),
         ])
     });
-    let mut command = bound_command(cache_dir().join("python/venv/bin/python"));
+    let mut command = interpreter("newest");
     command.arg(crate_dir().join("python/rolling.py")).args([strategy, &BROKER.address()]);
-    ends_well(command, Duration::from_secs(300));
+    let output = run(command, None, Duration::from_secs(300));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success() && text(&output.stdout).trim_end().ends_with("ok"),
+        "{}\n{}\n{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    );
 }
 
 #[test]
@@ -75,36 +103,4 @@ fn eager_members_roll_to_the_consumer_protocol_and_back() {
 fn cooperative_members_roll_to_the_consumer_protocol_and_back() {
     needs!(Broker, Python);
     rolls("cooperative-sticky");
-}
-
-#[test]
-fn kafka_python() {
-    needs!(Broker, Python);
-    succeeds(python(), &["kafka-python"]);
-}
-
-#[test]
-fn aiokafka() {
-    needs!(Broker, Python);
-    succeeds(python(), &["aiokafka"]);
-}
-
-#[test]
-fn kafkajs() {
-    needs!(Broker, Node);
-    let mut node = bound_command("node");
-    node.env("NODE_PATH", cache_dir().join("node/node_modules")).arg(crate_dir().join("node/clients.js"));
-    succeeds(node, &[]);
-}
-
-#[test]
-fn sarama() {
-    needs!(Broker, Go);
-    succeeds(go(), &["sarama"]);
-}
-
-#[test]
-fn kafka_go() {
-    needs!(Broker, Go);
-    succeeds(go(), &["kafka-go"]);
 }

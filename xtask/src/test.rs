@@ -11,8 +11,26 @@ use crate::{setup, structure};
 /// Tests of one compat binary share its brokers and its JVM; more at once than cores only makes them slow.
 const COMPAT_THREADS: &str = "--test-threads=2";
 
+/// How much of other people's suites runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// What their lists mark as quick.
+    Quick,
+    Whole,
+}
+
+impl Scope {
+    /// Whole when the arguments begin with `--all`; the other arguments.
+    pub(crate) fn of(args: &[String]) -> (Self, &[String]) {
+        match args.split_first() {
+            Some((first, rest)) if first == "--all" => (Scope::Whole, rest),
+            _ => (Scope::Quick, args),
+        }
+    }
+}
+
 /// Sets up, checks, builds, tests; prints a table of the steps and the sums.
-pub(crate) fn all() -> Result<()> {
+pub(crate) fn all(scope: Scope) -> Result<()> {
     let mut summary = Summary::default();
     summary.step("setup", || setup::run(false));
     summary.step("format", || run(cargo().args(["fmt", "--all", "--check"])));
@@ -22,9 +40,24 @@ pub(crate) fn all() -> Result<()> {
     let built = summary.step("release build", build_release);
     summary.tests("unit tests", cargo().args(["test", "--workspace", "--exclude", "ottla-compat-tests"]));
     if built {
-        summary.tests("compat tests", compat_command(&[]).env("OTTLA_BIN", release_binary()));
+        compat_tests(&mut summary, scope, &[]);
     }
     summary.finish()
+}
+
+/// The compat tests, and after a whole run the page that is made of it.
+fn compat_tests(summary: &mut Summary, scope: Scope, args: &[String]) {
+    let mut command = compat_command(args);
+    command.env("OTTLA_BIN", release_binary());
+    if scope == Scope::Quick {
+        summary.tests("compat tests", &mut command);
+        return;
+    }
+    summary.tests("compat tests, whole", command.env("OTTLA_COMPAT_WHOLE", "1"));
+    if args.is_empty() {
+        let mut page = compat_command(&["--test".to_owned(), "scoreboard".to_owned()]);
+        summary.step("docs/COMPATIBILITY.md", || run(page.env("OTTLA_UPDATE", "1")));
+    }
 }
 
 const CLIPPY: [&str; 6] = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -35,7 +68,8 @@ pub(crate) fn compat(args: &[String]) -> Result<()> {
     setup::run(false)?;
     build_release()?;
     let mut summary = Summary::default();
-    summary.tests("compat tests", compat_command(args).env("OTTLA_BIN", release_binary()));
+    let (scope, args) = Scope::of(args);
+    compat_tests(&mut summary, scope, args);
     summary.finish()
 }
 

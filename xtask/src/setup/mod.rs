@@ -3,6 +3,7 @@
 //! A part that is done leaves its inputs in a stamp file and is not done again until they change. Without CI a part
 //! that cannot be had is said aloud and its tests skip; with `CI=true` it is an error.
 
+mod clients;
 mod java;
 mod programs;
 mod stamp;
@@ -24,9 +25,10 @@ pub(crate) fn run(reference: bool) -> Result<()> {
         ("official tools", java::tools),
         ("franz-go live tests", suites::kgo),
         ("rdkafka integration tests", suites::rdkafka),
-        ("Python clients", suites::python),
-        ("Node clients", suites::node),
-        ("Go clients", suites::go_clients),
+        ("librdkafka's tests", suites::librdkafka),
+        ("Python clients", clients::python),
+        ("Node clients", clients::node),
+        ("Go clients", clients::go),
     ];
     if reference {
         parts.push(("reference broker", java::reference));

@@ -4,7 +4,7 @@ use crate::command::{command, on_path, output, run};
 use crate::error::{Error, Result};
 
 /// A program that tests use and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("kcat", "kcat"),
     ("java", "openjdk-17-jdk-headless"),
     ("javac", "openjdk-17-jdk-headless"),
@@ -15,13 +15,20 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("python3", "python3"),
     ("gcc", "build-essential"),
     ("g++", "build-essential"),
+    ("make", "build-essential"),
     ("setpriv", "util-linux"),
 ];
+
+/// A header that foreign C code includes and the Debian package that brings it.
+const HEADERS: [(&str, &str); 2] =
+    [("/usr/include/zlib.h", "zlib1g-dev"), ("/usr/include/rapidjson/document.h", "rapidjson-dev")];
 
 /// Installs what is missing.
 pub(super) fn install() -> Result<()> {
     let mut packages: Vec<&str> =
         PROGRAMS.iter().filter(|(program, _)| !on_path(program)).map(|(_, package)| *package).collect();
+    let is_missing = |header: &str| !std::path::Path::new(header).exists();
+    packages.extend(HEADERS.iter().filter(|(header, _)| is_missing(header)).map(|(_, package)| *package));
     if !python_has_venv() {
         packages.push("python3-venv");
     }

@@ -1,4 +1,4 @@
-//! Other projects' own test suites and clients: fetched by their package managers, compiled once.
+//! Other projects' own test suites: fetched by their package managers, compiled once.
 
 use std::path::{Path, PathBuf};
 
@@ -79,37 +79,49 @@ fn test_binary(message: &str) -> Option<String> {
     Some(format!("{name}\t{}", message["executable"].as_str()?))
 }
 
-/// A Python environment with the libraries of `python/requirements.txt`.
-pub(super) fn python() -> Result<()> {
-    let requirements = compat_dir().join("python/requirements.txt");
-    stamp::once(&cache_dir().join("python"), std::slice::from_ref(&requirements), |dir| {
-        run(command("python3").args(["-m", "venv"]).arg(dir.join("venv")))?;
-        run(command(dir.join("venv/bin/pip")).args(["install", "-q", "-r"]).arg(&requirements))?;
-        write(&dir.join("ready"), "")
+/// librdkafka's own tests, compiled to `.cache/librdkafka/build/tests/test-runner`. The rdkafka suite's build has the
+/// library that they are linked with, in the version that `librdkafka-suite/version.txt` names.
+pub(super) fn librdkafka() -> Result<()> {
+    rdkafka()?;
+    let inputs =
+        ["rdkafka-suite/Cargo.toml", "librdkafka-suite/version.txt"].map(|name| compat_dir().join(name));
+    stamp::once(&cache_dir().join("librdkafka"), &inputs, |dir| {
+        let build = dir.join("build");
+        run(command("cp").arg("-r").arg(built_librdkafka()?).arg(&build))?;
+        // The library lies there compiled; -O1 halves the time that the tests need for it. Two of them want RapidJSON.
+        let flags = build.join("Makefile.config");
+        let text = read(&flags)?;
+        let wanted = read(&inputs[1])?;
+        if !text
+            .lines()
+            .any(|line| line.starts_with("RDKAFKA_VERSION_STR=") && wanted.trim().ends_with(version(line)))
+        {
+            return Err(Error::Metadata(format!(
+                "{} is not the version built for the rdkafka suite",
+                wanted.trim()
+            )));
+        }
+        write(&flags, &text.replace("-g -O2", "-O1 -DWITH_RAPIDJSON=1"))?;
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        run(command("make").current_dir(build.join("tests")).args([
+            "-s",
+            &format!("-j{jobs}"),
+            "test-runner",
+        ]))
     })
 }
 
-/// Node packages of `node/package.json`.
-pub(super) fn node() -> Result<()> {
-    let package = compat_dir().join("node/package.json");
-    stamp::once(&cache_dir().join("node"), std::slice::from_ref(&package), |dir| {
-        run(command("cp").arg(&package).arg(dir))?;
-        run(command("npm").current_dir(dir).args([
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--no-package-lock",
-            "--silent",
-        ]))?;
-        write(&dir.join("ready"), "")
-    })
+/// `2.12.1` of `RDKAFKA_VERSION_STR=  2.12.1`.
+fn version(line: &str) -> &str {
+    line.rsplit(['=', '\t', ' ']).next().unwrap_or(line)
 }
 
-/// Our Go programs over sarama and kafka-go, compiled to `.cache/go/clients`.
-pub(super) fn go_clients() -> Result<()> {
-    let source = compat_dir().join("go");
-    let inputs = ["go.mod", "go.sum", "main.go", "sarama.go", "kafkago.go"].map(|name| source.join(name));
-    stamp::once(&cache_dir().join("go"), &inputs, |dir| {
-        run(command("go").current_dir(&source).args(["build", "-o"]).arg(dir.join("clients")).arg("."))
-    })
+/// Where the rdkafka suite's build compiled librdkafka: the one directory of its build scripts that holds its makefile.
+fn built_librdkafka() -> Result<PathBuf> {
+    let builds = cache_dir().join("rdkafka/target/debug/build");
+    let entries = std::fs::read_dir(&builds).map_err(|cause| Error::File { path: builds.clone(), cause })?;
+    let mut found = entries.flatten().map(|entry| entry.path().join("out"));
+    let found =
+        found.find(|out| out.join("Makefile.config").exists() && out.join("src/librdkafka.so").exists());
+    found.ok_or_else(|| Error::Metadata(format!("no librdkafka below {}", builds.display())))
 }
