@@ -28,7 +28,8 @@ impl<'a> Rules<'a> {
 
     /// Whether the header does not tell what the rules ask. Records that are not compressed are always read: that costs
     /// little. What Kafka finds in all compressed batches is found here only where one of the topic's settings needs it,
-    /// or the header's timestamp would be refused (see "The path of a byte" in `ARCHITECTURE.md`).
+    /// or the header's timestamp would be refused (see "The path of a byte" in `ARCHITECTURE.md`), or is below that of the
+    /// first record: sarama up to 1.45 leaves it out.
     pub(super) fn must_read(&self, header: &BatchHeader, codec: Compression) -> bool {
         let config = self.config;
         codec == Compression::None
@@ -36,6 +37,7 @@ impl<'a> Rules<'a> {
             || config.max_decompressed_message_bytes < LogConfig::MAX_DECOMPRESSED_MESSAGE_BYTES
             || (self.is_create_time && config.message_timestamp_before_max_ms < i64::MAX)
             || header.timestamp_type() == TimestampType::LogAppendTime
+            || (self.is_create_time && header.max_timestamp < header.base_timestamp)
             || (self.is_create_time && self.out_of_range(header.max_timestamp))
     }
 

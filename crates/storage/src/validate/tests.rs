@@ -70,9 +70,11 @@ fn a_header_that_lies_about_its_largest_timestamp_is_corrected() {
     }
     let hidden = max_timestamp(at(&[WALL, WALL + 2 * HOUR], Compression::None), WALL);
     assert_eq!(faults(check(&hidden, &config)), [too_late(1, WALL + 2 * HOUR)]);
-    // A compressed batch is only looked into where its header would be refused.
-    let batch = max_timestamp(at(&[WALL], Compression::Gzip), WALL + 2 * HOUR);
-    assert_eq!(check(&batch, &config).unwrap().max_timestamp, Some(TimestampMs(WALL)));
+    // A compressed batch is only looked into where its header would be refused, or contradicts itself.
+    for lie in [WALL + 2 * HOUR, WALL - 1, -1] {
+        let batch = max_timestamp(at(&[WALL], Compression::Gzip), lie);
+        assert_eq!(check(&batch, &config).unwrap().max_timestamp, Some(TimestampMs(WALL)), "{lie}");
+    }
 }
 
 #[test]
