@@ -46,12 +46,6 @@ impl SimDisk {
         self.state.lock().changes_left = changes.saturating_add(1);
     }
 
-    /// Whether a change has failed because of [`SimDisk::fail_after`].
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        self.state.lock().changes_left == 0
-    }
-
     /// Death of the process alone (kill -9): the page cache survives, locks are free, open files fail from now on.
     pub fn kill(&self) {
         let mut state = self.state.lock();

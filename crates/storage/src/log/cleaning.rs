@@ -24,11 +24,6 @@ impl PartitionLog {
         self.cleaned_to
     }
 
-    /// Takes over how far a copy of this log is compacted.
-    pub fn set_cleaned_to(&mut self, offset: Option<Offset>) {
-        self.cleaned_to = offset;
-    }
-
     /// What there is to compact. Never the active segment, nothing from `last_stable_offset` on (undecided or not
     /// committed), nothing that is younger than `min.compaction.lag.ms`, and nothing that is not yet on the disk: of two
     /// records of a key a power cut could otherwise take both.
