@@ -41,7 +41,10 @@ impl Handler for ConsumerGroupHeartbeat {
         answer(asked, |answer| match answer {
             Ok(GroupResponse::ConsumerHeartbeat(Ok(response))) => respond(response),
             Ok(GroupResponse::ConsumerHeartbeat(Err(ConsumerHeartbeatError::Group(error)))) => {
-                refuse(error.code(), Some(error.to_string()))
+                let code = error.code();
+                // Kafka keeps to itself what it did not foresee.
+                let message = (code != ErrorCode::UnknownServerError).then(|| error.to_string());
+                refuse(code, message)
             }
             Ok(GroupResponse::ConsumerHeartbeat(Err(ConsumerHeartbeatError::Coordinator(error))))
             | Err(error) => refuse(error.code(), None),

@@ -32,10 +32,11 @@ impl Handler for OffsetCommit {
     type Request = OffsetCommitRequest;
 
     fn handle(&self, context: &RequestContext, request: OffsetCommitRequest) -> Reply<OffsetCommitResponse> {
+        let version = context.version;
         let mut refused = Vec::new();
         let mut topics = Vec::new();
         for topic in &request.topics {
-            self.sort(topic, context.version, &mut topics, &mut refused);
+            self.sort(topic, version, &mut topics, &mut refused);
         }
         if topics.is_empty() {
             return Reply::Ready(OffsetCommitResponse::default().with_topics(refused));
@@ -58,14 +59,11 @@ impl Handler for OffsetCommit {
                 Ok(_) => Err(misplaced()),
                 Err(error) => Err(error),
             };
-            let topics = match result {
-                Ok(topics) => {
-                    refused.extend(topics.into_iter().map(committed));
-                    refused
-                }
-                Err(error) => request.topics.iter().map(|topic| failed(topic, error.code())).collect(),
+            let answered: Vec<_> = match result {
+                Ok(topics) => topics.into_iter().map(committed).collect(),
+                Err(error) => commit.topics.iter().map(|topic| not_committed(topic, error.code())).collect(),
             };
-            OffsetCommitResponse::default().with_topics(topics)
+            OffsetCommitResponse::default().with_topics(merged(refused, answered, version))
         })
     }
 }
@@ -88,7 +86,7 @@ impl OffsetCommit {
         let Some(found) = found else {
             let by_id = version >= TOPIC_IDS;
             let error = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
-            refused.push(failed(topic, error));
+            add(refused, failed(topic, error), version);
             return;
         };
         let (exist, missing): (Vec<_>, Vec<_>) =
@@ -96,7 +94,7 @@ impl OffsetCommit {
         if !missing.is_empty() {
             let missing =
                 missing.iter().map(|p| (p.partition_index, ErrorCode::UnknownTopicOrPartition.code()));
-            refused.push(respond_topic(&found.name, found.id, missing));
+            add(refused, respond_topic(&found.name, found.id, missing), version);
         }
         let partitions = exist.into_iter().map(|partition| OffsetToCommit {
             partition: partition.partition_index,
@@ -114,6 +112,35 @@ impl OffsetCommit {
 fn failed(topic: &OffsetCommitRequestTopic, error: ErrorCode) -> OffsetCommitResponseTopic {
     let partitions = topic.partitions.iter().map(|p| (p.partition_index, error.code()));
     respond_topic(&topic.name, TopicId(topic.topic_id), partitions)
+}
+
+fn not_committed(topic: &OffsetCommitTopic, error: ErrorCode) -> OffsetCommitResponseTopic {
+    let partitions = topic.partitions.iter().map(|p| (p.partition, error.code()));
+    respond_topic(&topic.name, topic.topic_id, partitions)
+}
+
+/// What the coordinator says comes behind what was refused before it was asked.
+fn merged(
+    mut refused: Vec<OffsetCommitResponseTopic>,
+    answered: Vec<OffsetCommitResponseTopic>,
+    version: i16,
+) -> Vec<OffsetCommitResponseTopic> {
+    if refused.is_empty() {
+        return answered;
+    }
+    answered.into_iter().for_each(|topic| add(&mut refused, topic, version));
+    refused
+}
+
+/// A topic has one entry.
+fn add(topics: &mut Vec<OffsetCommitResponseTopic>, topic: OffsetCommitResponseTopic, version: i16) {
+    let same = |other: &&mut OffsetCommitResponseTopic| {
+        if version >= TOPIC_IDS { other.topic_id == topic.topic_id } else { other.name == topic.name }
+    };
+    match topics.iter_mut().find(same) {
+        Some(known) => known.partitions.extend(topic.partitions),
+        None => topics.push(topic),
+    }
 }
 
 fn committed(topic: TopicResults) -> OffsetCommitResponseTopic {
@@ -134,4 +161,33 @@ fn respond_topic(
         .with_name(TopicName(wire(name)))
         .with_topic_id(id.0)
         .with_partitions(partitions.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(name: &str, id: u128, partitions: &[(i32, i16)]) -> OffsetCommitResponseTopic {
+        respond_topic(name, TopicId(uuid::Uuid::from_u128(id)), partitions.iter().copied())
+    }
+
+    #[test]
+    fn topic_of_which_some_partitions_are_refused_has_one_entry() {
+        let refused = vec![topic("t", 1, &[(9, 3)])];
+        let answered = vec![topic("u", 2, &[(0, 0)]), topic("t", 1, &[(0, 0)])];
+        let both = vec![topic("t", 1, &[(9, 3), (0, 0)]), topic("u", 2, &[(0, 0)])];
+        assert_eq!(merged(refused, answered, 9), both);
+    }
+
+    #[test]
+    fn ids_tell_topics_apart_where_there_are_no_names() {
+        let refused = vec![topic("", 1, &[(0, 100)])];
+        assert_eq!(merged(refused, vec![topic("", 2, &[(0, 0)])], 10).len(), 2);
+    }
+
+    #[test]
+    fn topic_that_is_named_twice_is_answered_twice_if_nothing_was_refused() {
+        let answered = vec![topic("t", 1, &[(0, 0)]), topic("t", 1, &[(1, 0)])];
+        assert_eq!(merged(Vec::new(), answered.clone(), 9), answered);
+    }
 }

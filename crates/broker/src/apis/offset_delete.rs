@@ -1,5 +1,6 @@
 //! OffsetDelete (KIP-496): offsets of topics that the group is not subscribed to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ottla_group_coordinator::offsets::{OffsetDeleteRequest as Delete, TopicResults};
@@ -28,7 +29,9 @@ impl Handler for OffsetDelete {
     fn handle(&self, _: &RequestContext, request: OffsetDeleteRequest) -> Reply<OffsetDeleteResponse> {
         let mut unknown = Vec::new();
         let mut topics = Vec::new();
-        for topic in &request.topics {
+        let mut seen = BTreeSet::new();
+        // A topic that was given twice counts once.
+        for topic in request.topics.iter().filter(|topic| seen.insert(topic.name.as_str())) {
             let (known, missing) = self.split(topic);
             if !missing.is_empty() {
                 let partitions =
@@ -58,8 +61,9 @@ impl Handler for OffsetDelete {
             match result {
                 Err(error) => OffsetDeleteResponse::default().with_error_code(error.code().code()),
                 Ok(topics) => {
-                    let topics = unknown.into_iter().chain(topics.into_iter().map(deleted));
-                    OffsetDeleteResponse::default().with_topics(topics.collect())
+                    let mut all = unknown;
+                    topics.into_iter().for_each(|topic| add(&mut all, deleted(topic)));
+                    OffsetDeleteResponse::default().with_topics(all)
                 }
             }
         })
@@ -83,9 +87,32 @@ fn deleted(topic: TopicResults) -> OffsetDeleteResponseTopic {
     respond_topic(TopicName(wire(&topic.name)), partitions)
 }
 
+/// A topic has one entry, a partition one in it.
+fn add(topics: &mut Vec<OffsetDeleteResponseTopic>, mut topic: OffsetDeleteResponseTopic) {
+    let Some(known) = topics.iter_mut().find(|known| known.name == topic.name) else {
+        return topics.push(topic);
+    };
+    topic.partitions.retain(|new| !known.partitions.iter().any(|p| p.partition_index == new.partition_index));
+    known.partitions.extend(topic.partitions);
+}
+
 fn respond_topic(name: TopicName, partitions: impl Iterator<Item = (i32, i16)>) -> OffsetDeleteResponseTopic {
     let partitions = partitions.map(|(index, error)| {
         OffsetDeleteResponsePartition::default().with_partition_index(index).with_error_code(error)
     });
     OffsetDeleteResponseTopic::default().with_name(name).with_partitions(partitions.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topic_of_which_some_partitions_do_not_exist_has_one_entry() {
+        let topic =
+            |partitions: &[(i32, i16)]| respond_topic(TopicName(wire("t")), partitions.iter().copied());
+        let mut topics = vec![topic(&[(7, 3)])];
+        add(&mut topics, topic(&[(0, 0), (7, 0)]));
+        assert_eq!(topics, vec![topic(&[(7, 3), (0, 0)])]);
+    }
 }

@@ -41,7 +41,8 @@ pub(super) fn load(coordinator: &Arc<Coordinator>, view: &MetadataView, config: 
             // Topics and settings may have changed meanwhile.
             let image = view.image_arc();
             let (all, own) = (settings::consumers(config), settings::own_consumers(&image, config));
-            let topics = Arc::new(ImageTopics(image));
+            let created = image.provenance().offset.get();
+            let topics = Arc::new(ImageTopics { image, created });
             let _ = coordinator.write(|shard, _, _| {
                 shard.set_topics(topics);
                 shard.set_consumer_settings(all, own);

@@ -10,7 +10,7 @@ use ottla_group_coordinator::{GroupError, GroupShard};
 use ottla_metadata::{MetadataDelta, MetadataImage, PartitionRegistration, TopicImage};
 use ottla_model::{BrokerId, Offset, TopicId};
 use ottla_protocol::ErrorCode;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::ask::{Shard, not_coordinator};
@@ -18,7 +18,7 @@ use super::coordinator::Coordinator;
 use super::load;
 use super::settings;
 use super::slot::partition_of;
-use super::topics::ImageTopics;
+use super::topics::{CreatedTopics, ImageTopics};
 use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
 use crate::error_map;
@@ -45,6 +45,7 @@ pub(crate) struct Groups {
     coordinators: RwLock<BTreeMap<i32, Arc<Coordinator>>>,
     /// The image that was last applied.
     applied: watch::Sender<Offset>,
+    created_topics: Mutex<CreatedTopics>,
     /// Held while `__consumer_offsets` is made.
     creating: tokio::sync::Mutex<()>,
 }
@@ -58,6 +59,7 @@ impl Groups {
             parts,
             coordinators: RwLock::default(),
             applied: watch::Sender::new(Offset::NONE),
+            created_topics: Mutex::default(),
             creating: tokio::sync::Mutex::new(()),
         }
     }
@@ -134,8 +136,9 @@ impl Groups {
     /// Brings the coordinators to what `image` says, given what has changed. Called after the replicas have followed;
     /// reads logs, so it runs on a thread that may block.
     pub(crate) fn apply(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+        self.created_topics.lock().apply(image, delta);
         if !delta.topics.is_empty() {
-            let topics = Arc::new(ImageTopics(Arc::clone(image)));
+            let topics = self.topics(image);
             for coordinator in self.all() {
                 let topics = Arc::clone(&topics);
                 // A coordinator that is being loaded gets them when it is loaded.
@@ -161,6 +164,10 @@ impl Groups {
         }
         self.forget_deleted(image, delta);
         self.applied.send_replace(image.provenance().offset);
+    }
+
+    fn topics(&self, image: &Arc<MetadataImage>) -> Arc<ImageTopics> {
+        Arc::new(ImageTopics { image: Arc::clone(image), created: self.created_topics.lock().version })
     }
 
     /// The offsets of deleted topics go.
@@ -205,7 +212,7 @@ impl Groups {
         self.resign(index);
         let Ok(partition) = self.parts.partitions.by_id(topic.id, index) else { return };
         let config = self.parts.config.load();
-        let topics = Arc::new(ImageTopics(Arc::clone(image)));
+        let topics = self.topics(image);
         let consumers = settings::consumers(&config);
         let mut shard = GroupShard::new(settings::groups(&config), consumers.clone(), topics);
         shard.set_consumer_settings(consumers, settings::own_consumers(image, &config));

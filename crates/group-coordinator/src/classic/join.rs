@@ -79,8 +79,7 @@ impl<T: Debug> Rebalance<'_, T> {
             return self.add_member(request, member, token);
         }
         if let Err(error) = self.group.validate_member(&member, request.instance_id.as_ref()) {
-            let response = JoinResponse::not_a_member(member, error);
-            return self.out.reply_now(token, GroupResponse::Join(response));
+            return self.refuse(token, member, error);
         }
         let matches = self.group.members.get(&member).is_some_and(|m| m.protocols == request.protocols);
         let leads = self.group.is_leader(&member);
@@ -192,8 +191,7 @@ impl<T: Debug> Rebalance<'_, T> {
     fn fence(&mut self, instance: &InstanceId, old: &MemberId, new: &MemberId) {
         let (join, sync) = self.group.replace_static(instance, old, new);
         if let Some(token) = join {
-            let response = JoinResponse::not_a_member(old.clone(), GroupError::FencedInstanceId);
-            self.out.reply_now(token, GroupResponse::Join(response));
+            self.refuse(token, old.clone(), GroupError::FencedInstanceId);
         }
         if let Some(token) = sync {
             let response = SyncResponse::error(GroupError::FencedInstanceId);

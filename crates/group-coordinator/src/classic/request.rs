@@ -50,7 +50,7 @@ pub struct JoinResponse {
     /// -1 with an error.
     pub generation: i32,
     pub protocol_type: Option<Arc<str>>,
-    /// Empty with an error; `None` if it is that the request came from no member.
+    /// `None` with an error.
     pub protocol: Option<Arc<str>>,
     /// Empty with an error.
     pub leader: MemberId,
@@ -67,17 +67,12 @@ impl JoinResponse {
             error: Some(error),
             generation: -1,
             protocol_type: None,
-            protocol: Some("".into()),
+            protocol: None,
             leader: MemberId::default(),
             skip_assignment: false,
             member_id,
             members: Vec::new(),
         }
-    }
-
-    /// The request does not come from a member under its present id.
-    pub(super) fn not_a_member(member_id: MemberId, error: GroupError) -> Self {
-        Self { protocol: None, ..Self::error(member_id, error) }
     }
 }
 
