@@ -34,7 +34,7 @@ impl Handler for DescribeGroups {
             match described.and_then(|described| described) {
                 Ok(group) => found(id, group)
                     .with_authorized_operations(operations::if_asked(asked, operations::GROUP)),
-                Err(error) => missing(id, &error, context.version),
+                Err(error) => missing(id, &error, context.version, asked),
             }
         });
         Reply::Ready(DescribeGroupsResponse::default().with_groups(groups.collect()))
@@ -60,7 +60,7 @@ fn found(id: &WireGroupId, group: DescribedGroup) -> wired::DescribedGroup {
 }
 
 /// Before v6 a group that does not exist is a dead one, without an error.
-fn missing(id: &WireGroupId, error: &GroupError, version: i16) -> wired::DescribedGroup {
+fn missing(id: &WireGroupId, error: &GroupError, version: i16, asked: bool) -> wired::DescribedGroup {
     let group = wired::DescribedGroup::default().with_group_id(id.clone());
     let code = error.code();
     let group = group.with_authorized_operations(operations::NOT_ASKED);
@@ -69,7 +69,7 @@ fn missing(id: &WireGroupId, error: &GroupError, version: i16) -> wired::Describ
     }
     let group = group.with_group_state(StrBytes::from_static_str("Dead"));
     if version < 6 {
-        return group;
+        return group.with_authorized_operations(operations::if_asked(asked, operations::GROUP));
     }
     group.with_error_code(code.code()).with_error_message(Some(wire(&error.to_string())))
 }

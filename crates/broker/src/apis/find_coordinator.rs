@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ottla_model::TopicId;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::find_coordinator_response::Coordinator;
 use ottla_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse, StrBytes};
@@ -17,8 +18,15 @@ pub(crate) struct FindCoordinator {
     pub view: Arc<MetadataView>,
 }
 
-/// `key_type` of a group; 1 is a transaction, 2 a share group.
+/// `key_type` of a group; 1 is a transaction.
 const GROUP: i8 = 0;
+/// `key_type` of a share group's partition: `group:topic id:partition`.
+const SHARE: i8 = 2;
+/// The first version with several keys.
+const BATCHED: i16 = 4;
+/// Kafka's `Errors.INVALID_REQUEST.message()`.
+const INVALID_REQUEST: &str = "This most likely occurs because of a request being malformed by the client library or \
+     the message was sent to an incompatible broker. See the broker logs for more details.";
 
 impl Handler for FindCoordinator {
     type Request = FindCoordinatorRequest;
@@ -49,8 +57,8 @@ fn respond(
     version: i16,
     listener: &str,
 ) -> FindCoordinatorResponse {
-    let find = |key: &StrBytes| find(groups, view, request.key_type, key, listener);
-    if version >= 4 {
+    let find = |key: &StrBytes| find(groups, view, request.key_type, key, version, listener);
+    if version >= BATCHED {
         let coordinators = request.coordinator_keys.iter().map(find).collect();
         return FindCoordinatorResponse::default().with_coordinators(coordinators);
     }
@@ -63,7 +71,22 @@ fn respond(
         .with_port(found.port)
 }
 
-fn find(groups: &Groups, view: &MetadataView, key_type: i8, key: &StrBytes, listener: &str) -> Coordinator {
+/// The group's own name may have colons, too.
+fn is_share_key(key: &str) -> bool {
+    let mut parts = key.rsplitn(3, ':');
+    let partition = parts.next().and_then(|partition| partition.parse::<i32>().ok());
+    let topic = parts.next().and_then(TopicId::from_base64);
+    partition.is_some() && topic.is_some() && parts.next().is_some_and(|group| !group.is_empty())
+}
+
+fn find(
+    groups: &Groups,
+    view: &MetadataView,
+    key_type: i8,
+    key: &StrBytes,
+    version: i16,
+    listener: &str,
+) -> Coordinator {
     let refused = |error: ErrorCode, message: &str| {
         Coordinator::default()
             .with_key(key.clone())
@@ -75,8 +98,11 @@ fn find(groups: &Groups, view: &MetadataView, key_type: i8, key: &StrBytes, list
     match key_type {
         GROUP => {}
         1 => return refused(ErrorCode::InvalidRequest, "This broker does not coordinate transactions."),
-        2 => return refused(ErrorCode::InvalidRequest, "This broker does not coordinate share groups."),
-        _ => return refused(ErrorCode::InvalidRequest, "Unknown coordinator type."),
+        SHARE if version >= BATCHED && !is_share_key(key) => return refused(ErrorCode::InvalidRequest, ""),
+        SHARE if version >= BATCHED => {
+            return refused(ErrorCode::InvalidRequest, "This broker does not coordinate share groups.");
+        }
+        _ => return refused(ErrorCode::InvalidRequest, INVALID_REQUEST),
     }
     let image = view.image();
     let leader = groups.registration_of(key).and_then(|partition| image.brokers().get(partition.leader));
@@ -88,7 +114,21 @@ fn find(groups: &Groups, view: &MetadataView, key_type: i8, key: &StrBytes, list
             .with_node_id(leader.id.get().into())
             .with_host(wire(&endpoint.host))
             .with_port(endpoint.port.into())
-            // Kafka's `Errors.NONE.message()`.
-            .with_error_message(Some(StrBytes::from_static_str("NONE"))),
+            // Kafka's `Errors.NONE.message()`, of which the newer versions make nothing.
+            .with_error_message(Some(StrBytes::from_static_str(if version < BATCHED { "NONE" } else { "" }))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_share_key;
+
+    #[test]
+    fn share_keys_name_a_group_a_topic_id_and_a_partition() {
+        assert!(is_share_key("g:AAAAAAAAAAAAAAAAAAAAAg:0"));
+        assert!(is_share_key("a:b:AAAAAAAAAAAAAAAAAAAAAg:0"));
+        for wrong in ["", "g", "g:0", ":AAAAAAAAAAAAAAAAAAAAAg:0", "g:t:0", "g:AAAAAAAAAAAAAAAAAAAAAg:x"] {
+            assert!(!is_share_key(wrong), "{wrong}");
+        }
     }
 }

@@ -112,6 +112,9 @@ impl ConsumerGroupError {
 pub enum OffsetAccessError {
     #[error("Member {member_id} is not a member of group {group_id}.")]
     UnknownMember { group_id: GroupId, member_id: MemberId },
+    /// An epoch without a member: Kafka fails over it.
+    #[error("The request has a member epoch and no member.")]
+    NoMember,
     #[error("OffsetCommit version 9 or above must be used by members using the consumer group protocol")]
     TooOldToCommit,
     #[error("{message}")]
@@ -126,6 +129,7 @@ impl OffsetAccessError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::UnknownMember { .. } => ErrorCode::UnknownMemberId,
+            Self::NoMember => ErrorCode::UnknownServerError,
             Self::TooOldToCommit => ErrorCode::UnsupportedVersion,
             Self::StaleEpoch { .. } => ErrorCode::StaleMemberEpoch,
             Self::IllegalGeneration { .. } => ErrorCode::IllegalGeneration,

@@ -63,8 +63,8 @@ impl ConsumerGroup {
         if member_id.is_none() && epoch < 0 {
             return Ok(());
         }
-        let name = member_id.cloned().unwrap_or_default();
-        let member = self.member(&name).ok_or_else(|| self.unknown(&name))?;
+        let name = member_id.ok_or(OffsetAccessError::NoMember)?;
+        let member = self.member(name).ok_or_else(|| self.unknown(name))?;
         let known = member.member_epoch;
         if epoch == known {
             return Ok(());

@@ -368,6 +368,7 @@ fn commits_are_fenced_by_epoch() {
         (group.check_commit(&id("m9"), false, 3, false, true).unwrap_err(), ErrorCode::UnknownMemberId),
         (group.check_fetch(Some(&id("m1")), 2).unwrap_err(), ErrorCode::StaleMemberEpoch),
         (group.check_fetch(Some(&id("m9")), 2).unwrap_err(), ErrorCode::UnknownMemberId),
+        (group.check_fetch(None, 2).unwrap_err(), ErrorCode::UnknownServerError),
     ];
     for (error, expected) in errors {
         assert_eq!(error.code(), expected, "{error}");
