@@ -1,6 +1,8 @@
 //! kafka-configs: describe and alter topics, brokers and groups.
 
+use ottla_compat_tests::Target;
 use ottla_compat_tests::needs;
+use ottla_compat_tests::needs::only_on;
 use ottla_compat_tests::tools::{CONFIGS, Ran};
 
 use crate::create_topic;
@@ -136,4 +138,38 @@ fn group_config_is_set_and_shown() {
     configs(&[&["--alter", "--add-config", "consumer.session.timeout.ms=50000"], &entity[..]].concat()).ok();
     configs(&[&["--describe"], &entity[..]].concat()).ok().shows("consumer.session.timeout.ms=50000");
     configs(&[&["--alter", "--add-config", "consumer.session.timeout.ms=1"], &entity[..]].concat()).fails();
+}
+
+#[test]
+fn log_levels_are_shown_and_changed() {
+    needs!(Broker, Tools);
+    if !only_on(Target::Ottla) {
+        return;
+    }
+    let node = crate::node_id();
+    let entity = ["--entity-type", "broker-loggers", "--entity-name", &node];
+    configs(&[&["--describe"], &entity[..]].concat())
+        .ok()
+        .shows("  root=INFO sensitive=false synonyms={}")
+        .shows("  ottla_storage=INFO sensitive=false synonyms={}");
+    configs(&[&["--alter", "--add-config", "ottla_storage=DEBUG"], &entity[..]].concat())
+        .ok()
+        .shows(&format!("Completed updating config for broker-logger {node}."));
+    configs(&[&["--describe"], &entity[..]].concat()).ok().shows("  ottla_storage=DEBUG");
+    configs(&[&["--alter", "--delete-config", "ottla_storage"], &entity[..]].concat()).ok();
+    configs(&[&["--describe"], &entity[..]].concat()).ok().shows("  ottla_storage=INFO");
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused() {
+    needs!(Broker, Tools);
+    if !only_on(Target::Ottla) {
+        return;
+    }
+    create_topic("c-not-yet", 1);
+    let entity = ["--entity-type", "topics", "--entity-name", "c-not-yet"];
+    configs(&[&["--alter", "--add-config", "local.retention.ms=5"], &entity[..]].concat()).fails().shows(
+        "Invalid value 5 for configuration local.retention.ms: tiered storage is not supported yet; remove it, or set it \
+         to -2",
+    );
 }

@@ -6,7 +6,6 @@ use ottla_protocol::ErrorCode;
 use ottla_replication::session::FetchSessionError;
 use ottla_storage::{AppendError as LogError, InvalidRecord};
 
-use crate::config_resource::Refused;
 use crate::partitions::{Absent, AppendError, PartitionError};
 
 /// A partition that this broker cannot serve.
@@ -104,7 +103,7 @@ pub(crate) fn broker(error: &BrokerError) -> ErrorCode {
 }
 
 /// A resource's configs that could not be changed.
-fn config_change(error: &ConfigChangeError) -> ErrorCode {
+pub(crate) fn config_change(error: &ConfigChangeError) -> ErrorCode {
     match error {
         ConfigChangeError::InvalidConfig(_) => ErrorCode::InvalidConfig,
         ConfigChangeError::InvalidRequest(_) => ErrorCode::InvalidRequest,
@@ -112,25 +111,4 @@ fn config_change(error: &ConfigChangeError) -> ErrorCode {
         ConfigChangeError::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
         ConfigChangeError::UnknownBroker(_) => ErrorCode::BrokerIdNotRegistered,
     }
-}
-
-/// One result per resource of a request, in its order: what was refused here, and what the controller answered for
-/// the others. `None` is success.
-pub(crate) fn reassemble<'a>(
-    refused: impl Iterator<Item = Option<&'a Refused>>,
-    answers: Result<Vec<Result<(), ConfigChangeError>>, ControllerError>,
-) -> Vec<Option<Refused>> {
-    let mut answers = match answers {
-        Ok(answers) => Ok(answers.into_iter()),
-        Err(error) => Err(Refused { code: controller(&error), message: error.to_string() }),
-    };
-    let result = |refused: Option<&Refused>| match (refused, &mut answers) {
-        (Some(refused), _) => Some(refused.clone()),
-        (None, Err(failed)) => Some(failed.clone()),
-        (None, Ok(answers)) => {
-            let error = answers.next()?.err()?;
-            Some(Refused { code: config_change(&error), message: error.to_string() })
-        }
-    };
-    refused.map(result).collect()
 }

@@ -9,7 +9,7 @@ mod authorized_operations;
 mod auto_topics;
 pub mod cli;
 mod clock;
-mod config_resource;
+mod configs;
 mod deadline;
 mod dispatch;
 mod error_map;

@@ -27,7 +27,7 @@ use crate::producer_ids::ProducerIds;
 use crate::registration;
 use crate::services::Services;
 use crate::start_error::StartError;
-use crate::telemetry::{Health, Metrics};
+use crate::telemetry::{Health, Loggers, Metrics};
 
 /// Requests of one connection that are processed and not answered.
 const UNANSWERED_MAX: usize = 100;
@@ -56,6 +56,7 @@ impl Server {
     /// Whatever keeps the broker from serving; its text is one clear line.
     pub async fn start(
         config: BrokerConfig,
+        loggers: Arc<Loggers>,
         metrics: Arc<Metrics>,
         health: Arc<Health>,
     ) -> Result<Self, StartError> {
@@ -69,7 +70,8 @@ impl Server {
             Controller::start(registration::controller_config(&config, &identity, &home)).await?;
         let broker_epoch = registration::register(&controller, &config, &listeners, &home).await?;
 
-        let services = services(config, identity, clock, controller, Arc::clone(&metrics), home.logs)?;
+        let services =
+            services(config, identity, loggers, clock, controller, Arc::clone(&metrics), home.logs)?;
         gauges::register(&metrics, &services);
         let driver = replica_driver(&services);
         let subscription = services.controller.subscribe();
@@ -163,6 +165,7 @@ async fn bind(config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
 fn services(
     config: BrokerConfig,
     identity: Arc<Identity>,
+    loggers: Arc<Loggers>,
     clock: Clock,
     controller: Controller,
     metrics: Arc<Metrics>,
@@ -199,6 +202,7 @@ fn services(
     };
     Ok(Services {
         identity,
+        loggers,
         clock,
         config: Arc::clone(&parts.config),
         metrics,

@@ -15,12 +15,13 @@ use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
 use crate::partitions::{Cleaner, Flusher, LogHome, Partitions};
 use crate::producer_ids::ProducerIds;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Loggers, Metrics};
 
 /// The broker's services.
 #[derive(Debug)]
 pub(crate) struct Services {
     pub identity: Arc<Identity>,
+    pub loggers: Arc<Loggers>,
     pub clock: Clock,
     /// Effective settings; replaced when a dynamic one changes.
     pub config: Arc<ArcSwap<BrokerConfig>>,

@@ -19,7 +19,7 @@ pub enum Check {
     OneOf(&'static [&'static str]),
     /// One of these words, in any case.
     OneOfAnyCase(&'static [&'static str]),
-    /// A list without duplicates, of these words only (of any, if there are none).
+    /// A list of these words only (of any, if there are none).
     ListOf { words: &'static [&'static str], may_be_empty: bool },
     /// At least one character.
     NonEmpty,
@@ -45,8 +45,8 @@ impl std::fmt::Display for Check {
             Self::Fraction(low, high) => write!(f, "[{low},...,{high}]"),
             Self::OneOf(words) => write!(f, "[{}]", words.join(", ")),
             Self::OneOfAnyCase(words) => write!(f, "(case insensitive) [{}]", words.join(", ")),
-            Self::ListOf { words: [], may_be_empty: true } => f.write_str("a list without duplicates"),
-            Self::ListOf { words: [], .. } => f.write_str("a list without duplicates, not empty"),
+            Self::ListOf { words: [], may_be_empty: true } => Ok(()),
+            Self::ListOf { words: [], .. } => f.write_str("not empty"),
             Self::ListOf { words, .. } => write!(f, "[{}]", words.join(", ")),
             Self::NonEmpty => f.write_str("non-empty string"),
             Self::GzipLevel => f.write_str("[1,...,9] or -1"),
@@ -142,10 +142,6 @@ fn list_of(name: &str, items: &[String], words: &[&str], may_be_empty: bool) -> 
             format!("[{}]", words.join(", "))
         };
         let message = format!("Configuration '{name}' must not be empty. Valid values include: {allowed}");
-        return Err(ConfigError::refused(name, message));
-    }
-    if items.iter().enumerate().any(|(i, item)| items.iter().take(i).any(|earlier| earlier == item)) {
-        let message = format!("Configuration '{name}' values must not be duplicated.");
         return Err(ConfigError::refused(name, message));
     }
     for item in items {

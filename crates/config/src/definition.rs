@@ -81,12 +81,10 @@ pub enum UpdateMode {
 pub enum Effect {
     /// It does what it does in Kafka.
     Honoured,
-    /// A hint with no meaning here, accepted in silence; the text says why.
+    /// It changes nothing that anyone could see here, and is accepted; the text says why.
     Inert(&'static str),
-    /// Not built yet: set away from its default it is warned of.
-    NotYet,
-    /// Not built yet and somebody's protection: set away from its default it refuses the start.
-    Security,
+    /// What it asks for (the text) is not built yet: it may only be what it is by default.
+    NotYet(&'static str),
 }
 
 /// One setting. Kafka's facts, and what Ottla does with it.

@@ -4,6 +4,7 @@ use crate::entry::{ConfigEntry, ConfigSource, ConfigSynonym};
 use crate::synonyms::{self, Inherit};
 use crate::{
     BrokerConfig, ConfigMap, Definition, Scope, UpdateMode, broker_default, definition, definitions,
+    dynamic_only,
 };
 
 /// All settings of a topic with these overrides.
@@ -31,7 +32,13 @@ pub fn describe_broker(broker: &BrokerConfig) -> Vec<ConfigEntry> {
     others.retain(|name| definition(Scope::Broker, name).is_none_or(|definition| definition.internal));
     others.sort();
     others.dedup();
-    entries.extend(others.into_iter().map(|name| unknown_entry(name, broker_synonyms(name, broker))));
+    entries.extend(others.into_iter().map(|name| {
+        let synonyms = broker_synonyms(name, broker);
+        match dynamic_only(name) {
+            Some(definition) => ConfigEntry::of(definition, layers.text(name), synonyms),
+            None => unknown_entry(name, synonyms),
+        }
+    }));
     entries
 }
 
@@ -117,7 +124,8 @@ fn broker_synonyms(name: &str, broker: &BrokerConfig) -> Vec<ConfigSynonym> {
 
 fn synonym(name: &str, value: &str, source: ConfigSource) -> ConfigSynonym {
     // A key that nobody knows may be a secret.
-    let hidden = definition(Scope::Broker, name).is_none_or(Definition::is_sensitive);
+    let known = definition(Scope::Broker, name).or_else(|| dynamic_only(name));
+    let hidden = known.is_none_or(Definition::is_sensitive);
     let value = Some(value.to_owned()).filter(|_| !hidden);
     ConfigSynonym { name: name.to_owned(), value, source }
 }
@@ -138,7 +146,8 @@ fn unknown_entry(name: &str, synonyms: Vec<ConfigSynonym>) -> ConfigEntry {
 fn cluster_default_entry(name: &str, value: &str, broker: &BrokerConfig) -> ConfigEntry {
     let mut synonyms = broker_synonyms(name, broker);
     synonyms.retain(|synonym| synonym.source == ConfigSource::DynamicDefaultBroker);
-    let Some(definition) = definition(Scope::Broker, name) else { return unknown_entry(name, synonyms) };
+    let known = definition(Scope::Broker, name).or_else(|| dynamic_only(name));
+    let Some(definition) = known else { return unknown_entry(name, synonyms) };
     let mut entry = ConfigEntry::of(definition, Some(value), synonyms);
     entry.read_only = definition.update == UpdateMode::ReadOnly;
     entry

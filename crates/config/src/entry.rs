@@ -109,7 +109,7 @@ impl Definition {
         let effect = match self.effect {
             Effect::Honoured => "honoured",
             Effect::Inert(why) => return format!("{}; without effect: {why}.", self.shape()),
-            Effect::NotYet | Effect::Security => "not supported yet",
+            Effect::NotYet(what) => return format!("{}; not supported yet: {what}.", self.shape()),
         };
         format!("{}; {effect}.", self.shape())
     }

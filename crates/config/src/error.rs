@@ -2,7 +2,7 @@
 
 use crate::Scope;
 
-/// Why a setting was refused. All of them are `INVALID_CONFIG` on the wire, and stop the start when they come from
+/// Why a setting was refused. All but one are `INVALID_CONFIG` on the wire, and they stop the start when they come from
 /// a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -15,14 +15,15 @@ pub enum ConfigError {
     /// The value is refused with a message that does not name it.
     #[error("{message}")]
     Refused { name: String, message: String },
+    /// A request that Kafka calls invalid where one would expect an invalid config.
+    #[error("{message}")]
+    InvalidRequest { name: String, message: String },
     /// Settings that are each allowed, but not together.
     #[error("{message}")]
     Conflict { message: String },
-    /// A setting of the file that would protect somebody, and that Ottla cannot honour yet.
-    #[error(
-        "{name}={value} is not supported yet, and starting without it would drop the protection it asks for: {hint}"
-    )]
-    Unprotected { name: String, value: String, hint: String },
+    /// A value that Kafka honours and Ottla does not yet. `value` is `[hidden]` for passwords.
+    #[error("Invalid value {value} for configuration {name}: {missing} is not supported yet; {hint}")]
+    NotYet { name: String, value: String, missing: String, hint: String },
     /// A setting that must be given is not.
     #[error("Missing required configuration \"{name}\" which has no default value.")]
     Missing { name: String },
@@ -39,7 +40,8 @@ impl ConfigError {
             Self::Unknown { name, .. }
             | Self::InvalidValue { name, .. }
             | Self::Refused { name, .. }
-            | Self::Unprotected { name, .. }
+            | Self::InvalidRequest { name, .. }
+            | Self::NotYet { name, .. }
             | Self::Missing { name } => Some(name),
             Self::Conflict { .. } | Self::Syntax { .. } => None,
         }

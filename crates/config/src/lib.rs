@@ -16,6 +16,7 @@ mod group;
 mod properties;
 mod replication_factor;
 mod review;
+mod support;
 mod synonyms;
 mod table;
 mod topic;
@@ -40,10 +41,11 @@ pub use group::ConsumerGroupConfig;
 pub use properties::{Properties, Property};
 pub use replication_factor::clamp_replication_factor;
 pub use review::Warning;
-pub use table::{definition, definitions};
+pub use table::{definition, definitions, dynamic_only_definitions};
 pub use topic::{CleanupPolicy, CompressionType, ThrottledReplicas, TopicConfig};
 pub use validate::{
-    BrokerResource, change_list, validate_broker, validate_client_metrics, validate_group, validate_topic,
+    BrokerResource, ListChange, change_list, validate_broker, validate_client_metrics, validate_group,
+    validate_topic,
 };
 pub use value::Value;
 

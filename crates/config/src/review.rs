@@ -1,15 +1,13 @@
-//! What a file asks for that Ottla does not do: refused where it is somebody's protection, warned of elsewhere.
+//! What a file asks for that Ottla does not do is refused; what nobody knows is warned of.
 
 use std::fmt;
 
-use crate::validate::is_default;
-use crate::{ConfigError, ConfigMap, Effect, Scope, definition, definitions};
+use crate::support::check_supported;
+use crate::{ConfigError, ConfigMap, Scope, definition, definitions};
 
 /// Something about a file that the operator should know, one line each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
-    /// Settings that Kafka honours and Ottla does not yet, set away from their defaults.
-    NotHonoured { names: Vec<String> },
     /// A setting that nobody knows.
     Unknown { name: String, nearest: Option<&'static str> },
     /// The listeners of the controller role are accepted, but no Kafka client is served there.
@@ -19,13 +17,6 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotHonoured { names } => {
-                write!(
-                    f,
-                    "these settings are known but not supported yet, and have no effect: {}",
-                    names.join(", ")
-                )
-            }
             Self::Unknown { name, nearest: Some(nearest) } => {
                 write!(f, "unknown setting {name}; the nearest known name is {nearest}")
             }
@@ -44,9 +35,8 @@ impl fmt::Display for Warning {
 /// Looks at what a file and the command line set.
 ///
 /// # Errors
-/// [`ConfigError::Unprotected`]: a setting asks for protection that Ottla cannot give yet.
+/// [`ConfigError::NotYet`]: a setting asks for what is not built yet.
 pub(crate) fn review(fixed: &ConfigMap) -> Result<Vec<Warning>, ConfigError> {
-    let mut not_honoured = Vec::new();
     let mut warnings = Vec::new();
     for (name, text) in fixed {
         let Some(definition) = definition(Scope::Broker, name) else {
@@ -55,21 +45,7 @@ pub(crate) fn review(fixed: &ConfigMap) -> Result<Vec<Warning>, ConfigError> {
             }
             continue;
         };
-        match definition.effect {
-            Effect::Honoured | Effect::Inert(_) => {}
-            _ if is_default(definition, text) => {}
-            Effect::NotYet => not_honoured.push(name.clone()),
-            Effect::Security => {
-                return Err(ConfigError::Unprotected {
-                    name: name.clone(),
-                    value: text.clone(),
-                    hint: "remove it to start without".to_owned(),
-                });
-            }
-        }
-    }
-    if !not_honoured.is_empty() {
-        warnings.insert(0, Warning::NotHonoured { names: not_honoured });
+        check_supported(definition, text)?;
     }
     Ok(warnings)
 }

@@ -88,6 +88,17 @@ pub(crate) fn broker_names(name: &str) -> Vec<&str> {
     }
 }
 
+/// The broker settings that hide this one when they are set dynamically.
+pub(crate) fn hidden_by(name: &str) -> Vec<&str> {
+    if name == "log.flush.scheduler.interval.ms" {
+        return vec!["log.flush.interval.ms"];
+    }
+    broker_names(name)
+        .into_iter()
+        .filter(|other| *other != name && *other != "log.flush.scheduler.interval.ms")
+        .collect()
+}
+
 /// The broker setting that a group's setting inherits from.
 pub(crate) fn of_group(group_setting: &str) -> Option<&'static str> {
     if group_setting == "streams.assignor.name" {

@@ -45,7 +45,7 @@ pub(crate) fn resolve(overrides: &ConfigMap, broker: &BrokerConfig) -> Result<To
         remote_storage_enable: effective.boolean("remote.storage.enable")?,
         retention_bytes: effective.long("retention.bytes")?,
         retention_ms: effective.long("retention.ms")?,
-        segment_bytes: effective.int("segment.bytes")?,
+        segment_bytes: effective.segment_bytes()?,
         segment_index_bytes: effective.int("segment.index.bytes")?,
         segment_jitter_ms: effective.long("segment.jitter.ms")?,
         segment_ms: effective.long("segment.ms")?,
@@ -77,6 +77,14 @@ impl<'a> Effective<'a> {
 
     fn int(&self, name: &'static str) -> Result<i32, ConfigError> {
         if let Value::Int(n) = self.value(name)? { Ok(n) } else { Err(missing(name)) }
+    }
+
+    /// The internal one is not bound to a megabyte at least, and is the stronger.
+    fn segment_bytes(&self) -> Result<i32, ConfigError> {
+        match self.value("internal.segment.bytes")? {
+            Value::Int(n) => Ok(n),
+            _ => self.int("segment.bytes"),
+        }
     }
 
     fn boolean(&self, name: &'static str) -> Result<bool, ConfigError> {

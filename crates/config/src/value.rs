@@ -1,6 +1,8 @@
 //! A setting's text as a value of its type, parsed as Kafka parses it (`ConfigDef.parseType`).
 
-use crate::{ConfigError, ConfigType, Definition};
+use std::collections::BTreeSet;
+
+use crate::{Check, ConfigError, ConfigType, Definition};
 
 /// A parsed setting.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,10 +38,19 @@ impl Definition {
     /// # Errors
     /// [`ConfigError::InvalidValue`] or [`ConfigError::Refused`] with Kafka's message.
     pub fn parse(&self, text: &str) -> Result<Value, ConfigError> {
-        let value = parse_type(self.name, self.config_type, text)?;
+        let mut value = parse_type(self.name, self.config_type, text)?;
+        if let (Value::List(items), Check::ListOf { .. }) = (&mut value, &self.check) {
+            drop_duplicates(items);
+        }
         self.check.apply(self.name, &value)?;
         Ok(value)
     }
+}
+
+/// KIP-1161: what stands in a list twice counts once.
+fn drop_duplicates(items: &mut Vec<String>) {
+    let mut seen = BTreeSet::new();
+    items.retain(|item| seen.insert(item.clone()));
 }
 
 fn parse_type(name: &str, config_type: ConfigType, text: &str) -> Result<Value, ConfigError> {

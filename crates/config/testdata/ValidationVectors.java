@@ -66,8 +66,10 @@ public class ValidationVectors {
     static String verdict(ConfigDef.ConfigKey key, String value) {
         try {
             if (key.type == ConfigDef.Type.CLASS) return "ok";
-            Object parsed = ConfigDef.parseType(key.name, value, key.type);
-            if (key.validator != null) key.validator.ensureValid(key.name, parsed);
+            ConfigDef alone = new ConfigDef();
+            alone.define(key.name, key.type, key.hasDefault() ? key.defaultValue : ConfigDef.NO_DEFAULT_VALUE, key.validator, key.importance, key.documentation);
+            // Lists lose their duplicates on the way (KIP-1161).
+            alone.parse(Map.of(key.name, value));
             return "ok";
         } catch (Exception e) {
             return e.getMessage();

@@ -1,5 +1,6 @@
 //! What the controller can be asked, and what it answers: Kafka's requests without versions or wire types.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -91,9 +92,9 @@ pub struct NewPartitions {
     pub assignments: Option<Vec<Vec<BrokerId>>>,
 }
 
-/// IncrementalAlterConfigs.
+/// AlterConfigs and IncrementalAlterConfigs. No resource is named twice.
 #[derive(Clone, Debug, Default)]
-pub struct IncrementalAlterConfigs {
+pub struct AlterConfigs {
     pub resources: Vec<ConfigAlteration>,
     pub validate_only: bool,
 }
@@ -102,7 +103,16 @@ pub struct IncrementalAlterConfigs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigAlteration {
     pub resource: ConfigResource,
-    pub ops: Vec<ConfigOp>,
+    pub change: ConfigChange,
+}
+
+/// How a request says what shall change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigChange {
+    /// IncrementalAlterConfigs: these keys, each once; the others stay.
+    Operations(Vec<ConfigOp>),
+    /// AlterConfigs: the whole of what shall be set.
+    Replacement(BTreeMap<String, String>),
 }
 
 /// One config and what to do with it.
@@ -110,7 +120,8 @@ pub struct ConfigAlteration {
 pub struct ConfigOp {
     pub name: String,
     pub op: AlterConfigOp,
-    pub value: Option<String>,
+    /// Without meaning where the config is deleted.
+    pub value: String,
 }
 
 /// The operations of IncrementalAlterConfigs (KIP-339).
@@ -123,6 +134,17 @@ pub enum AlterConfigOp {
 }
 
 impl AlterConfigOp {
+    /// The request's number.
+    #[must_use]
+    pub const fn id(self) -> i8 {
+        match self {
+            Self::Set => 0,
+            Self::Delete => 1,
+            Self::Append => 2,
+            Self::Subtract => 3,
+        }
+    }
+
     /// From the request's number.
     #[must_use]
     pub const fn from_id(id: i8) -> Option<Self> {
@@ -134,20 +156,6 @@ impl AlterConfigOp {
             _ => None,
         }
     }
-}
-
-/// AlterConfigs, the older form: what is not listed is deleted.
-#[derive(Clone, Debug, Default)]
-pub struct AlterConfigs {
-    pub resources: Vec<ConfigReplacement>,
-    pub validate_only: bool,
-}
-
-/// The whole of what shall be set on one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigReplacement {
-    pub resource: ConfigResource,
-    pub configs: Vec<(String, Option<String>)>,
 }
 
 /// ElectLeaders (KIP-183, KIP-460).

@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::command::{
     AlterConfigs, AlterPartitionReassignments, BrokerRegistrationRequest, ConfigAnswers, CreatePartitions,
-    CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, IncrementalAlterConfigs,
-    ProducerIdBlock, ReassignmentAnswers, TopicAnswers, TopicElections, UpdateFeatures,
+    CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, ProducerIdBlock,
+    ReassignmentAnswers, TopicAnswers, TopicElections, UpdateFeatures,
 };
 use crate::decision::{self, Context, Decision, Settings};
 use crate::decision_loop::{DecisionLoop, Job, Outcome};
@@ -115,15 +115,7 @@ impl Controller {
         self.decide(move |context| decision::create_partitions(&request, context)).await
     }
 
-    /// IncrementalAlterConfigs: one answer per resource, in the request's order.
-    pub async fn incremental_alter_configs(
-        &self,
-        request: IncrementalAlterConfigs,
-    ) -> Result<ConfigAnswers, ControllerError> {
-        self.decide(move |context| decision::incremental_alter_configs(&request, context)).await
-    }
-
-    /// AlterConfigs: one answer per resource, in the request's order.
+    /// AlterConfigs and IncrementalAlterConfigs: one answer per resource, in the request's order.
     pub async fn alter_configs(&self, request: AlterConfigs) -> Result<ConfigAnswers, ControllerError> {
         self.decide(move |context| decision::alter_configs(&request, context)).await
     }
@@ -217,7 +209,7 @@ impl Controller {
         }
     }
 
-    /// A new cluster's log begins with its features.
+    /// A new cluster's log begins with its features, and the settings that go with them.
     async fn bootstrap(&self) -> Result<(), ControllerError> {
         self.decide(|context| {
             let is_new = context.image.features().iter().next().is_none();

@@ -16,10 +16,10 @@ mod raft;
 
 pub use command::{
     AlterConfigOp, AlterConfigs, AlterPartitionReassignments, BrokerRegistrationRequest, ConfigAlteration,
-    ConfigAnswers, ConfigOp, ConfigReplacement, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics,
-    DeletedTopic, ElectLeaders, ElectionType, FeatureUpdate, FeatureUpgrade, IncrementalAlterConfigs,
-    NewPartitions, NewTopic, ProducerIdBlock, ReassignableTopic, ReassignmentAnswers, TopicAnswers,
-    TopicElections, TopicRef, UpdateFeatures,
+    ConfigAnswers, ConfigChange, ConfigOp, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics,
+    DeletedTopic, ElectLeaders, ElectionType, FeatureUpdate, FeatureUpgrade, NewPartitions, NewTopic,
+    ProducerIdBlock, ReassignableTopic, ReassignmentAnswers, TopicAnswers, TopicElections, TopicRef,
+    UpdateFeatures,
 };
 pub use error::{
     BrokerError, ConfigChangeError, ControllerError, ElectionError, FeatureError, ReassignmentError,

@@ -13,6 +13,7 @@ use ottla_protocol::messages::create_topics_request::CreatableTopic;
 use ottla_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use ottla_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, StrBytes, TopicName};
 
+use crate::configs;
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
 use crate::metadata_view::MetadataView;
@@ -110,7 +111,7 @@ fn failure(name: TopicName, code: i16, message: String) -> CreatableTopicResult 
     CreatableTopicResult::default()
         .with_name(name)
         .with_error_code(code)
-        .with_error_message(Some(StrBytes::from_string(message)))
+        .with_error_message(Some(configs::text(message)))
         .with_num_partitions(-1)
         .with_replication_factor(-1)
         .with_configs(Some(Vec::new()))

@@ -16,10 +16,14 @@ use ottla_protocol::messages::describe_configs_response::{
 };
 use ottla_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse, StrBytes};
 
-use crate::config_resource::Refused;
+use crate::configs::{self, Refused};
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
+use crate::telemetry::{LogLevel, Loggers};
+
+/// `DYNAMIC_BROKER_LOGGER_CONFIG`.
+const LOGGER_SOURCE: i8 = 6;
 
 /// Answers from the published image and this broker's file.
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub(crate) struct DescribeConfigs {
     pub view: Arc<MetadataView>,
     pub config: Arc<ArcSwap<BrokerConfig>>,
     pub identity: Arc<Identity>,
+    pub loggers: Arc<Loggers>,
 }
 
 impl Handler for DescribeConfigs {
@@ -35,8 +40,20 @@ impl Handler for DescribeConfigs {
     fn handle(&self, _: &RequestContext, request: DescribeConfigsRequest) -> Reply<DescribeConfigsResponse> {
         let image = self.view.image_arc();
         let broker = effective(&self.config.load(), &image, self.identity.node_id);
-        let describer = Describer { image: &image, broker: &broker, node_id: self.identity.node_id };
-        let results = request.resources.iter().map(|resource| describer.result(resource, &request));
+        let describer = Describer {
+            image: &image,
+            broker: &broker,
+            node_id: self.identity.node_id,
+            loggers: &self.loggers,
+        };
+        // Kafka judges a request as a whole by its resources' types.
+        let known = |resource: &DescribeConfigsResource| {
+            ConfigResourceType::from_id(resource.resource_type).is_some()
+        };
+        let malformed = !request.resources.iter().all(known);
+        let results = request.resources.iter().map(|resource| {
+            if malformed { malformed_result(resource) } else { describer.result(resource, &request) }
+        });
         Reply::Ready(DescribeConfigsResponse::default().with_results(results.collect()))
     }
 }
@@ -57,6 +74,7 @@ struct Describer<'a> {
     image: &'a MetadataImage,
     broker: &'a BrokerConfig,
     node_id: BrokerId,
+    loggers: &'a Loggers,
 }
 
 impl Describer<'_> {
@@ -68,51 +86,52 @@ impl Describer<'_> {
         let answer = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone())
-            .with_error_message(None);
+            .with_error_message(Some(StrBytes::default()));
         match self.entries(resource) {
-            Ok((scope, entries)) => {
-                let asked = entries.into_iter().filter(|entry| is_asked(resource, entry));
+            Ok(Described::Loggers(levels)) => {
+                let asked = levels.into_iter().filter(|(name, _)| is_asked(resource, name));
+                answer.with_configs(asked.map(|(name, level)| logger(name, level)).collect())
+            }
+            Ok(Described::Configs(scope, entries)) => {
+                let asked = entries.into_iter().filter(|entry| is_asked(resource, &entry.name));
                 answer.with_configs(asked.map(|entry| described(entry, scope, request)).collect())
             }
             Err(Refused { code, message }) => {
-                let message = (!message.is_empty()).then(|| StrBytes::from_string(message));
+                let message = Some(configs::text(message));
                 answer.with_error_code(code.code()).with_error_message(message)
             }
         }
     }
 
-    fn entries(&self, resource: &DescribeConfigsResource) -> Result<(Scope, Vec<ConfigEntry>), Refused> {
+    fn entries(&self, resource: &DescribeConfigsResource) -> Result<Described, Refused> {
         let name = resource.resource_name.as_str();
         let overrides = |kind| overrides(self.image, kind, name);
         match ConfigResourceType::from_id(resource.resource_type) {
             Some(kind @ ConfigResourceType::Topic) => {
                 self.check_topic(name)?;
-                Ok((Scope::Topic, describe_topic(&overrides(kind), self.broker)))
+                Ok(Described::Configs(Scope::Topic, describe_topic(&overrides(kind), self.broker)))
             }
             Some(ConfigResourceType::Broker) if name.is_empty() => {
-                Ok((Scope::Broker, describe_cluster_default(self.broker)))
+                Ok(Described::Configs(Scope::Broker, describe_cluster_default(self.broker)))
             }
             Some(ConfigResourceType::Broker) => {
                 self.check_broker(name)?;
-                Ok((Scope::Broker, describe_broker(self.broker)))
+                Ok(Described::Configs(Scope::Broker, describe_broker(self.broker)))
             }
             Some(kind @ ConfigResourceType::Group) => {
                 named(name, "Group name must not be empty")?;
-                Ok((Scope::Group, describe_group(&overrides(kind), self.broker)))
+                Ok(Described::Configs(Scope::Group, describe_group(&overrides(kind), self.broker)))
             }
             Some(kind @ ConfigResourceType::ClientMetrics) => {
                 named(name, "Client metrics subscription name must not be empty")?;
-                Ok((Scope::ClientMetrics, describe_client_metrics(&overrides(kind))))
+                Ok(Described::Configs(Scope::ClientMetrics, describe_client_metrics(&overrides(kind))))
             }
             Some(ConfigResourceType::BrokerLogger) => {
                 named(name, "Broker id must not be empty")?;
-                let message = "This broker's loggers have no levels that could be described or changed.";
-                Err(Refused::invalid_request(message))
+                self.check_broker(name)?;
+                Ok(Described::Loggers(self.loggers.all()))
             }
-            None => Err(Refused::invalid_request(format!(
-                "Unsupported resource type: {}",
-                resource.resource_type
-            ))),
+            None => Err(Refused::invalid_request(MALFORMED)),
         }
     }
 
@@ -141,14 +160,40 @@ impl Describer<'_> {
     }
 }
 
+/// What there is to say of a resource.
+enum Described {
+    Configs(Scope, Vec<ConfigEntry>),
+    Loggers(Vec<(&'static str, LogLevel)>),
+}
+
+fn logger(name: &'static str, level: LogLevel) -> DescribeConfigsResourceResult {
+    DescribeConfigsResourceResult::default()
+        .with_name(StrBytes::from_static_str(name))
+        .with_value(Some(StrBytes::from_static_str(level.name())))
+        .with_config_source(LOGGER_SOURCE)
+        .with_documentation(Some(StrBytes::default()))
+}
+
+/// Kafka's text of INVALID_REQUEST where nothing more is known.
+const MALFORMED: &str = "This most likely occurs because of a request being malformed by the client library or the \
+                         message was sent to an incompatible broker. See the broker logs for more details.";
+
+fn malformed_result(resource: &DescribeConfigsResource) -> DescribeConfigsResult {
+    DescribeConfigsResult::default()
+        .with_error_code(ErrorCode::InvalidRequest.code())
+        .with_error_message(Some(StrBytes::from_static_str(MALFORMED)))
+        .with_resource_type(resource.resource_type)
+        .with_resource_name(resource.resource_name.clone())
+}
+
 fn named(name: &str, otherwise: &str) -> Result<(), Refused> {
     if name.is_empty() { Err(Refused::invalid_request(otherwise)) } else { Ok(()) }
 }
 
 /// No keys, or an empty list of them, ask for all.
-fn is_asked(resource: &DescribeConfigsResource, entry: &ConfigEntry) -> bool {
+fn is_asked(resource: &DescribeConfigsResource, name: &str) -> bool {
     let keys = resource.configuration_keys.as_deref().unwrap_or_default();
-    keys.is_empty() || keys.iter().any(|key| key.as_str() == entry.name)
+    keys.is_empty() || keys.iter().any(|key| key.as_str() == name)
 }
 
 fn described(

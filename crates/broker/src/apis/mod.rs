@@ -47,6 +47,7 @@ mod update_features;
 
 use std::sync::Arc;
 
+use crate::configs::Alterer;
 use crate::dispatch::{Api, Typed};
 use crate::services::Services;
 
@@ -102,17 +103,24 @@ fn admin(services: &Services) -> Vec<Box<dyn Api>> {
     let view = || Arc::clone(&services.metadata);
     let config = || Arc::clone(&services.config);
     let identity = || Arc::clone(&services.identity);
+    let alterer = || Alterer {
+        controller: controller(),
+        view: view(),
+        identity: identity(),
+        loggers: Arc::clone(&services.loggers),
+    };
     vec![
         typed(create_topics::CreateTopics { controller: controller(), view: view(), config: config() }),
         typed(delete_topics::DeleteTopics { controller: controller(), view: view(), config: config() }),
         typed(create_partitions::CreatePartitions { controller: controller(), view: view() }),
-        typed(incremental_alter_configs::IncrementalAlterConfigs {
-            controller: controller(),
+        typed(incremental_alter_configs::IncrementalAlterConfigs { alterer: alterer() }),
+        typed(alter_configs::AlterConfigs { alterer: alterer() }),
+        typed(describe_configs::DescribeConfigs {
             view: view(),
+            config: config(),
             identity: identity(),
+            loggers: Arc::clone(&services.loggers),
         }),
-        typed(alter_configs::AlterConfigs { controller: controller(), view: view(), identity: identity() }),
-        typed(describe_configs::DescribeConfigs { view: view(), config: config(), identity: identity() }),
         typed(describe_cluster::DescribeCluster { view: view() }),
         typed(describe_topic_partitions::DescribeTopicPartitions {
             view: view(),

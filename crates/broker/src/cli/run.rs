@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{Args, Banner, Launch, explain, parse_args};
 use crate::Server;
-use crate::telemetry::{Health, Metrics, MetricsServer, init_logging};
+use crate::telemetry::{Health, Loggers, Metrics, MetricsServer, init_logging};
 
 /// How long what still runs on other threads may take once everything is flushed and closed.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_millis(200);
@@ -39,7 +39,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, started: Instant) -> E
 /// The line that says why the broker does not run.
 fn start(args: &Args, started: Instant) -> Result<ExitCode, String> {
     let environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
-    init_logging(args.log.as_deref(), environment.as_deref(), args.log_format)
+    let loggers = init_logging(args.log.as_deref(), environment.as_deref(), args.log_format)
         .map_err(|error| explain(&error))?;
     let launch = Launch::prepare(args).map_err(|error| explain(&error))?;
     for warning in &launch.warnings {
@@ -51,12 +51,12 @@ fn start(args: &Args, started: Instant) -> Result<ExitCode, String> {
         .thread_name("ottla-worker")
         .build()
         .map_err(|error| format!("cannot start threads: {}", explain(&error)))?;
-    let ended = runtime.block_on(serve(launch, started));
+    let ended = runtime.block_on(serve(launch, loggers, started));
     runtime.shutdown_timeout(LEFTOVERS_TIMEOUT);
     ended
 }
 
-async fn serve(launch: Launch, started: Instant) -> Result<ExitCode, String> {
+async fn serve(launch: Launch, loggers: Arc<Loggers>, started: Instant) -> Result<ExitCode, String> {
     let mut signals = Signals::new().map_err(|error| format!("cannot watch signals: {error}"))?;
     let metrics = Arc::new(Metrics::new(started));
     let health = Arc::new(Health::default());
@@ -74,7 +74,7 @@ async fn serve(launch: Launch, started: Instant) -> Result<ExitCode, String> {
     };
     let data_dir = launch.config.log.dirs.first().cloned().unwrap_or_default();
     let server = tokio::select! {
-        server = Server::start(launch.config, Arc::clone(&metrics), Arc::clone(&health)) => {
+        server = Server::start(launch.config, loggers, Arc::clone(&metrics), Arc::clone(&health)) => {
             server.map_err(|error| explain(&error))?
         }
         name = signals.next() => {

@@ -1,11 +1,15 @@
 //! Logs: one line an event on stderr, text or JSON.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::util::TryInitError;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+use super::Loggers;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -26,36 +30,58 @@ pub enum LoggingError {
     Twice(#[from] TryInitError),
 }
 
-/// Sets up the process's logs. `filter` is `--log`, `environment` is `RUST_LOG`; without both it is `info`.
+/// Sets up the process's logs, and gives their levels to be changed later. `filter` is `--log`, `environment` is
+/// `RUST_LOG`; without both it is `info`.
 ///
 /// # Errors
 /// The filter does not parse, or logs were set up before.
-pub fn init(filter: Option<&str>, environment: Option<&str>, format: LogFormat) -> Result<(), LoggingError> {
-    use tracing_subscriber::util::SubscriberInitExt as _;
-    let filter = parse_filter(filter.or(environment).unwrap_or("info"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(OneLineStderr);
+pub fn init(
+    filter: Option<&str>,
+    environment: Option<&str>,
+    format: LogFormat,
+) -> Result<Arc<Loggers>, LoggingError> {
+    let text = with_quiet(filter.or(environment).unwrap_or("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(parse_filter(&text)?).with_writer(OneLineStderr);
     match format {
-        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).finish().try_init()?,
-        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).finish().try_init()?,
+        LogFormat::Text => {
+            let builder = builder.with_ansi(io::stderr().is_terminal()).with_filter_reloading();
+            let levels = builder.reload_handle();
+            builder.finish().try_init()?;
+            Ok(Loggers::new(&text, reloading(move |filter| levels.reload(filter))))
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_span_list(false).with_filter_reloading();
+            let levels = builder.reload_handle();
+            builder.finish().try_init()?;
+            Ok(Loggers::new(&text, reloading(move |filter| levels.reload(filter))))
+        }
     }
-    Ok(())
 }
 
-fn parse_filter(filter: &str) -> Result<EnvFilter, LoggingError> {
+fn reloading(reload: impl Fn(EnvFilter) -> Result<(), reload::Error>) -> impl Fn(EnvFilter) {
+    move |filter| {
+        if let Err(error) = reload(filter) {
+            tracing::error!(%error, "log levels could not be changed");
+        }
+    }
+}
+
+/// A filter's text with the levels of quiet libraries that it does not name.
+fn with_quiet(filter: &str) -> String {
+    let unnamed = QUIET.iter().filter(|(target, _)| !filter.contains(target));
+    let quiet = unnamed.map(|(target, level)| format!(",{target}={level}"));
+    filter.to_owned() + &quiet.collect::<String>()
+}
+
+pub(super) fn parse_filter(filter: &str) -> Result<EnvFilter, LoggingError> {
     let bad = || LoggingError::Filter { filter: filter.to_owned() };
     let directives: Vec<&str> = filter.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     // A bare word would be a target at the lowest level: a misspelt level would log everything, or nothing.
     if directives.iter().any(|part| !part.contains('=') && part.parse::<LevelFilter>().is_err()) {
         return Err(bad());
     }
-    let mut whole = directives.join(",");
-    for (target, level) in QUIET {
-        if !filter.contains(target) {
-            whole = format!("{whole},{target}={level}");
-        }
-    }
     // Values in a filter are matched as they stand: no pattern engine in memory for it.
-    EnvFilter::builder().with_regex(false).parse(whole).map_err(|_| bad())
+    EnvFilter::builder().with_regex(false).parse(directives.join(",")).map_err(|_| bad())
 }
 
 /// Libraries that tell of every step of a quiet day; a filter that names them hears them.
@@ -120,9 +146,9 @@ mod tests {
 
     #[test]
     fn libraries_are_quiet_unless_they_are_named() {
-        let quiet = parse_filter("warn,ottla_broker=debug").expect("parses").to_string();
+        let quiet = with_quiet("warn,ottla_broker=debug");
         assert!(quiet.contains("openraft=error") && quiet.contains("ottla_broker=debug"), "{quiet}");
-        let heard = parse_filter("info,openraft=debug").expect("parses").to_string();
+        let heard = with_quiet("info,openraft=debug");
         assert!(heard.contains("openraft=debug") && !heard.contains("openraft=error"), "{heard}");
     }
 }

@@ -45,7 +45,15 @@ async fn listeners_of_a_running_broker_are_not_said_to_change() {
     let broker = Broker::start().await;
     let client = broker.client().await;
     let code = set_on_broker(&client, "listeners", "PLAINTEXT://127.0.0.1:1").await;
-    assert_eq!(code, ErrorCode::InvalidRequest.code());
+    assert_eq!(code, ErrorCode::InvalidConfig.code());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_as_long_as_a_string_can_be_is_refused_in_an_answer_that_fits() {
+    let broker = Broker::start().await;
+    let client = broker.client().await;
+    let value = "x".repeat(32_767).leak();
+    assert_eq!(set_on_broker(&client, "log.retention.ms", value).await, ErrorCode::InvalidRequest.code());
 }
 
 #[tokio::test(flavor = "multi_thread")]

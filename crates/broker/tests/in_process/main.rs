@@ -4,8 +4,10 @@
 
 mod admin;
 mod cluster_view;
+mod configs;
 mod connections;
 mod durability;
+mod effects;
 mod fetching;
 mod picky_clients;
 mod readme;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ottla_broker::Server;
-use ottla_broker::telemetry::{Health, Metrics};
+use ottla_broker::telemetry::{Health, Loggers, Metrics};
 use ottla_client::{Client, ConnectionConfig};
 use ottla_config::{BrokerConfig, ConfigMap};
 use ottla_model::batch::BatchBuilder;
@@ -20,29 +20,34 @@ use tempfile::TempDir;
 pub(crate) struct Broker {
     server: Server,
     dir: TempDir,
+    settings: ConfigMap,
 }
 
 impl Broker {
     pub(crate) async fn start() -> Self {
-        Self::start_in(tempfile::tempdir().unwrap()).await
+        Self::start_with(&[]).await
     }
 
-    async fn start_in(dir: TempDir) -> Self {
-        let settings = [
-            ("listeners", "PLAINTEXT://127.0.0.1:0".to_owned()),
-            ("log.dirs", data_dir(&dir).to_string_lossy().into_owned()),
-        ];
-        let settings: ConfigMap = settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        let config = BrokerConfig::from_static(settings).unwrap();
+    /// One whose file has these settings, too.
+    pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Self::start_in(tempfile::tempdir().unwrap(), settings.iter().map(owned).collect()).await
+    }
+
+    async fn start_in(dir: TempDir, settings: ConfigMap) -> Self {
+        let mut all = settings.clone();
+        all.entry("listeners".to_owned()).or_insert_with(|| "PLAINTEXT://127.0.0.1:0".to_owned());
+        all.insert("log.dirs".to_owned(), data_dir(&dir).to_string_lossy().into_owned());
+        let config = BrokerConfig::from_static(all).unwrap();
         let (metrics, health) = (Arc::new(Metrics::new(Instant::now())), Arc::new(Health::default()));
-        let server = Server::start(config, metrics, health).await.unwrap();
-        Self { server, dir }
+        let server = Server::start(config, Loggers::new("info", drop), metrics, health).await.unwrap();
+        Self { server, dir, settings }
     }
 
     /// Stops it cleanly and starts it again on the same data.
     pub(crate) async fn restart(self) -> Self {
         self.server.stop().await;
-        Self::start_in(self.dir).await
+        Self::start_in(self.dir, self.settings).await
     }
 
     pub(crate) async fn stop(self) {
@@ -53,14 +58,14 @@ impl Broker {
     pub(crate) async fn restart_after(self, act: impl FnOnce(&Path)) -> Self {
         self.server.stop().await;
         act(&data_dir(&self.dir));
-        Self::start_in(self.dir).await
+        Self::start_in(self.dir, self.settings).await
     }
 
     /// A broker on a copy of the data as it is now: what this one would find if it were killed now.
     pub(crate) async fn as_if_killed(&self) -> Self {
         let dir = tempfile::tempdir().unwrap();
         copy_dir(self.dir.path(), dir.path());
-        Self::start_in(dir).await
+        Self::start_in(dir, self.settings.clone()).await
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {

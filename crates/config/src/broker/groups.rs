@@ -57,11 +57,15 @@ fn connection_overrides(layers: &Layers) -> Result<Vec<(String, i32)>, ConfigErr
 }
 
 fn connection_override(name: &str, entry: &str) -> Result<(String, i32), ConfigError> {
-    let parsed =
-        entry.rsplit_once(':').and_then(|(host, limit)| Some((host.trim(), limit.trim().parse().ok()?)));
-    match parsed {
-        Some((host, limit)) if !host.is_empty() && limit >= 0 => Ok((host.to_owned(), limit)),
-        _ => Err(ConfigError::invalid(name, entry, "Expected host:limit pairs separated by commas")),
+    // The words are those of the JVM's exceptions, which Kafka hands on.
+    let Some((host, limit)) = entry.rsplit_once(':') else {
+        let len = entry.encode_utf16().count();
+        let message = format!("Error parsing configuration property '{name}': begin 0, end -1, length {len}");
+        return Err(ConfigError::refused(name, message));
+    };
+    match limit.trim().parse() {
+        Ok(limit) => Ok((host.trim().to_owned(), limit)),
+        Err(_) => Err(ConfigError::refused(name, format!("For input string: \"{}\"", limit.trim()))),
     }
 }
 

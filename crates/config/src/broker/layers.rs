@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::value::split_list;
-use crate::{ConfigError, Scope, Value, definition, differences};
+use crate::{ConfigError, Scope, Value, definition, differences, synonyms};
 
 /// Settings as text, by name.
 pub type ConfigMap = BTreeMap<String, String>;
@@ -20,10 +20,18 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// What somebody has set, the strongest layer's.
+    /// What somebody has set, the strongest layer's. A dynamic setting hides what weaker layers say under other names
+    /// for the same thing (`DynamicBrokerConfig.overrideProps`).
     pub(crate) fn set(&self, name: &str) -> Option<&str> {
-        let layers = [&self.dynamic_broker, &self.dynamic_default, &self.fixed];
-        layers.iter().find_map(|layer| layer.get(name)).map(String::as_str)
+        for layer in [&self.dynamic_broker, &self.dynamic_default] {
+            if let Some(text) = layer.get(name) {
+                return Some(text);
+            }
+            if synonyms::hidden_by(name).iter().any(|other| layer.contains_key(*other)) {
+                return None;
+            }
+        }
+        self.fixed.get(name).map(String::as_str)
     }
 
     /// What holds: what somebody has set, or the default.

@@ -64,7 +64,7 @@ fn advertised(
     }
     if named.iter().any(|listener| listener.host == "0.0.0.0") {
         return Err(ConfigError::conflict(
-            "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.",
+            "requirement failed: advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.",
         ));
     }
     let of = |own: &Listener| named.iter().find(|listener| listener.name == own.name).unwrap_or(own).clone();
@@ -156,10 +156,11 @@ fn check_protocol(
 ) -> Result<(), ConfigError> {
     match protocols.get(&listener.name).map(String::as_str) {
         Some("PLAINTEXT") => Ok(()),
-        Some(protocol) => Err(ConfigError::Unprotected {
+        Some(protocol) => Err(ConfigError::NotYet {
             name: "listeners".to_owned(),
-            value: format!("{}://{}:{} ({protocol})", listener.name, listener.host, listener.port),
-            hint: "only PLAINTEXT listeners work so far".to_owned(),
+            value: format!("{}://{}:{}", listener.name, listener.host, listener.port),
+            missing: format!("a {protocol} listener"),
+            hint: "map it to PLAINTEXT, or remove it".to_owned(),
         }),
         // Kafka maps controller listeners without an entry to PLAINTEXT.
         None if is_controller => Ok(()),

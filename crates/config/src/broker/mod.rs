@@ -5,6 +5,7 @@ mod layers;
 mod listeners;
 mod node_rules;
 mod types;
+mod value_rules;
 
 pub(crate) use layers::default_text;
 pub use layers::{ConfigMap, Layers};
@@ -38,17 +39,23 @@ impl BrokerConfig {
     ///
     /// # Errors
     /// The first value that is not allowed.
-    pub fn from_static(fixed: ConfigMap) -> Result<Self, ConfigError> {
+    pub fn from_static(mut fixed: ConfigMap) -> Result<Self, ConfigError> {
+        // Either name of the node's id is set by the other.
+        for (name, other) in [("broker.id", "node.id"), ("node.id", "broker.id")] {
+            if let (None, Some(id)) = (fixed.get(name), fixed.get(other)) {
+                fixed.insert(name.to_owned(), id.clone());
+            }
+        }
         Self::build(Layers { fixed, ..Layers::default() })
     }
 
     /// As [`Self::from_static`], with what the operator should know of the file.
     ///
     /// # Errors
-    /// The first value that is not allowed, or that asks for protection that Ottla cannot give yet.
+    /// The first value that is not allowed, or that asks for what is not built yet.
     pub fn load(fixed: ConfigMap) -> Result<(Self, Vec<Warning>), ConfigError> {
-        let mut warnings = review::review(&fixed)?;
         let config = Self::from_static(fixed)?;
+        let mut warnings = review::review(&config.layers.fixed)?;
         let controller = &config.net.controller_listeners;
         if !controller.is_empty() {
             let names = controller.iter().map(|listener| listener.name.clone()).collect();
@@ -80,6 +87,7 @@ impl BrokerConfig {
             check_values(layer)?;
         }
         node_rules::check(&layers)?;
+        value_rules::check(&layers)?;
         Ok(Self {
             node: groups::node(&layers)?,
             net: groups::net(&layers)?,

@@ -17,9 +17,10 @@ fn check_ids(layers: &Layers) -> Result<(), ConfigError> {
     if node.trim() == broker.trim() || broker.trim() == "-1" {
         return Ok(());
     }
-    Err(ConfigError::conflict(format!(
-        "You must set `node.id` to the same value as `broker.id`. Found node.id={node} and broker.id={broker}"
-    )))
+    Err(ConfigError::conflict(
+        "`node.id` and `broker.id` must be set to the same value. `broker.id` is deprecated, please use `node.id` \
+         instead.",
+    ))
 }
 
 fn check_roles(layers: &Layers) -> Result<(), ConfigError> {
@@ -40,10 +41,11 @@ fn check_voters(layers: &Layers) -> Result<(), ConfigError> {
     let node_id = super::groups::node_id(layers)?.to_string();
     let is_this = |voter: &String| voter.split('@').next() == Some(node_id.as_str());
     if !voters.iter().any(is_this) {
+        let ids: Vec<&str> = voters.iter().filter_map(|voter| voter.split('@').next()).collect();
         return Err(ConfigError::conflict(format!(
-            "If process.roles contains the 'controller' role, the node id {node_id} must be included in the set of \
-             voters {NAME}={}",
-            voters.join(",")
+            "requirement failed: If process.roles contains the 'controller' role, the node id {node_id} must be included in the set of \
+             voters {NAME}=Set({})",
+            ids.join(", ")
         )));
     }
     if voters.len() > 1 {

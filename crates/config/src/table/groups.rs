@@ -1,6 +1,9 @@
 //! Settings of the group coordinator: classic and consumer groups, committed offsets.
 
-use super::{BUFFERS, Definition, THREADS, boolean, int, internal, list, long, short, string};
+use super::{
+    BUFFERS, Definition, GROUP_PROTOCOLS, OFFSETS_CODEC, THREADS, boolean, int, internal, list, long, short,
+    string,
+};
 use crate::Check::{Any, AtLeast, ListOf, OneOfAnyCase};
 use crate::DefaultValue::Text;
 use crate::Effect::{Honoured, Inert, NotYet};
@@ -32,7 +35,7 @@ pub(super) const ROWS: &[Definition] = &[
         Text("bidirectional"),
         OneOfAnyCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]),
         ReadOnly,
-        NotYet,
+        NotYet(GROUP_PROTOCOLS),
     ),
     int("group.consumer.min.assignment.interval.ms", Text("0"), AtLeast(0), ReadOnly, Honoured),
     int("group.consumer.min.heartbeat.interval.ms", Text("5000"), AtLeast(1), ReadOnly, Honoured),
@@ -59,7 +62,7 @@ pub(super) const ROWS: &[Definition] = &[
         Text("classic,consumer,streams"),
         ListOf { words: &["consumer", "classic", "share", "streams"], may_be_empty: false },
         ReadOnly,
-        NotYet,
+        NotYet(GROUP_PROTOCOLS),
     ),
     int("group.coordinator.threads", Text("4"), AtLeast(1), ReadOnly, Inert(THREADS)),
     int("group.initial.rebalance.delay.ms", Text("3000"), Any, ReadOnly, Honoured),
@@ -71,7 +74,7 @@ pub(super) const ROWS: &[Definition] = &[
     int("offsets.load.buffer.size", Text("5242880"), AtLeast(1), ReadOnly, Inert(BUFFERS)),
     long("offsets.retention.check.interval.ms", Text("600000"), AtLeast(1), ReadOnly, Honoured),
     int("offsets.retention.minutes", Text("10080"), AtLeast(1), ReadOnly, Honoured),
-    int("offsets.topic.compression.codec", Text("0"), Any, ReadOnly, NotYet),
+    int("offsets.topic.compression.codec", Text("0"), Any, ReadOnly, NotYet(OFFSETS_CODEC)),
     int("offsets.topic.num.partitions", Text("50"), AtLeast(1), ReadOnly, Honoured),
     short("offsets.topic.replication.factor", Text("3"), AtLeast(1), ReadOnly, Honoured),
     int("offsets.topic.segment.bytes", Text("104857600"), AtLeast(1), ReadOnly, Honoured),

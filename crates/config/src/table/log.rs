@@ -1,6 +1,8 @@
 //! Settings of the log, most of them defaults of topics.
 
-use super::{Definition, ONE_NODE, boolean, double, int, internal, list, long, string};
+use super::{
+    CHECKPOINTS, Definition, LOG_DIRS, ONE_NODE, boolean, double, int, internal, list, long, string,
+};
 use crate::Check::{Any, AtLeast, Between, Fraction, GzipLevel, ListOf, OneOf};
 use crate::DefaultValue::{Null, Text};
 use crate::Effect::{Honoured, Inert, NotYet};
@@ -17,7 +19,13 @@ pub(super) const ROWS: &[Definition] = &[
         Honoured,
     ),
     int("compression.zstd.level", Text("3"), Between(-131_072, 22), ClusterWide, Honoured),
-    list("cordoned.log.dirs", Text(""), ListOf { words: &[], may_be_empty: true }, PerBroker, NotYet),
+    list(
+        "cordoned.log.dirs",
+        Text(""),
+        ListOf { words: &[], may_be_empty: true },
+        PerBroker,
+        NotYet(LOG_DIRS),
+    ),
     long("log.cleaner.backoff.ms", Text("15000"), AtLeast(0), ClusterWide, Honoured),
     long("log.cleaner.dedupe.buffer.size", Text("134217728"), Any, ClusterWide, Honoured),
     long("log.cleaner.delete.retention.ms", Text("86400000"), AtLeast(0), ClusterWide, Honoured),
@@ -37,13 +45,19 @@ pub(super) const ROWS: &[Definition] = &[
         Honoured,
     ),
     list("log.dir", Text("/tmp/kafka-logs"), ListOf { words: &[], may_be_empty: false }, ReadOnly, Honoured),
-    long("log.dir.failure.timeout.ms", Text("30000"), AtLeast(1), ReadOnly, NotYet),
+    long("log.dir.failure.timeout.ms", Text("30000"), AtLeast(1), ReadOnly, NotYet(LOG_DIRS)),
     list("log.dirs", Null, ListOf { words: &[], may_be_empty: false }, ReadOnly, Honoured),
     long("log.flush.interval.messages", Text("9223372036854775807"), AtLeast(1), ClusterWide, Honoured),
     long("log.flush.interval.ms", Null, Any, ClusterWide, Honoured),
     int("log.flush.offset.checkpoint.interval.ms", Text("60000"), AtLeast(0), ReadOnly, Honoured),
     long("log.flush.scheduler.interval.ms", Text("9223372036854775807"), Any, ReadOnly, Honoured),
-    int("log.flush.start.offset.checkpoint.interval.ms", Text("60000"), AtLeast(0), ReadOnly, NotYet),
+    int(
+        "log.flush.start.offset.checkpoint.interval.ms",
+        Text("60000"),
+        AtLeast(0),
+        ReadOnly,
+        NotYet(CHECKPOINTS),
+    ),
     int("log.index.interval.bytes", Text("4096"), AtLeast(0), ClusterWide, Honoured),
     int("log.index.size.max.bytes", Text("10485760"), AtLeast(4), ClusterWide, Honoured),
     internal(long("log.initial.task.delay.ms", Text("30000"), AtLeast(0), ReadOnly, Honoured)),

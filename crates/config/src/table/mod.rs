@@ -69,7 +69,12 @@ pub fn definitions(scope: Scope) -> impl Iterator<Item = &'static Definition> {
     index_of(scope).values().copied()
 }
 
-/// A broker setting that exists only dynamically (KIP-73, KIP-113): no file holds it, no broker describes it.
+/// The broker settings that exist only dynamically (KIP-73, KIP-113).
+pub fn dynamic_only_definitions() -> impl Iterator<Item = &'static Definition> {
+    DYNAMIC_ONLY.iter()
+}
+
+/// A broker setting that exists only dynamically: no file holds it, and it is described where it is set.
 pub(crate) fn dynamic_only(name: &str) -> Option<&'static Definition> {
     DYNAMIC_ONLY.iter().find(|definition| definition.name == name)
 }
@@ -87,7 +92,26 @@ fn index(areas: &[&'static [Definition]]) -> Index {
     areas.iter().flat_map(|rows| rows.iter()).map(|row| (row.name, row)).collect()
 }
 
+// What is not built yet: it is refused away from its default.
+const TIERED: &str = "tiered storage";
+const TLS: &str = "TLS";
+const SASL: &str = "SASL";
+const AUTHORIZER: &str = "authorization";
+const PLUGINS: &str = "loading a class of the JVM's";
+const QUOTAS: &str = "quotas";
+const DLQ: &str = "the dead letter queue of share groups";
+const LOG_DIRS: &str = "this handling of log directories";
+const CHECKPOINTS: &str = "a period of its own for this checkpoint";
+const OFFSETS_CODEC: &str = "compression of __consumer_offsets";
+const GROUP_PROTOCOLS: &str = "a choice of group protocols";
+const METADATA_LOG: &str = "a choice of the metadata log's segments and snapshots";
+const UNSTABLE: &str = "an unstable version";
+
 // Why a setting that is accepted changes nothing.
+const TRANSACTIONS: &str = "it tunes transactions, and a transactional id is refused";
+const SHARE: &str = "it tunes share groups, whose requests are refused";
+const STREAMS: &str = "it tunes streams groups, whose requests are refused";
+const TELEMETRY: &str = "as in a Kafka without a telemetry plugin, no client is asked for its metrics";
 const THREADS: &str = "Ottla's workers follow the machine's cores, not a thread pool's size";
 const ONE_NODE: &str = "it steers traffic between nodes, and there is one";
 const PURGATORY: &str = "parked requests leave memory when they are answered";

@@ -1,6 +1,6 @@
 //! Settings of listeners, sockets and requests.
 
-use super::{Definition, ONE_NODE, QUEUE, THREADS, int, list, long, string};
+use super::{Definition, ONE_NODE, QUEUE, QUOTAS, THREADS, int, list, long, string};
 use crate::Check::{Any, AtLeast, ListOf};
 use crate::DefaultValue::{Null, Text};
 use crate::Effect::{Honoured, Inert, NotYet};
@@ -10,7 +10,7 @@ pub(super) const ROWS: &[Definition] = &[
     list("advertised.listeners", Null, ListOf { words: &[], may_be_empty: false }, ReadOnly, Honoured),
     int("background.threads", Text("10"), AtLeast(1), ClusterWide, Inert(THREADS)),
     long("connections.max.idle.ms", Text("600000"), Any, ReadOnly, Honoured),
-    string("inter.broker.listener.name", Null, Any, ReadOnly, Honoured),
+    string("inter.broker.listener.name", Null, Any, ReadOnly, Inert(ONE_NODE)),
     string(
         "listener.security.protocol.map",
         Text("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"),
@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Definition] = &[
         PerBroker,
         Honoured,
     ),
-    int("max.connection.creation.rate", Text("2147483647"), AtLeast(0), ClusterWide, NotYet),
+    int("max.connection.creation.rate", Text("2147483647"), AtLeast(0), ClusterWide, NotYet(QUOTAS)),
     int("max.connections", Text("2147483647"), AtLeast(0), ClusterWide, Honoured),
     int("max.connections.per.ip", Text("2147483647"), AtLeast(0), ClusterWide, Honoured),
     string("max.connections.per.ip.overrides", Text(""), Any, ClusterWide, Honoured),

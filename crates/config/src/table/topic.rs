@@ -1,6 +1,6 @@
 //! Topic settings (`LogConfig`).
 
-use super::{Definition, INTERNAL, ONE_NODE, boolean, double, int, internal, list, long, string};
+use super::{DLQ, Definition, ONE_NODE, TIERED, boolean, double, int, internal, list, long, string};
 use crate::Check::{Any, AtLeast, Between, Fraction, GzipLevel, ListOf, OneOf, ThrottledReplicas};
 use crate::DefaultValue::{Null, Text};
 use crate::Effect::{Honoured, Inert, NotYet};
@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Definition] = &[
     ),
     int("compression.zstd.level", Text("3"), Between(-131_072, 22), ClusterWide, Honoured),
     long("delete.retention.ms", Text("86400000"), AtLeast(0), ClusterWide, Honoured),
-    boolean("errors.deadletterqueue.group.enable", Text("false"), Any, ClusterWide, NotYet),
+    boolean("errors.deadletterqueue.group.enable", Text("false"), Any, ClusterWide, NotYet(DLQ)),
     long("file.delete.delay.ms", Text("60000"), AtLeast(0), ClusterWide, Honoured),
     long("flush.messages", Text("9223372036854775807"), AtLeast(1), ClusterWide, Honoured),
     long("flush.ms", Text("9223372036854775807"), AtLeast(0), ClusterWide, Honoured),
@@ -37,10 +37,10 @@ pub(super) const ROWS: &[Definition] = &[
         Inert(ONE_NODE),
     ),
     int("index.interval.bytes", Text("4096"), AtLeast(0), ClusterWide, Honoured),
-    internal(int("internal.segment.bytes", Null, Any, ClusterWide, Inert(INTERNAL))),
+    internal(int("internal.segment.bytes", Null, Any, ClusterWide, Honoured)),
     list("leader.replication.throttled.replicas", Text(""), ThrottledReplicas, ClusterWide, Inert(ONE_NODE)),
-    long("local.retention.bytes", Text("-2"), AtLeast(-2), ClusterWide, NotYet),
-    long("local.retention.ms", Text("-2"), AtLeast(-2), ClusterWide, NotYet),
+    long("local.retention.bytes", Text("-2"), AtLeast(-2), ClusterWide, NotYet(TIERED)),
+    long("local.retention.ms", Text("-2"), AtLeast(-2), ClusterWide, NotYet(TIERED)),
     int(
         "max.decompressed.message.bytes",
         Text("2147483639"),
@@ -63,11 +63,11 @@ pub(super) const ROWS: &[Definition] = &[
     long("min.compaction.lag.ms", Text("0"), AtLeast(0), ClusterWide, Honoured),
     int("min.insync.replicas", Text("1"), AtLeast(1), ClusterWide, Honoured),
     boolean("preallocate", Text("false"), Any, ClusterWide, Honoured),
-    long("remote.copy.lag.bytes", Text("-1"), AtLeast(-1), ClusterWide, NotYet),
-    long("remote.copy.lag.ms", Text("0"), AtLeast(-1), ClusterWide, NotYet),
-    boolean("remote.log.copy.disable", Text("false"), Any, ClusterWide, NotYet),
-    boolean("remote.log.delete.on.disable", Text("false"), Any, ClusterWide, NotYet),
-    boolean("remote.storage.enable", Text("false"), Any, ClusterWide, NotYet),
+    long("remote.copy.lag.bytes", Text("-1"), AtLeast(-1), ClusterWide, NotYet(TIERED)),
+    long("remote.copy.lag.ms", Text("0"), AtLeast(-1), ClusterWide, NotYet(TIERED)),
+    boolean("remote.log.copy.disable", Text("false"), Any, ClusterWide, NotYet(TIERED)),
+    boolean("remote.log.delete.on.disable", Text("false"), Any, ClusterWide, NotYet(TIERED)),
+    boolean("remote.storage.enable", Text("false"), Any, ClusterWide, NotYet(TIERED)),
     long("retention.bytes", Text("-1"), Any, ClusterWide, Honoured),
     long("retention.ms", Text("604800000"), AtLeast(-1), ClusterWide, Honoured),
     int("segment.bytes", Text("1073741824"), AtLeast(1_048_576), ClusterWide, Honoured),

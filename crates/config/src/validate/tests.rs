@@ -49,7 +49,12 @@ fn groups_are_judged_as_kafka_judges_them() {
             .filter_map(|pair| pair.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        assert_eq!(verdict(validate_group(&overrides, &broker)), expected, "{overrides:?}");
+        let said = verdict(validate_group(&overrides, &broker));
+        if expected == "ok" && overrides.keys().any(|name| name.starts_with("errors.deadletterqueue.")) {
+            assert!(said.contains("the dead letter queue of share groups is not supported yet"), "{said}");
+        } else {
+            assert_eq!(said, expected, "{overrides:?}");
+        }
     }
 }
 
@@ -80,13 +85,19 @@ fn dynamic_broker_settings() {
         (
             text(&[("listeners", "PLAINTEXT://:1")]),
             One,
-            "Invalid value PLAINTEXT://:1 for configuration listeners: This configuration cannot be changed while the \
-             broker runs yet",
+            "Invalid value PLAINTEXT://:1 for configuration listeners: a change while the broker runs is not supported \
+             yet; remove it",
         ),
         (
-            text(&[("ssl.key.password", "secret")]),
+            text(&[("sasl.jaas.config", "secret")]),
             One,
-            "Invalid value [hidden] for configuration ssl.key.password: This configuration is not supported yet",
+            "Invalid value [hidden] for configuration sasl.jaas.config: SASL is not supported yet; remove it",
+        ),
+        (
+            text(&[("listener.name.a.sasl.jaas.config", "secret")]),
+            One,
+            "Invalid value [hidden] for configuration listener.name.a.sasl.jaas.config: a setting of one listener is not \
+             supported yet; set it for all of them",
         ),
     ] {
         assert_eq!(verdict(validate_broker(&overrides, resource, &broker)), expected);
@@ -96,9 +107,15 @@ fn dynamic_broker_settings() {
 #[test]
 fn lists_grow_and_shrink() {
     let list = definition(Scope::Topic, "cleanup.policy").expect("known");
-    assert_eq!(change_list(list, Some("delete"), "compact,delete", true).as_deref(), Ok("delete,compact"));
-    assert_eq!(change_list(list, Some("delete,compact"), "delete", false).as_deref(), Ok("compact"));
-    assert_eq!(change_list(list, None, "compact", true).as_deref(), Ok("compact"));
+    assert_eq!(
+        change_list(list, Some("delete"), "compact,delete", ListChange::Append).as_deref(),
+        Ok("delete,compact")
+    );
+    assert_eq!(
+        change_list(list, Some("delete,compact"), "delete", ListChange::Subtract).as_deref(),
+        Ok("compact")
+    );
+    assert_eq!(change_list(list, None, "compact", ListChange::Append).as_deref(), Ok("compact"));
     let number = definition(Scope::Topic, "retention.ms").expect("known");
-    assert!(change_list(number, None, "1", true).is_err());
+    assert!(change_list(number, None, "1", ListChange::Append).is_err());
 }

@@ -1,37 +1,32 @@
-//! IncrementalAlterConfigs (KIP-339) and the older AlterConfigs.
+//! AlterConfigs and IncrementalAlterConfigs (KIP-339): one decision, two ways to say what shall change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use ottla_config::{change_list, definition};
+use ottla_config::{ConfigType, ListChange, Scope, change_list, definition};
 use ottla_metadata::{
     ConfigOverrides, ConfigRecord, ConfigResource, ConfigResourceType, ELIGIBLE_LEADER_REPLICAS_VERSION,
     MIN_INSYNC_REPLICAS, MetadataRecord,
 };
 
-use super::config_rules::{check, scope};
-use super::duplicates::duplicates;
+use super::config_rules::check;
 use super::{Context, Decision};
-use crate::command::{AlterConfigOp, AlterConfigs, ConfigAnswers, ConfigOp, IncrementalAlterConfigs};
+use crate::command::{AlterConfigOp, AlterConfigs, ConfigAnswers, ConfigChange, ConfigOp};
 use crate::error::ConfigChangeError;
 
 /// What a request wants a resource's configs to be; `None` deletes.
 type Changes = BTreeMap<String, Option<String>>;
 
-/// Applies operations, to each resource on its own: all of its operations, or none.
-pub fn incremental_alter_configs(
-    request: &IncrementalAlterConfigs,
-    context: &Context<'_>,
-) -> Decision<ConfigAnswers> {
-    let resources = request.resources.iter().map(|alteration| &alteration.resource);
-    let repeated = duplicates(resources);
+/// Changes each resource on its own: all that is asked for, or nothing. No resource is named twice, and no key of one.
+pub fn alter_configs(request: &AlterConfigs, context: &Context<'_>) -> Decision<ConfigAnswers> {
     let mut records = Vec::new();
     let answer = request.resources.iter().map(|alteration| {
         let resource = &alteration.resource;
-        check_request(resource, &repeated, alteration.ops.iter().map(|op| op.name.as_str()))?;
-        let null = alteration.ops.iter().filter(|op| op.op != AlterConfigOp::Delete && op.value.is_none());
-        refuse_null(null.map(|op| op.name.as_str()))?;
-        let changes = apply_ops(resource, &alteration.ops, context)?;
-        records.extend(records_of(resource, &changes, context)?);
+        let current = current(resource, context);
+        let changes = match &alteration.change {
+            ConfigChange::Operations(ops) => apply_ops(resource, ops, &current)?,
+            ConfigChange::Replacement(configs) => replacement(configs, &current),
+        };
+        records.extend(records_of(resource, &changes, &current, context)?);
         Ok(())
     });
     let answer = answer.collect();
@@ -41,98 +36,82 @@ pub fn incremental_alter_configs(
     Decision { records, answer }
 }
 
-/// Sets each resource's configs to what is listed, and nothing else.
-pub fn alter_configs(request: &AlterConfigs, context: &Context<'_>) -> Decision<ConfigAnswers> {
-    let repeated = duplicates(request.resources.iter().map(|replacement| &replacement.resource));
-    let mut records = Vec::new();
-    let answer = request.resources.iter().map(|replacement| {
-        let resource = &replacement.resource;
-        check_request(resource, &repeated, replacement.configs.iter().map(|(name, _)| name.as_str()))?;
-        let null = replacement.configs.iter().filter(|(_, value)| value.is_none());
-        refuse_null(null.map(|(name, _)| name.as_str()))?;
-        let mut changes: Changes = replacement.configs.iter().cloned().collect();
-        for name in current(resource, context).keys() {
-            changes.entry(name.clone()).or_insert(None);
-        }
-        records.extend(records_of(resource, &changes, context)?);
-        Ok(())
-    });
-    let answer = answer.collect();
-    if request.validate_only {
-        records.clear();
-    }
-    Decision { records, answer }
-}
-
-fn check_request<'a>(
-    resource: &ConfigResource,
-    repeated: &BTreeSet<&ConfigResource>,
-    names: impl Iterator<Item = &'a str>,
-) -> Result<(), ConfigChangeError> {
-    if repeated.contains(resource) {
-        return Err(ConfigChangeError::InvalidRequest("Each resource must appear at most once.".to_owned()));
-    }
-    if !duplicates(names).is_empty() {
-        return Err(ConfigChangeError::InvalidRequest("Error due to duplicate config keys".to_owned()));
-    }
-    Ok(())
-}
-
-fn refuse_null<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), ConfigChangeError> {
-    let names: Vec<&str> = names.collect();
-    if names.is_empty() {
-        return Ok(());
-    }
-    Err(ConfigChangeError::InvalidRequest(format!("Null value not supported for : {}", names.join(", "))))
+/// What is not listed is deleted.
+fn replacement(configs: &BTreeMap<String, String>, current: &ConfigOverrides) -> Changes {
+    let mut changes: Changes = current.keys().map(|name| (name.clone(), None)).collect();
+    changes.extend(configs.iter().map(|(name, value)| (name.clone(), Some(value.clone()))));
+    changes
 }
 
 fn apply_ops(
     resource: &ConfigResource,
     ops: &[ConfigOp],
-    context: &Context<'_>,
+    current: &ConfigOverrides,
 ) -> Result<Changes, ConfigChangeError> {
-    let current = current(resource, context);
     let mut changes = Changes::new();
     for op in ops {
         let value = match op.op {
-            AlterConfigOp::Set => op.value.clone(),
+            AlterConfigOp::Set => Some(op.value.clone()),
             AlterConfigOp::Delete => None,
-            AlterConfigOp::Append => Some(change(resource, op, &current, true)?),
-            AlterConfigOp::Subtract => Some(change(resource, op, &current, false)?),
+            AlterConfigOp::Append => Some(change(resource, op, current, ListChange::Append)?),
+            AlterConfigOp::Subtract => Some(change(resource, op, current, ListChange::Subtract)?),
         };
         changes.insert(op.name.clone(), value);
     }
     Ok(changes)
 }
 
-/// A list config with items added or taken out; it begins as what is set, or else as Kafka's default.
+/// A list config with items added or taken out; it begins as what is set, or else as Kafka's default. Only topics and
+/// brokers have lists (`KafkaConfigSchema`).
 fn change(
     resource: &ConfigResource,
     op: &ConfigOp,
     current: &ConfigOverrides,
-    add: bool,
+    change: ListChange,
 ) -> Result<String, ConfigChangeError> {
-    let Some(definition) = scope(resource.kind).and_then(|scope| definition(scope, &op.name)) else {
-        let verb = if add { "APPEND" } else { "SUBTRACT" };
-        let why = format!("Can't {verb} to key {} because its type is not LIST.", op.name);
-        return Err(ConfigChangeError::InvalidConfig(why));
+    let scope = match resource.kind {
+        ConfigResourceType::Topic => Some(Scope::Topic),
+        ConfigResourceType::Broker => Some(Scope::Broker),
+        _ => None,
     };
-    let text = current.get(&op.name).map(String::as_str).or(definition.default.text());
-    change_list(definition, text, op.value.as_deref().unwrap_or_default(), add)
-        .map_err(|error| ConfigChangeError::InvalidConfig(error.to_string()))
+    let known = scope.and_then(|scope| definition(scope, &op.name));
+    let is_list = known.is_some_and(|definition| definition.config_type == ConfigType::List);
+    if resource.kind == ConfigResourceType::Broker && !is_list {
+        return Err(not_a_broker_list(known.is_some(), &op.name, change));
+    }
+    let changed = match known {
+        None => Err(change.not_a_list(&op.name)),
+        Some(definition) => {
+            let text = current.get(&op.name).map(String::as_str).or(definition.default.text());
+            change_list(definition, text, &op.value, change)
+        }
+    };
+    changed.map_err(|error| ConfigChangeError::InvalidConfig(error.to_string()))
+}
+
+/// Of a broker's settings Kafka says it in other words (`ConfigAdminManager.prepareIncrementalConfigs`).
+fn not_a_broker_list(is_known: bool, name: &str, change: ListChange) -> ConfigChangeError {
+    let verb = match change {
+        ListChange::Append => "append",
+        ListChange::Subtract => "subtract",
+    };
+    ConfigChangeError::InvalidConfig(if is_known {
+        format!("Config value {verb} is not allowed for config key: {name}")
+    } else {
+        format!("Unknown config name: {name}")
+    })
 }
 
 /// The records of what really changes, if the result is allowed.
 fn records_of(
     resource: &ConfigResource,
     changes: &Changes,
+    current: &ConfigOverrides,
     context: &Context<'_>,
 ) -> Result<Vec<MetadataRecord>, ConfigChangeError> {
-    let current = current(resource, context);
     let mut after = current.clone();
     let mut records = Vec::new();
     for (name, value) in changes {
-        check_eligible_leaders(resource, name, value.as_deref(), context)?;
         match value {
             Some(value) => after.insert(name.clone(), value.clone()),
             None => after.remove(name),
@@ -148,6 +127,9 @@ fn records_of(
         }
     }
     check(resource, &after, context)?;
+    for (name, value) in changes {
+        check_eligible_leaders(resource, name, value.as_deref(), context)?;
+    }
     Ok(records)
 }
 

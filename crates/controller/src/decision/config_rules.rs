@@ -1,8 +1,7 @@
 //! What the configs of a resource may be, and whether the resource is there.
 
 use ottla_config::{
-    BrokerResource, ConfigError, Scope, validate_broker, validate_client_metrics, validate_group,
-    validate_topic,
+    BrokerResource, ConfigError, validate_broker, validate_client_metrics, validate_group, validate_topic,
 };
 use ottla_metadata::{ConfigOverrides, ConfigResource, ConfigResourceType};
 use ottla_model::{BrokerId, check_topic_name};
@@ -20,17 +19,6 @@ pub(super) fn check_value_len(value: &str) -> Result<(), String> {
     }
     Err("The configuration value cannot be added because it exceeds the maximum value size of 32767 bytes."
         .to_owned())
-}
-
-/// The table that a resource's configs stand in; `None` for loggers, which hold no configs.
-pub(super) const fn scope(kind: ConfigResourceType) -> Option<Scope> {
-    match kind {
-        ConfigResourceType::Topic => Some(Scope::Topic),
-        ConfigResourceType::Broker => Some(Scope::Broker),
-        ConfigResourceType::Group => Some(Scope::Group),
-        ConfigResourceType::ClientMetrics => Some(Scope::ClientMetrics),
-        ConfigResourceType::BrokerLogger => None,
-    }
 }
 
 /// Whether a resource may have these configs (all of them, after the change), and is there.
@@ -80,9 +68,7 @@ fn check_broker(
     context: &Context<'_>,
 ) -> Result<(), ConfigChangeError> {
     let resource = if name.is_empty() { BrokerResource::All } else { BrokerResource::One };
-    // KAFKA-13609: Kafka calls a broker config that is not allowed an invalid request, not an invalid config.
-    validate_broker(configs, resource, &context.effective_broker_config())
-        .map_err(|error| ConfigChangeError::InvalidRequest(error.to_string()))?;
+    validate_broker(configs, resource, &context.effective_broker_config()).map_err(invalid_broker_config)?;
     if name.is_empty() {
         return Ok(());
     }
@@ -102,5 +88,16 @@ fn named(name: &str, why: &str) -> Result<(), ConfigChangeError> {
 }
 
 fn invalid_config(error: ConfigError) -> ConfigChangeError {
-    ConfigChangeError::InvalidConfig(error.to_string())
+    match error {
+        ConfigError::InvalidRequest { message, .. } => ConfigChangeError::InvalidRequest(message),
+        error => ConfigChangeError::InvalidConfig(error.to_string()),
+    }
+}
+
+/// KAFKA-13609: Kafka calls a broker config that is not allowed an invalid request, not an invalid config.
+fn invalid_broker_config(error: ConfigError) -> ConfigChangeError {
+    match error {
+        ConfigError::NotYet { .. } => ConfigChangeError::InvalidConfig(error.to_string()),
+        error => ConfigChangeError::InvalidRequest(error.to_string()),
+    }
 }

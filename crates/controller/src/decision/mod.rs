@@ -15,7 +15,7 @@ mod placement;
 mod producer_ids;
 mod update_features;
 
-pub use alter_configs::{alter_configs, incremental_alter_configs};
+pub use alter_configs::alter_configs;
 pub use alter_partition_reassignments::alter_partition_reassignments;
 pub use brokers::{controlled_shutdown, fence_broker, register_broker, unfence_broker, unregister_broker};
 pub use create_partitions::create_partitions;

@@ -11,9 +11,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::command::{
-    AlterConfigOp, AlterConfigs, BrokerRegistrationRequest, ConfigAlteration, ConfigOp, ConfigReplacement,
-    CreatePartitions, CreateTopics, DeleteTopics, ElectionType, IncrementalAlterConfigs, NewPartitions,
-    NewTopic, TopicRef,
+    AlterConfigOp, AlterConfigs, BrokerRegistrationRequest, ConfigAlteration, ConfigChange, ConfigOp,
+    CreatePartitions, CreateTopics, DeleteTopics, ElectionType, NewPartitions, NewTopic, TopicRef,
 };
 use crate::error::{BrokerError, ConfigChangeError, TopicError};
 
@@ -99,9 +98,9 @@ impl Cluster {
     }
 
     fn alter(&mut self, resource: ConfigResource, ops: Vec<ConfigOp>) -> Result<(), ConfigChangeError> {
-        let resources = vec![ConfigAlteration { resource, ops }];
-        let request = IncrementalAlterConfigs { resources, validate_only: false };
-        self.decide(|context| incremental_alter_configs(&request, context)).remove(0)
+        let resources = vec![ConfigAlteration { resource, change: ConfigChange::Operations(ops) }];
+        let request = AlterConfigs { resources, validate_only: false };
+        self.decide(|context| alter_configs(&request, context)).remove(0)
     }
 }
 
@@ -153,7 +152,7 @@ fn brokers(ids: &[i32]) -> Vec<BrokerId> {
 }
 
 fn op(name: &str, op: AlterConfigOp, value: Option<&str>) -> ConfigOp {
-    ConfigOp { name: name.to_owned(), op, value: value.map(str::to_owned) }
+    ConfigOp { name: name.to_owned(), op, value: value.unwrap_or_default().to_owned() }
 }
 
 #[test]
@@ -369,16 +368,6 @@ fn incremental_changes_follow_kip_339() {
             set("follower.replication.throttled.replicas", &long),
             "The configuration value cannot be added because it exceeds the maximum value size of 32767 bytes.",
         ),
-        (
-            topic(),
-            vec![op("retention.ms", AlterConfigOp::Set, None)],
-            "Null value not supported for : retention.ms",
-        ),
-        (
-            topic(),
-            [set("retention.ms", "1"), set("retention.ms", "2")].concat(),
-            "Error due to duplicate config keys",
-        ),
         (ConfigResource::topic("nope"), set("retention.ms", "1"), "The topic 'nope' does not exist."),
         (ConfigResource::topic(""), set("retention.ms", "1"), "Default topic resources are not allowed."),
         (
@@ -404,16 +393,12 @@ fn the_older_alteration_replaces() {
     let mut cluster = Cluster::with_brokers(&[(1, None)]);
     cluster.create(with_config("t", "retention.ms", Some("9"))).unwrap();
     let resource = ConfigResource::topic("t");
-    let configs = vec![("segment.bytes".to_owned(), Some("2000000".to_owned()))];
-    let replacement = ConfigReplacement { resource: resource.clone(), configs };
-    let request = AlterConfigs { resources: vec![replacement.clone()], validate_only: false };
+    let configs = [("segment.bytes".to_owned(), "2000000".to_owned())].into();
+    let replacement = ConfigAlteration { resource, change: ConfigChange::Replacement(configs) };
+    let request = AlterConfigs { resources: vec![replacement], validate_only: false };
     cluster.decide(|context| alter_configs(&request, context)).remove(0).unwrap();
     let left = cluster.image.configs().topic("t").unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(left, ["segment.bytes"]);
-    let request = AlterConfigs { resources: vec![replacement.clone(), replacement], validate_only: false };
-    let answers = cluster.decide(|context| alter_configs(&request, context));
-    let why = ConfigChangeError::InvalidRequest("Each resource must appear at most once.".to_owned());
-    assert_eq!(answers, [Err(why.clone()), Err(why)]);
 }
 
 #[test]
