@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Definition] = &[
         Text("bidirectional"),
         OneOfAnyCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]),
         ReadOnly,
-        NotYet(GROUP_PROTOCOLS),
+        Honoured,
     ),
     int("group.consumer.min.assignment.interval.ms", Text("0"), AtLeast(0), ReadOnly, Honoured),
     int("group.consumer.min.heartbeat.interval.ms", Text("5000"), AtLeast(1), ReadOnly, Honoured),
