@@ -17,7 +17,8 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
     let logs = Arc::clone(&services.logs);
     let groups = Arc::clone(&services.groups);
     let view = Arc::clone(&services.metadata);
-    let cleaner = Arc::clone(&services.cleaner);
+    // Not kept alive: the cleaner holds the metrics.
+    let cleaner = Arc::downgrade(&services.cleaner);
     let node_id = services.identity.node_id;
     metrics.on_scrape(Box::new(move |metrics| {
         let gauges = &metrics.broker;
@@ -32,7 +33,9 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
             .set(number(replicas.iter().filter(|replica| replica.is_under_min_isr()).count()));
         gauges.log_dirs_offline.set(number(logs.dirs().iter().filter(|dir| dir.is_offline()).count()));
         gauges.fetch_sessions.set(number(sessions.lock().len()));
-        cleaner.measure();
+        if let Some(cleaner) = cleaner.upgrade() {
+            cleaner.measure();
+        }
         count_groups(gauges, &groups);
     }));
 }

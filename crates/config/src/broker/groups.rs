@@ -82,17 +82,10 @@ pub(super) fn log(layers: &Layers) -> Result<LogDirsConfig, ConfigError> {
 }
 
 pub(super) fn cleaner(layers: &Layers) -> Result<CleanerConfig, ConfigError> {
-    let threads = layers.int("log.cleaner.threads")?;
-    let dedupe_buffer_bytes = layers.long("log.cleaner.dedupe.buffer.size")?;
-    if threads > 0 && dedupe_buffer_bytes / i64::from(threads) <= 1 << 20 {
-        return Err(ConfigError::conflict(
-            "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
-        ));
-    }
     Ok(CleanerConfig {
         enable: layers.boolean("log.cleaner.enable")?,
-        threads,
-        dedupe_buffer_bytes,
+        threads: layers.int("log.cleaner.threads")?,
+        dedupe_buffer_bytes: layers.long("log.cleaner.dedupe.buffer.size")?,
         dedupe_load_factor: layers.double("log.cleaner.io.buffer.load.factor")?,
         io_buffer_bytes: layers.int("log.cleaner.io.buffer.size")?,
         io_bytes_per_second_max: layers.double("log.cleaner.io.max.bytes.per.second")?,
