@@ -14,7 +14,8 @@ use crate::process::{spawn, wait_at_most};
 use crate::target::{Settings, Target};
 use crate::wire::Connection;
 
-const START_LIMIT: Duration = Duration::from_secs(40);
+/// Generous: a JVM on a machine that compiles beside it takes its time.
+const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// A running (or stopped, or killed) broker; dropped, it is killed and its directory removed.
 #[derive(Debug)]

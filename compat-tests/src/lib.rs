@@ -8,6 +8,7 @@
 //! process, however that ends; nothing is left outside the target directory.
 
 pub mod broker;
+pub mod dump;
 pub mod http;
 pub mod kcat;
 pub mod layout;
@@ -15,11 +16,13 @@ pub mod ledger;
 pub mod librdkafka;
 pub mod needs;
 pub mod outcomes;
+pub mod partition;
 pub mod process;
 pub mod scoreboard;
 pub mod suite_list;
 pub mod target;
 pub mod tools;
+pub mod transcript;
 pub mod wire;
 
 pub use broker::Broker;

@@ -64,6 +64,16 @@ pub fn met(needs: &[Need]) -> bool {
     false
 }
 
+/// True when a real Apache Kafka is here (`cargo xtask setup kafka`) to stand beside the broker under test; otherwise says
+/// aloud that it is not. No failure in CI: the test command does not bring one.
+pub fn reference() -> bool {
+    let missing = Target::Kafka.missing();
+    if let Some(missing) = &missing {
+        say(&format!("SKIPPED, no Apache Kafka: {missing} (run `cargo xtask setup kafka`)"));
+    }
+    missing.is_none()
+}
+
 /// Says aloud that a test speaks of one target only; true when the current target is that one.
 pub fn only_on(target: Target) -> bool {
     if Target::current() == target {

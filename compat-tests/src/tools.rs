@@ -35,7 +35,7 @@ pub const E2E_LATENCY: &str = "org.apache.kafka.tools.EndToEndLatency";
 pub const VERIFIABLE_PRODUCER: &str = "org.apache.kafka.tools.VerifiableProducer";
 pub const VERIFIABLE_CONSUMER: &str = "org.apache.kafka.tools.VerifiableConsumer";
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What a tool printed and its exit code.
 #[derive(Debug, Clone)]

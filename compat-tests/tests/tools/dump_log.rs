@@ -1,11 +1,11 @@
 //! kafka-dump-log reads every file of our data directory without a complaint.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ottla_compat_tests::dump::{dump, files};
 use ottla_compat_tests::kcat::{kcat, produce_lines};
-use ottla_compat_tests::tools::{CONSUMER_GROUPS, DUMP_LOG, Ran, TOPICS, run, run_bare};
+use ottla_compat_tests::tools::{CONSUMER_GROUPS, DUMP_LOG, TOPICS, run, run_bare};
 use ottla_compat_tests::{Broker, needs};
 
 /// A broker that was used and stopped: its data directory holds every kind of file.
@@ -26,37 +26,6 @@ fn used_and_stopped() -> Broker {
     run(&broker, CONSUMER_GROUPS, &["--describe", "--group", "dump-group"]).ok();
     broker.terminate(Duration::from_secs(20));
     broker
-}
-
-fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
-    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    found.retain(|path| path.extension().is_some_and(|found| found == extension));
-    found.sort();
-    found
-}
-
-#[track_caller]
-fn dump(file: &Path, more: &[&str]) -> Ran {
-    let file = file.to_str().expect("a UTF-8 path");
-    let shown = run_bare(DUMP_LOG, &[&["--files", file], more].concat(), "").ok();
-    // The tool says `-1 is followed by N` of every segment that does not start at 0.
-    let errors = shown.err.lines().filter(|line| !line.starts_with("Non-consecutive offsets in"));
-    assert_eq!(errors.filter(|line| !line.starts_with("  -1 is followed by")).count(), 0, "{shown}");
-    for complaint in [
-        "Exception",
-        "Found timestamp mismatch",
-        "Found out of order timestamp",
-        "Index timestamp",
-        "Mismatches in",
-        "isvalid: false",
-        "corrupt",
-        "invalid bytes",
-    ] {
-        assert!(!shown.out.contains(complaint), "{complaint}\n{shown}");
-    }
-    assert!(!shown.out.trim().is_empty());
-    shown
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! kafka-dump-log over a data directory: every file read with every check the tool has, and not a word of complaint.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::tools::{DUMP_LOG, Ran, run_bare};
+
+/// What the tool says when a file is not as it should be.
+const COMPLAINTS: [&str; 9] = [
+    "Exception",
+    "Found timestamp mismatch",
+    "Found out of order timestamp",
+    "Index timestamp",
+    "Mismatches in",
+    "isvalid: false",
+    "corrupt",
+    "invalid bytes",
+    "Failed to decode",
+];
+
+/// The files of `dir` with this extension, sorted.
+pub fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    found.retain(|path| path.extension().is_some_and(|found| found == extension));
+    found.sort();
+    found
+}
+
+/// Dumps a file, with these arguments more; fails on a complaint.
+#[track_caller]
+pub fn dump(file: &Path, more: &[&str]) -> Ran {
+    let file = file.to_str().expect("a UTF-8 path");
+    let shown = run_bare(DUMP_LOG, &[&["--files", file], more].concat(), "").ok();
+    // The tool says `-1 is followed by N` of every segment that does not start at 0.
+    let errors = shown.err.lines().filter(|line| !line.starts_with("Non-consecutive offsets in"));
+    assert_eq!(errors.filter(|line| !line.starts_with("  -1 is followed by")).count(), 0, "{shown}");
+    for complaint in COMPLAINTS {
+        assert!(!shown.out.contains(complaint), "{complaint}\n{shown}");
+    }
+    assert!(!shown.out.trim().is_empty());
+    shown
+}
+
+/// How many files of each kind a data directory holds, all of them dumped without a complaint.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Dumped {
+    pub logs: usize,
+    pub indexes: usize,
+    pub snapshots: usize,
+}
+
+/// Dumps every file of every partition in `data`: logs to the last record (with the decoder of an internal topic),
+/// indexes and time indexes against their logs, producers' snapshots.
+#[track_caller]
+pub fn dump_all(data: &Path) -> Dumped {
+    let entries = fs::read_dir(data).unwrap_or_else(|e| panic!("{}: {e}", data.display()));
+    let mut dumped = Dumped::default();
+    for dir in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.rsplit_once('-').is_none_or(|(_, partition)| partition.parse::<u32>().is_err()) {
+            continue;
+        }
+        dump_partition(&dir, decoder(&name), &mut dumped);
+    }
+    dumped
+}
+
+fn decoder(dir: &str) -> &'static [&'static str] {
+    match dir.rsplit_once('-').map(|(topic, _)| topic) {
+        Some("__consumer_offsets") => &["--deep-iteration", "--offsets-decoder"],
+        Some("__cluster_metadata") => &["--deep-iteration", "--cluster-metadata-decoder"],
+        _ => &["--deep-iteration", "--print-data-log"],
+    }
+}
+
+#[track_caller]
+fn dump_partition(dir: &Path, decoder: &[&str], dumped: &mut Dumped) {
+    for log in files(dir, "log") {
+        dump(&log, decoder);
+        dumped.logs += 1;
+    }
+    for index in [files(dir, "index"), files(dir, "timeindex")].concat() {
+        dump(&index, &[]);
+        let empty = fs::metadata(&index).is_ok_and(|file| file.len() == 0);
+        let said = if empty { "is empty." } else { "passed sanity check." };
+        dump(&index, &["--index-sanity-check"]).shows(said);
+        dump(&index, &["--verify-index-only"]);
+        dumped.indexes += 1;
+    }
+    for snapshot in files(dir, "snapshot") {
+        dump(&snapshot, &[]);
+        dumped.snapshots += 1;
+    }
+}

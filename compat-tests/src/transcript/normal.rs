@@ -1,0 +1,148 @@
+//! Replaces what differs between any two runs of the same script: ids, times, ports, paths, thread names.
+
+use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use regex::{Captures, Regex};
+
+/// A time within this of now is the time of the run, not a time that the script wrote.
+const NEAR_MS: u128 = 12 * 3600 * 1000;
+
+/// Normalises the text of one script's run; an id keeps its name from step to step.
+#[derive(Debug)]
+pub struct Normal {
+    /// Exact texts of this run and what stands for them.
+    known: Vec<(String, String)>,
+    ids: HashMap<String, String>,
+    rules: Rules,
+}
+
+#[derive(Debug)]
+struct Rules {
+    token: Regex,
+    id: Regex,
+    uuid: Regex,
+    time: Regex,
+    log_line: Regex,
+    trace: Regex,
+    usage: Regex,
+    number: Regex,
+    table_gap: Regex,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let regex = |text: &str| Regex::new(text).expect("a regular expression");
+        Self {
+            token: regex(r"[A-Za-z0-9_-]+"),
+            // A random UUID in base64: Kafka's form of topic ids, member ids and directory ids.
+            id: regex(r"^[A-Za-z0-9_-]{8}[QRST][A-Za-z0-9_-][CGKOSWaeimquy26-][A-Za-z0-9_-]{10}[AQgw]$"),
+            uuid: regex(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+            time: regex(r"\b1[6-9]\d{11}\b"),
+            log_line: regex(r"^\[[^\]]*\] (ERROR|WARN|INFO) "),
+            // `tool exit` is how ToolRunner ends a tool that calls Exit; some tools catch and print it.
+            trace: regex(r"^\s+(at |\.\.\. \d+ more)|^(ToolRunner\$ToolExit: )?tool exit$"),
+            usage: regex(r"^Option +Description$"),
+            number: regex(r"\d+([.,]\d+)*"),
+            table_gap: regex(r" {2,}"),
+        }
+    }
+}
+
+impl Normal {
+    /// `known`: texts of this run (addresses, paths, the cluster's id) with their names; longer ones first.
+    pub fn new(known: Vec<(String, String)>) -> Self {
+        Self { known, ids: HashMap::new(), rules: Rules::default() }
+    }
+
+    /// Lines to compare of what a tool printed. Log lines below ERROR and stack frames are left out: they tell of
+    /// the client's retries; a tool's list of options is one line. `shape`: every number is replaced, for tools that measure.
+    pub fn lines(&mut self, text: &str, shape: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        for line in text.lines().map(str::trim_end) {
+            if self.rules.trace.is_match(line) || line.is_empty() {
+                continue;
+            }
+            if self.rules.usage.is_match(line) {
+                lines.push("<usage>".to_owned());
+                break;
+            }
+            let line = match self.rules.log_line.captures(line) {
+                Some(found) if &found[1] != "ERROR" => continue,
+                Some(found) => format!("ERROR {}", &line[found[0].len()..]),
+                None => line.to_owned(),
+            };
+            let line = self.line(&line);
+            lines.push(if shape { self.rules.number.replace_all(&line, "N").into_owned() } else { line });
+        }
+        lines
+    }
+
+    fn line(&mut self, line: &str) -> String {
+        let mut text = line.to_owned();
+        for (exact, name) in &self.known {
+            text = text.replace(exact, name);
+        }
+        let Self { ids, rules, .. } = self;
+        let text = rules.uuid.replace_all(&text, |found: &Captures<'_>| named(ids, &found[0]));
+        let text = rules.token.replace_all(&text, |found: &Captures<'_>| {
+            if rules.id.is_match(&found[0]) { named(ids, &found[0]) } else { found[0].to_owned() }
+        });
+        let text = rules.time.replace_all(&text, |found: &Captures<'_>| time(&found[0]));
+        // Columns are as wide as their widest id, address or path.
+        rules.table_gap.replace_all(&text, "  ").into_owned()
+    }
+}
+
+fn named(ids: &mut HashMap<String, String>, id: &str) -> String {
+    let next = format!("<id-{}>", ids.len() + 1);
+    ids.entry(id.to_owned()).or_insert(next).clone()
+}
+
+fn time(digits: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis();
+    match digits.parse::<u128>() {
+        Ok(time) if time.abs_diff(now) < NEAR_MS => "<now>".to_owned(),
+        _ => digits.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> String {
+        Normal::new(vec![("127.0.0.1:4711".to_owned(), "<broker>".to_owned())]).lines(text, false).join("|")
+    }
+
+    #[test]
+    fn ids_keep_their_names() {
+        let text =
+            "TopicId: 0a1b2c3dSeOfabcdefghig x\nTopicId: 0a1b2c3dSeOfabcdefghig\nzz1b2c3dSeOfabcdefghig";
+        assert_eq!(one(text), "TopicId: <id-1> x|TopicId: <id-1>|<id-2>");
+        assert_eq!(one("c-1b4e28ba-2fa1-41d2-883f-0016d3cca427"), "c-<id-1>");
+        assert_eq!(
+            one("NotControllerException InvalidConfigException"),
+            "NotControllerException InvalidConfigException"
+        );
+    }
+
+    #[test]
+    fn times_of_the_run_are_replaced_and_others_stay() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis();
+        assert_eq!(one(&format!("CreateTime:{now} 1700000000000")), "CreateTime:<now> 1700000000000");
+    }
+
+    #[test]
+    fn retries_and_stack_frames_are_left_out() {
+        let text = "[call-7] WARN retrying\n[call-7] ERROR no topic\njava.lang.X: y\n\tat a.b(C.java:1)\n\t... 5 more";
+        assert_eq!(one(text), "ERROR no topic|java.lang.X: y");
+    }
+
+    #[test]
+    fn addresses_columns_and_measures() {
+        assert_eq!(one("at 127.0.0.1:4711     (id: 1)  "), "at <broker>  (id: 1)");
+        let mut normal = Normal::new(Vec::new());
+        assert_eq!(normal.lines("5 records, 12.25 ms", true), ["N records, N ms"]);
+    }
+}

@@ -1,0 +1,215 @@
+//! Has a script's conversation with a running broker.
+
+use std::collections::HashMap;
+use std::fs;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::normal::Normal;
+use super::script::{Answer, Item, Script, Step};
+use crate::broker::Broker;
+use crate::process::{spawn, wait_at_most};
+use crate::tools::{self, Ran, own_jvm, run_alone, run_bare};
+
+const UNTIL_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// Short names of the official tools' main classes.
+const TOOLS: [(&str, &str); 27] = [
+    ("acls", "org.apache.kafka.tools.AclCommand"),
+    ("broker-api-versions", tools::BROKER_API_VERSIONS),
+    ("client-metrics", "org.apache.kafka.tools.ClientMetricsCommand"),
+    ("cluster", tools::CLUSTER),
+    ("configs", tools::CONFIGS),
+    ("console-consumer", tools::CONSOLE_CONSUMER),
+    ("console-producer", tools::CONSOLE_PRODUCER),
+    ("consumer-groups", tools::CONSUMER_GROUPS),
+    ("consumer-perf-test", tools::CONSUMER_PERF),
+    ("delegation-tokens", "org.apache.kafka.tools.DelegationTokenCommand"),
+    ("delete-records", tools::DELETE_RECORDS),
+    ("dump-log", tools::DUMP_LOG),
+    ("e2e-latency", tools::E2E_LATENCY),
+    ("features", tools::FEATURES),
+    ("get-offsets", tools::GET_OFFSETS),
+    ("groups", tools::GROUPS),
+    ("leader-election", "org.apache.kafka.tools.LeaderElectionCommand"),
+    ("log-dirs", tools::LOG_DIRS),
+    ("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
+    ("producer-perf-test", tools::PRODUCER_PERF),
+    ("reassign-partitions", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"),
+    ("replica-verification", "org.apache.kafka.tools.ReplicaVerificationTool"),
+    ("streams-application-reset", "org.apache.kafka.tools.StreamsResetter"),
+    ("topics", tools::TOPICS),
+    ("transactions", tools::TRANSACTIONS),
+    ("verifiable-consumer", tools::VERIFIABLE_CONSUMER),
+    ("verifiable-producer", tools::VERIFIABLE_PRODUCER),
+];
+
+/// Tools that measure: only the shape of what they print is compared.
+const MEASURING: [&str; 3] = ["consumer-perf-test", "e2e-latency", "producer-perf-test"];
+
+/// A script's conversation with one broker of its own.
+#[derive(Debug)]
+pub struct Run {
+    broker: Broker,
+    normal: Normal,
+    staying: HashMap<String, Child>,
+}
+
+impl Run {
+    /// Has the whole conversation with a broker started for it; one answer a step.
+    pub fn whole(script: &Script) -> Vec<Answer> {
+        let broker = Broker::start_with(&script.settings());
+        let normal = Normal::new(known(&broker));
+        let mut run = Self { broker, normal, staying: HashMap::new() };
+        let answers = script.items.iter().filter_map(|item| run.item(item)).collect();
+        let names: Vec<String> = run.staying.keys().cloned().collect();
+        names.iter().for_each(|name| run.stop(name));
+        answers
+    }
+
+    fn item(&mut self, item: &Item) -> Option<Answer> {
+        match item {
+            Item::Text(_) | Item::Set(..) => {}
+            Item::File { name, content } => {
+                let content = self.filled(content).replace("\\n", "\n");
+                fs::write(self.broker.dir().join(name), content).expect("write a script's file");
+            }
+            Item::Start { name, command } => self.start(name, command),
+            Item::Stop(name) => self.stop(name),
+            Item::Broker(how) => self.restart(how),
+            Item::Step(step) => return Some(self.step(step)),
+        }
+        None
+    }
+
+    fn step(&mut self, step: &Step) -> Answer {
+        let (name, class, args) = self.call(&step.command, step.with_server);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let stdin: String = step.stdin.iter().map(|line| format!("{line}\n")).collect();
+        let shape = MEASURING.contains(&name.as_str());
+        let deadline = Instant::now() + UNTIL_LIMIT;
+        loop {
+            let ran = if step.alone { run_alone(class, &args) } else { run_bare(class, &args, &stdin) };
+            let done = step.until.as_ref().is_none_or(|text| ran.out.contains(text));
+            if done || Instant::now() > deadline {
+                return self.answer(&ran, shape, step.unordered);
+            }
+        }
+    }
+
+    fn answer(&mut self, ran: &Ran, shape: bool, unordered: bool) -> Answer {
+        let mut out = self.normal.lines(&ran.out, shape);
+        let mut err = self.normal.lines(&ran.err, shape);
+        if unordered {
+            out.sort();
+            err.sort();
+        }
+        let marked = |mark: &str, line: &String| format!("{mark} {line}").trim_end().to_owned();
+        let lines = out.iter().map(|line| marked("1", line)).chain(err.iter().map(|line| marked("2", line)));
+        Answer { lines: lines.collect(), code: ran.code }
+    }
+
+    /// The tool's short name, its main class, and the arguments that `command` stands for.
+    fn call(&self, command: &str, with_server: bool) -> (String, &'static str, Vec<String>) {
+        let mut words = words(command).into_iter();
+        let name = words.next().unwrap_or_default();
+        let class = TOOLS.iter().find(|(short, _)| *short == name);
+        let class = class.unwrap_or_else(|| panic!("no tool {name:?}: {command}")).1;
+        let mut args = Vec::new();
+        if with_server {
+            args.extend(["--bootstrap-server".to_owned(), self.broker.address()]);
+        }
+        args.extend(words.map(|word| self.filled(&word)));
+        (name, class, args)
+    }
+
+    fn filled(&self, word: &str) -> String {
+        word.replace("{broker}", &self.broker.address())
+            .replace("{data}", &self.broker.data_dir().display().to_string())
+            .replace("{dir}", &self.broker.dir().display().to_string())
+    }
+
+    fn start(&mut self, name: &str, command: &str) {
+        let (_, class, args) = self.call(command, true);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut command = own_jvm(class, &args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = spawn(command).expect("start a tool that stays");
+        self.staying.insert(name.to_owned(), child);
+    }
+
+    fn stop(&mut self, name: &str) {
+        let mut child = self.staying.remove(name).unwrap_or_else(|| panic!("no {name} was started"));
+        let pid = i32::try_from(child.id()).expect("a process id");
+        kill(Pid::from_raw(pid), Signal::SIGTERM).expect("signal a tool");
+        assert!(wait_at_most(&mut child, STOP_LIMIT).is_some(), "{name} does not end");
+    }
+
+    fn restart(&mut self, how: &str) {
+        if how == "kill" {
+            self.broker.kill_9();
+        } else {
+            self.broker.terminate(STOP_LIMIT);
+        }
+        self.broker.restart();
+    }
+}
+
+/// What of this broker is in the tools' output, longest first.
+fn known(broker: &Broker) -> Vec<(String, String)> {
+    let meta = fs::read_to_string(broker.data_dir().join("meta.properties")).unwrap_or_default();
+    let cluster = meta.lines().find_map(|line| line.strip_prefix("cluster.id="));
+    let mut known = vec![
+        (broker.data_dir().display().to_string(), "<data>".to_owned()),
+        (broker.dir().display().to_string(), "<dir>".to_owned()),
+        (broker.address(), "<broker>".to_owned()),
+        (broker.port().to_string(), "<port>".to_owned()),
+        (broker.second_port().to_string(), "<second-port>".to_owned()),
+    ];
+    known.extend(cluster.map(|id| (id.to_owned(), "<cluster>".to_owned())));
+    known
+}
+
+/// A command line's words; quotes of both kinds keep spaces.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => (quote, begun) = (Some(c), true),
+            (None, ' ') if begun => {
+                words.push(std::mem::take(&mut word));
+                begun = false;
+            }
+            (None, ' ') => {}
+            (_, c) => {
+                word.push(c);
+                begun = true;
+            }
+        }
+    }
+    if begun {
+        words.push(word);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_keep_spaces_and_empty_words() {
+        assert_eq!(words("a  'b c' \"d'e\" '' f=\"g h\" "), ["a", "b c", "d'e", "", "f=g h"]);
+    }
+
+    #[test]
+    fn tools_are_sorted_and_measuring_ones_known() {
+        assert!(TOOLS.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(MEASURING.iter().all(|name| TOOLS.iter().any(|(short, _)| short == name)));
+    }
+}
