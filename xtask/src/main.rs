@@ -24,6 +24,8 @@ cargo xtask COMMAND
                      people's suites whole, and docs/COMPATIBILITY.md made of what passed
   compat [ARGS...]   only the tests with other people's clients; ARGS (after a first `--all`) go to `cargo test`
   compat-kafka [..]  the same against a real Apache Kafka
+  tool-differential record|compare|list [NAME]
+                     the official tools' output on a real Apache Kafka and on Ottla
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
   golden             make the golden vectors again with Kafka's own classes
   structure          dependency edges, purity and file lengths
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Some("test") => test::all(Scope::of(rest).0),
         Some("compat") => test::compat(rest),
         Some("compat-kafka") => test::compat_against_kafka(rest),
+        Some("tool-differential") => test::tool_differential(rest),
         Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
         Some("golden") => golden::make(),
         Some("structure") => structure::check(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::command::{cargo, run, target_dir};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::summary::Summary;
 use crate::{setup, structure};
 
@@ -78,6 +78,35 @@ pub(crate) fn compat_against_kafka(args: &[String]) -> Result<()> {
     setup::run(true)?;
     let mut summary = Summary::default();
     summary.tests("compat tests against Kafka", compat_command(args).env("OTTLA_COMPAT_TARGET", "kafka"));
+    summary.finish()
+}
+
+/// The official tools' output on Ottla beside that on a real Apache Kafka: `record` writes Kafka's down, `compare` runs
+/// both, `list` writes down what differs on Ottla.
+pub(crate) fn tool_differential(args: &[String]) -> Result<()> {
+    let mode = args.first().map_or("compare", String::as_str);
+    let (on_kafka, on_ottla) = match mode {
+        "record" => (true, false),
+        "compare" => (true, true),
+        "list" => (false, true),
+        other => return Err(Error::Usage(format!("tool-differential {other}"))),
+    };
+    setup::run(on_kafka)?;
+    let mut command_args = vec!["--test".to_owned(), "tool_differential".to_owned(), "--".to_owned()];
+    command_args.extend(args.iter().skip(1).cloned());
+    let command = || {
+        let mut command = compat_command(&command_args);
+        command.env("OTTLA_DIFFERENTIAL", mode);
+        command
+    };
+    let mut summary = Summary::default();
+    if on_kafka {
+        summary.tests("tools on Kafka", command().env("OTTLA_COMPAT_TARGET", "kafka"));
+    }
+    if on_ottla {
+        build_release()?;
+        summary.tests("tools on Ottla", command().env("OTTLA_BIN", release_binary()));
+    }
     summary.finish()
 }
 

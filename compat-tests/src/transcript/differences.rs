@@ -118,7 +118,7 @@ impl Differences {
 
 impl Display for Differences {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n", self.head.trim_end())?;
+        writeln!(f, "{}", self.head.trim_end())?;
         for (reason, difference) in &self.listed {
             write!(f, "\n## {}\n{reason}", difference.step)?;
             difference.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
