@@ -122,13 +122,23 @@ pub fn run_with_stdin(broker: &Broker, tool: &str, args: &[&str], stdin: &str) -
 /// Runs `tool` with exactly these arguments.
 #[track_caller]
 pub fn run_bare(tool: &str, args: &[&str], stdin: &str) -> Ran {
-    let command = format!("{} {}", tool.rsplit('.').next().unwrap_or(tool), args.join(" "));
-    let answer = jvm().call(tool, args, stdin);
-    match answer.recv_timeout(LIMIT) {
-        Ok((code, out, err)) => Ran { command, code, out, err },
-        Err(RecvTimeoutError::Timeout) => panic!("no end within {LIMIT:?}: {command}"),
+    let ran = run_within(LIMIT, tool, args, stdin);
+    ran.unwrap_or_else(|| panic!("no end within {LIMIT:?}: {}", shown(tool, args)))
+}
+
+/// Runs `tool` with exactly these arguments; `None` if it has no end within `limit`.
+#[track_caller]
+pub fn run_within(limit: Duration, tool: &str, args: &[&str], stdin: &str) -> Option<Ran> {
+    let command = shown(tool, args);
+    match jvm().call(tool, args, stdin).recv_timeout(limit) {
+        Ok((code, out, err)) => Some(Ran { command, code, out, err }),
+        Err(RecvTimeoutError::Timeout) => None,
         Err(RecvTimeoutError::Disconnected) => panic!("the tools' JVM ended during: {command}"),
     }
+}
+
+fn shown(tool: &str, args: &[&str]) -> String {
+    format!("{} {}", tool.rsplit('.').next().unwrap_or(tool), args.join(" "))
 }
 
 /// Runs `tool` with exactly these arguments in a JVM of its own, for tools that work in the JVM's own exit hooks.

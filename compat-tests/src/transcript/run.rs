@@ -12,9 +12,11 @@ use super::normal::Normal;
 use super::script::{Answer, Item, Script, Step};
 use crate::broker::Broker;
 use crate::process::{spawn, wait_at_most};
-use crate::tools::{self, Ran, own_jvm, run_alone, run_bare};
+use crate::tools::{self, Ran, own_jvm, run_alone, run_within};
 
 const UNTIL_LIMIT: Duration = Duration::from_secs(30);
+/// Longer than any tool's own patience.
+const STEP_LIMIT: Duration = Duration::from_secs(75);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Short names of the official tools' main classes.
@@ -93,7 +95,14 @@ impl Run {
         let shape = MEASURING.contains(&name.as_str());
         let deadline = Instant::now() + UNTIL_LIMIT;
         loop {
-            let ran = if step.alone { run_alone(class, &args) } else { run_bare(class, &args, &stdin) };
+            let ran = if step.alone {
+                Some(run_alone(class, &args))
+            } else {
+                run_within(STEP_LIMIT, class, &args, &stdin)
+            };
+            let Some(ran) = ran else {
+                return Answer { lines: vec![format!("2 no end within {STEP_LIMIT:?}")], code: -1 };
+            };
             let done = step.until.as_ref().is_none_or(|text| ran.out.contains(text));
             if done || Instant::now() > deadline {
                 return self.answer(&ran, shape, step.unordered);
