@@ -28,6 +28,8 @@ struct Rules {
     usage: Regex,
     number: Regex,
     table_gap: Regex,
+    client: Regex,
+    metadata_offset: Regex,
 }
 
 impl Default for Rules {
@@ -42,9 +44,15 @@ impl Default for Rules {
             log_line: regex(r"^\[[^\]]*\] (ERROR|WARN|INFO) "),
             // `tool exit` is how ToolRunner ends a tool that calls Exit; some tools catch and print it.
             trace: regex(r"^\s+(at |\.\.\. \d+ more)|^(ToolRunner\$ToolExit: )?tool exit$"),
-            usage: regex(r"^Option +Description$"),
+            usage: regex(r"^Option .*Description$"),
             number: regex(r"\d+([.,]\d+)*"),
             table_gap: regex(r" {2,}"),
+            // Clients are numbered through the life of the tools' JVM.
+            client: regex(
+                r"\b((?:adminclient|producer|console-producer|console-consumer|consumer)(?:-[\w.]*?)?)-\d+\b",
+            ),
+            // The features' epoch is an offset of the metadata log, which grows with time.
+            metadata_offset: regex(r"\bEpoch: \d+$"),
         }
     }
 }
@@ -89,6 +97,8 @@ impl Normal {
             if rules.id.is_match(&found[0]) { named(ids, &found[0]) } else { found[0].to_owned() }
         });
         let text = rules.time.replace_all(&text, |found: &Captures<'_>| time(&found[0]));
+        let text = rules.client.replace_all(&text, "$1-N");
+        let text = rules.metadata_offset.replace_all(&text, "Epoch: N");
         // Columns are as wide as their widest id, address or path.
         rules.table_gap.replace_all(&text, "  ").into_owned()
     }
@@ -142,6 +152,11 @@ mod tests {
     #[test]
     fn addresses_columns_and_measures() {
         assert_eq!(one("at 127.0.0.1:4711     (id: 1)  "), "at <broker>  (id: 1)");
+        assert_eq!(
+            one("clientId=adminclient-15, consumer-g-1 and producer-2"),
+            "clientId=adminclient-N, consumer-g-N and producer-N"
+        );
+        assert_eq!(one("FinalizedVersionLevel: 1  Epoch: 82"), "FinalizedVersionLevel: 1  Epoch: N");
         let mut normal = Normal::new(Vec::new());
         assert_eq!(normal.lines("5 records, 12.25 ms", true), ["N records, N ms"]);
     }

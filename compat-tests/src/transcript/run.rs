@@ -92,7 +92,7 @@ impl Run {
         let (name, class, args) = self.call(&step.command, step.with_server);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let stdin: String = step.stdin.iter().map(|line| format!("{line}\n")).collect();
-        let shape = MEASURING.contains(&name.as_str());
+        let shape = step.shape || MEASURING.contains(&name.as_str());
         let deadline = Instant::now() + UNTIL_LIMIT;
         loop {
             let ran = if step.alone {
@@ -171,7 +171,7 @@ impl Run {
 /// What of this broker is in the tools' output, longest first.
 fn known(broker: &Broker) -> Vec<(String, String)> {
     let meta = fs::read_to_string(broker.data_dir().join("meta.properties")).unwrap_or_default();
-    let cluster = meta.lines().find_map(|line| line.strip_prefix("cluster.id="));
+    let of = |key: &str| meta.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned);
     let mut known = vec![
         (broker.data_dir().display().to_string(), "<data>".to_owned()),
         (broker.dir().display().to_string(), "<dir>".to_owned()),
@@ -179,7 +179,8 @@ fn known(broker: &Broker) -> Vec<(String, String)> {
         (broker.port().to_string(), "<port>".to_owned()),
         (broker.second_port().to_string(), "<second-port>".to_owned()),
     ];
-    known.extend(cluster.map(|id| (id.to_owned(), "<cluster>".to_owned())));
+    known.extend(of("cluster.id=").map(|id| (id, "<cluster>".to_owned())));
+    known.extend(of("directory.id=").map(|id| (id, "<directory>".to_owned())));
     known
 }
 

@@ -11,6 +11,7 @@
 //! < a line on the tool's stdin
 //! until Stable                              run again until it shows this
 //! unordered                                 the lines' order means nothing
+//! shape                                     numbers mean nothing
 //! alone                                     in a JVM of its own: argparse4j ends the JVM on a wrong argument
 //! 1 a line on stdout
 //! 2 a line on stderr
@@ -54,6 +55,7 @@ pub struct Step {
     pub stdin: Vec<String>,
     pub until: Option<String>,
     pub unordered: bool,
+    pub shape: bool,
     pub alone: bool,
     pub recorded: Answer,
 }
@@ -124,6 +126,7 @@ impl Script {
             "<" => step.stdin.push(rest.to_owned()),
             "until" => step.until = Some(rest.to_owned()),
             "unordered" => step.unordered = true,
+            "shape" => step.shape = true,
             "alone" => step.alone = true,
             "1" | "2" => step.recorded.lines.push(line.to_owned()),
             "=" => step.recorded.code = rest.parse().map_err(|_| "an exit code expected")?,
@@ -200,6 +203,9 @@ impl Display for Step {
         if self.unordered {
             writeln!(text, "unordered")?;
         }
+        if self.shape {
+            writeln!(text, "shape")?;
+        }
         if self.alone {
             writeln!(text, "alone")?;
         }
@@ -229,6 +235,7 @@ $! console-producer --topic a
 < two
 until x
 unordered
+shape
 alone
 2 oh no
 = 1
