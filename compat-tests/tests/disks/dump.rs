@@ -5,7 +5,7 @@ use ottla_compat_tests::process::eventually;
 use ottla_compat_tests::tools::{self, CONSUMER_GROUPS, TOPICS};
 use ottla_compat_tests::{Broker, Target, needs};
 
-use crate::{LIMIT, OFTEN, create_topics, group, write_round};
+use crate::{LIMIT, OFTEN, cleaned_to, create_topics, group, write_round};
 
 /// A topic whose old segments go after a second.
 fn short_lived(broker: &Broker) {
@@ -33,7 +33,7 @@ fn short_lived(broker: &Broker) {
 fn dump_log_is_silent_on_a_directory_with_a_varied_life() {
     needs!(Broker, Tools, Python);
     let mut broker = Broker::start_as(Target::current(), &OFTEN);
-    create_topics(&broker);
+    create_topics(&broker, "0");
     write_round(&broker, 0);
     group(&broker, "classic");
     group(&broker, "consumer");
@@ -52,6 +52,7 @@ fn dump_log_is_silent_on_a_directory_with_a_varied_life() {
         let logs = ottla_compat_tests::dump::files(&broker.partition_dir("short", 0), "log");
         logs.first().filter(|log| !log.ends_with("00000000000000000000.log")).map(|_| ())
     });
+    eventually("the cleaner has been there", LIMIT, || (cleaned_to(&broker) > 0).then_some(()));
     broker.kill_9();
     broker.restart();
     broker.terminate(LIMIT);

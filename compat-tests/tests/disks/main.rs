@@ -20,8 +20,9 @@ const OFTEN: [(&str, &str); 4] = [
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Topics `codecs` and `compacted` of one partition each.
-fn create_topics(broker: &Broker) {
+/// Topics `codecs` and `compacted` of one partition each; the latter's records are compacted after `lag_ms`.
+fn create_topics(broker: &Broker, lag_ms: &str) {
+    let lag = format!("min.compaction.lag.ms={lag_ms}");
     let often = ["--config", "segment.ms=60000", "--config", "index.interval.bytes=200"];
     let kept = ["--config", "retention.ms=-1"];
     let compact = [
@@ -30,7 +31,9 @@ fn create_topics(broker: &Broker) {
         "--config",
         "min.cleanable.dirty.ratio=0.01",
         "--config",
-        "delete.retention.ms=1",
+        "delete.retention.ms=86400000",
+        "--config",
+        &lag,
     ];
     tools::run(broker, TOPICS, &[&["--create", "--topic", "codecs"], &often[..], &kept[..]].concat()).ok();
     tools::run(broker, TOPICS, &[&["--create", "--topic", "compacted"], &often[..], &compact[..]].concat())
