@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use ottla_compat_tests::needs::reference;
+use ottla_compat_tests::needs::{asked_for, reference};
 use ottla_compat_tests::partition::served;
 use ottla_compat_tests::process::eventually;
 use ottla_compat_tests::tools::{self, CONSOLE_CONSUMER, CONSUMER_GROUPS, GET_OFFSETS, TOPICS, TRANSACTIONS};
@@ -147,7 +147,7 @@ fn moved(from: Target, to: Target) {
 #[test]
 fn kafkas_directories_are_served_by_ottla() {
     needs!(Broker, Tools, Python);
-    if !reference() {
+    if !asked_for("OTTLA_DISKS") || !reference() {
         return;
     }
     moved(Target::Kafka, Target::Ottla);
@@ -156,7 +156,7 @@ fn kafkas_directories_are_served_by_ottla() {
 #[test]
 fn ottlas_directories_are_served_by_kafka() {
     needs!(Broker, Tools, Python);
-    if !reference() {
+    if !asked_for("OTTLA_DISKS") || !reference() {
         return;
     }
     moved(Target::Ottla, Target::Kafka);
