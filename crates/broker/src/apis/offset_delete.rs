@@ -42,9 +42,6 @@ impl Handler for OffsetDelete {
                 topics.push((Arc::from(topic.name.as_str()), known));
             }
         }
-        if topics.is_empty() && !request.topics.is_empty() {
-            return Reply::Ready(OffsetDeleteResponse::default().with_topics(unknown));
-        }
         let delete = Delete { group: request.group_id.as_str().into(), topics };
         let asked = if request.group_id.is_empty() {
             Err(GroupError::InvalidGroupId)

@@ -6,9 +6,12 @@ use ottla_client::{Client, ConnectionConfig};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::find_coordinator_response::Coordinator;
 use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use ottla_protocol::messages::offset_delete_request::{
+    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
 use ottla_protocol::messages::{
     DeleteGroupsRequest, FindCoordinatorRequest, GroupId, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, StrBytes,
+    InitProducerIdRequest, OffsetDeleteRequest, StrBytes, TopicName,
 };
 
 use crate::support::Broker;
@@ -83,4 +86,19 @@ async fn a_group_that_is_named_twice_is_answered_once() {
     let results = client.call(&request).await.unwrap().results;
     let codes: Vec<i16> = results.iter().map(|result| result.error_code).collect();
     assert_eq!(codes, [ErrorCode::GroupIdNotFound.code()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_of_no_group_cannot_be_deleted_whatever_the_topics() {
+    let broker = Broker::start().await;
+    let client = broker.client().await;
+    let group = StrBytes::from_static_str("g");
+    let find = FindCoordinatorRequest::default().with_coordinator_keys(vec![group.clone()]);
+    assert_eq!(client.call(&find).await.unwrap().coordinators[0].error_code, 0);
+    let topic = OffsetDeleteRequestTopic::default()
+        .with_name(TopicName(StrBytes::from_static_str("nowhere")))
+        .with_partitions(vec![OffsetDeleteRequestPartition::default()]);
+    let request = OffsetDeleteRequest::default().with_group_id(GroupId(group)).with_topics(vec![topic]);
+    let response = client.call(&request).await.unwrap();
+    assert_eq!((response.error_code, response.topics.len()), (ErrorCode::GroupIdNotFound.code(), 0));
 }
