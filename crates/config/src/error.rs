@@ -22,8 +22,8 @@ pub enum ConfigError {
     #[error("{message}")]
     Conflict { message: String },
     /// A value that Kafka honours and Ottla does not yet. `value` is `[hidden]` for passwords.
-    #[error("Invalid value {value} for configuration {name}: {missing} is not supported yet; {hint}")]
-    NotYet { name: String, value: String, missing: String, hint: String },
+    #[error("Invalid value {value} for configuration {name}: {reason}")]
+    NotYet { name: String, value: String, reason: String },
     /// A setting that must be given is not.
     #[error("Missing required configuration \"{name}\" which has no default value.")]
     Missing { name: String },
@@ -50,6 +50,12 @@ impl ConfigError {
     /// An [`ConfigError::InvalidValue`].
     pub(crate) fn invalid(name: &str, value: &str, reason: impl Into<String>) -> Self {
         Self::InvalidValue { name: name.to_owned(), value: value.to_owned(), reason: reason.into() }
+    }
+
+    /// A [`ConfigError::NotYet`]: what is missing, and what to do.
+    pub(crate) fn not_yet(name: &str, value: &str, missing: &str, hint: &str) -> Self {
+        let reason = format!("{missing} is not supported yet; {hint}");
+        Self::NotYet { name: name.to_owned(), value: value.to_owned(), reason }
     }
 
     /// A [`ConfigError::Refused`].

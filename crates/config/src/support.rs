@@ -15,12 +15,7 @@ pub(crate) fn check_supported(definition: &Definition, text: &str) -> Result<(),
         Some(default) => format!("remove it, or set it to {default}"),
         None => "remove it".to_owned(),
     };
-    Err(ConfigError::NotYet {
-        name: definition.name.to_owned(),
-        value: value.to_owned(),
-        missing: missing.to_owned(),
-        hint,
-    })
+    Err(ConfigError::not_yet(definition.name, value, missing, &hint))
 }
 
 /// Whether the text means what the setting is anyway.

@@ -156,12 +156,12 @@ fn check_protocol(
 ) -> Result<(), ConfigError> {
     match protocols.get(&listener.name).map(String::as_str) {
         Some("PLAINTEXT") => Ok(()),
-        Some(protocol) => Err(ConfigError::NotYet {
-            name: "listeners".to_owned(),
-            value: format!("{}://{}:{}", listener.name, listener.host, listener.port),
-            missing: format!("a {protocol} listener"),
-            hint: "map it to PLAINTEXT, or remove it".to_owned(),
-        }),
+        Some(protocol) => Err(ConfigError::not_yet(
+            "listeners",
+            &format!("{}://{}:{}", listener.name, listener.host, listener.port),
+            &format!("a {protocol} listener"),
+            "map it to PLAINTEXT, or remove it",
+        )),
         // Kafka maps controller listeners without an entry to PLAINTEXT.
         None if is_controller => Ok(()),
         None => Err(ConfigError::invalid(

@@ -123,21 +123,10 @@ fn refuse_duplicates(name: &str, text: &str) -> Result<(), ConfigError> {
 }
 
 fn check_honoured(name: &str, text: &str, broker: &BrokerConfig) -> Result<(), ConfigError> {
-    let not_yet = |missing: &str| ConfigError::NotYet {
-        name: name.to_owned(),
-        value: text.to_owned(),
-        missing: missing.to_owned(),
-        hint: "remove it".to_owned(),
-    };
     if let Some(base) = of_listener(name) {
         let hides = known(base).is_none_or(Definition::is_sensitive);
         let value = if hides { "[hidden]" } else { text };
-        return Err(ConfigError::NotYet {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            missing: "a setting of one listener".to_owned(),
-            hint: "set it for all of them".to_owned(),
-        });
+        return Err(ConfigError::not_yet(name, value, "a setting of one listener", "set it for all of them"));
     }
     let Some(definition) = known(name) else {
         return Err(ConfigError::Unknown { scope: Scope::Broker, name: name.to_owned() });
@@ -145,7 +134,7 @@ fn check_honoured(name: &str, text: &str, broker: &BrokerConfig) -> Result<(), C
     check_supported(definition, text)?;
     let started_with = broker.layers().fixed.get(name).map(String::as_str).or_else(|| broker_default(name));
     if SET_UP_AT_START.contains(&name) && started_with != Some(text) {
-        return Err(not_yet("a change while the broker runs"));
+        return Err(ConfigError::not_yet(name, text, "a change while the broker runs", "remove it"));
     }
     if name == "metric.reporters" {
         return check_reporters(text);
