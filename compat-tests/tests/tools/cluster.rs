@@ -6,7 +6,7 @@ use ottla_compat_tests::tools::{BROKER_API_VERSIONS, CLUSTER, FEATURES, LOG_DIRS
 use crate::{BROKER, create_topic, produce, tool};
 
 /// `Name(key): range` as Kafka 4.4.0 advertises it, for what a single broker of ours serves.
-const SERVED: [&str; 46] = [
+const SERVED: [&str; 47] = [
     "Produce(0): 0 to 13 ",
     "Fetch(1): 4 to 18 ",
     "ListOffsets(2): 1 to 11 ",
@@ -31,6 +31,7 @@ const SERVED: [&str; 46] = [
     "DeleteAcls(31): 1 to 3 ",
     "DescribeConfigs(32): 1 to 4 ",
     "AlterConfigs(33): 0 to 2 ",
+    "AlterReplicaLogDirs(34): 1 to 2 ",
     "DescribeLogDirs(35): 1 to 5 ",
     "CreatePartitions(37): 0 to 3 ",
     "CreateDelegationToken(38): 1 to 3 ",

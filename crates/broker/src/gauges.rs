@@ -31,7 +31,8 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
         gauges
             .under_min_isr
             .set(number(replicas.iter().filter(|replica| replica.is_under_min_isr()).count()));
-        gauges.log_dirs_offline.set(number(logs.dirs().iter().filter(|dir| dir.is_offline()).count()));
+        let offline = logs.dirs().iter().filter(|dir| dir.is_offline()).count() + logs.missing().len();
+        gauges.log_dirs_offline.set(number(offline));
         gauges.fetch_sessions.set(number(sessions.lock().len()));
         if let Some(cleaner) = cleaner.upgrade() {
             cleaner.measure();

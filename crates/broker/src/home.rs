@@ -16,13 +16,14 @@ use crate::start_error::StartError;
 #[derive(Debug)]
 pub(crate) struct Home {
     pub cluster_id: Arc<str>,
-    /// Of each log dir, in the order of `log.dirs`.
+    /// Of each log dir that works, in the order of `log.dirs`.
     pub directory_ids: Vec<DirectoryId>,
     pub logs: Arc<LogHome>,
 }
 
 impl Home {
-    /// Opens the directories of `log.dirs`; an empty one is formatted. A new cluster's id is random.
+    /// Opens the directories of `log.dirs`; an empty one is formatted. A new cluster's id is random. One that fails is
+    /// left out, unless it is the last.
     pub(crate) fn open(config: &BrokerConfig) -> Result<Self, StartError> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let paths = &config.log.dirs;
@@ -30,20 +31,27 @@ impl Home {
             Some(known) => known,
             None => TopicId(Uuid::new_v4()).to_base64(),
         };
-        let mut dirs = Vec::with_capacity(paths.len());
+        let (mut dirs, mut missing) = (Vec::with_capacity(paths.len()), Vec::new());
         for path in paths {
             let identity = MetaProperties {
                 cluster_id: cluster_id.clone(),
                 node_id: config.node.node_id.get(),
                 directory_id: Some(Uuid::new_v4()),
             };
-            dirs.push(LogDir::open(Arc::clone(&disk), path.clone(), &identity)?);
+            match LogDir::open(Arc::clone(&disk), path.clone(), &identity) {
+                Ok(dir) => dirs.push(dir),
+                Err(error) if error.is_of_the_disk() && missing.len() + 1 < paths.len() => {
+                    tracing::error!(dir = %path.display(), %error, "log dir offline");
+                    missing.push(path.clone());
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         let thread_count = usize::try_from(config.log.recovery_threads_per_dir).unwrap_or(1);
         Ok(Self {
             cluster_id: cluster_id.into(),
             directory_ids: dirs.iter().map(|dir| DirectoryId(dir.directory_id())).collect(),
-            logs: Arc::new(LogHome::new(dirs, thread_count)),
+            logs: Arc::new(LogHome::new(dirs, missing, thread_count)),
         })
     }
 }
@@ -51,8 +59,12 @@ impl Home {
 /// The cluster id that the first formatted directory names.
 fn known_cluster_id(disk: &dyn Disk, paths: &[impl AsRef<Path>]) -> Result<Option<String>, StartError> {
     for path in paths {
-        if let Some(properties) = MetaProperties::read(disk, path.as_ref())? {
-            return Ok(Some(properties.cluster_id));
+        match MetaProperties::read(disk, path.as_ref()) {
+            Ok(Some(properties)) => return Ok(Some(properties.cluster_id)),
+            Ok(None) => {}
+            // The dir is opened later, and found to be offline.
+            Err(error) if error.is_of_the_disk() => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(None)

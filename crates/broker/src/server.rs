@@ -22,7 +22,10 @@ use crate::home::Home;
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
 use crate::net::{Admission, Budget, Listener, NetLimits};
-use crate::partitions::{Cleaner, Flusher, Housekeeping, LogHome, Partitions, ReplicaDriver};
+use crate::partitions::{
+    Cleaner, DirAssignments, DirFailureHandler, Flusher, Housekeeping, LogHome, LogMoves, LogMovesParts,
+    Partitions, ReplicaDriver,
+};
 use crate::producer_ids::ProducerIds;
 use crate::registration;
 use crate::services::Services;
@@ -95,6 +98,13 @@ impl Server {
         };
         background.spawn(follow(driver, followers, subscription));
         background.spawn(Arc::new(housekeeping(&services)).run());
+        background.spawn(Arc::new(dir_failures(&services, broker_epoch)).run());
+        background.spawn(Arc::clone(&services.dir_assignments).run(
+            services.controller.clone(),
+            services.identity.node_id,
+            broker_epoch,
+        ));
+        services.log_moves.resume();
 
         let (stop, stopped) = watch::channel(false);
         let dispatcher = Arc::new(Dispatcher::new(crate::apis::table(&services), metrics));
@@ -139,6 +149,7 @@ impl Server {
         self.services.controller.shutdown().await;
         let (services, broker_epoch) = (self.services, self.broker_epoch);
         let closing = move || {
+            services.log_moves.close();
             services.cleaner.close();
             services.flusher.close();
             services.logs.close(&services.partitions.all(), broker_epoch, services.clock.now())
@@ -200,6 +211,15 @@ fn services(
         flusher: Arc::new(flusher),
         auto_topics: Arc::new(auto_topics),
     };
+    let dir_assignments = Arc::new(DirAssignments::default());
+    let moves = LogMovesParts {
+        logs: Arc::clone(&logs),
+        partitions: Arc::clone(&parts.partitions),
+        assignments: Arc::clone(&dir_assignments),
+        config: Arc::clone(&parts.config),
+        clock,
+    };
+    let log_moves = LogMoves::start(moves).map_err(StartError::Threads)?;
     Ok(Services {
         identity,
         loggers,
@@ -214,6 +234,8 @@ fn services(
         flusher: Arc::clone(&parts.flusher),
         cleaner: Arc::new(cleaner),
         logs,
+        log_moves: Arc::new(log_moves),
+        dir_assignments,
         fetch_sessions: Arc::new(Mutex::new(FetchSessionCache::new(sessions))),
         groups: Arc::new(Groups::new(parts)),
     })
@@ -224,6 +246,7 @@ fn replica_driver(services: &Services) -> ReplicaDriver {
         partitions: Arc::clone(&services.partitions),
         view: Arc::clone(&services.metadata),
         logs: Arc::clone(&services.logs),
+        assignments: Arc::clone(&services.dir_assignments),
         config: Arc::clone(&services.config),
         node_id: services.identity.node_id,
         clock: services.clock,
@@ -237,6 +260,17 @@ fn housekeeping(services: &Services) -> Housekeeping {
         flusher: Arc::clone(&services.flusher),
         config: Arc::clone(&services.config),
         clock: services.clock,
+    }
+}
+
+fn dir_failures(services: &Services, broker_epoch: i64) -> DirFailureHandler {
+    DirFailureHandler {
+        failures: services.logs.failures(),
+        logs: Arc::clone(&services.logs),
+        partitions: Arc::clone(&services.partitions),
+        controller: services.controller.clone(),
+        node_id: services.identity.node_id,
+        broker_epoch,
     }
 }
 

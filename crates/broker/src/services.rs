@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
-use crate::partitions::{Cleaner, Flusher, LogHome, Partitions};
+use crate::partitions::{Cleaner, DirAssignments, Flusher, LogHome, LogMoves, Partitions};
 use crate::producer_ids::ProducerIds;
 use crate::telemetry::{Loggers, Metrics};
 
@@ -32,6 +32,8 @@ pub(crate) struct Services {
     pub producer_ids: Arc<ProducerIds>,
     pub partitions: Arc<Partitions>,
     pub logs: Arc<LogHome>,
+    pub log_moves: Arc<LogMoves>,
+    pub dir_assignments: Arc<DirAssignments>,
     pub flusher: Arc<Flusher>,
     pub cleaner: Arc<Cleaner>,
     pub fetch_sessions: Arc<Mutex<FetchSessionCache>>,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ottla_metadata::{BrokerEndpoint, BrokerFeature, ConfigResource, DirectoryId};
-use ottla_model::{BrokerId, TopicId};
+use ottla_model::{BrokerId, TopicId, TopicIdPartition};
 
 use crate::error::{ConfigChangeError, ElectionError, ReassignmentError, TopicError};
 
@@ -235,6 +235,15 @@ pub struct BrokerRegistrationRequest {
     pub log_dirs: Vec<DirectoryId>,
     /// False for a broker that is ready to serve as soon as it is registered; others ask to be unfenced later.
     pub fenced: bool,
+}
+
+/// Where a broker keeps its replicas (AssignReplicasToDirs, KIP-858).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaDirectories {
+    pub broker_id: BrokerId,
+    pub broker_epoch: i64,
+    /// Partitions that the broker has no replica of are passed over.
+    pub directories: Vec<(TopicIdPartition, DirectoryId)>,
 }
 
 /// 1,000 consecutive producer ids that nobody else has been or will be given.

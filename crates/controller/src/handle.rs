@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::command::{
     AlterConfigs, AlterPartitionReassignments, BrokerRegistrationRequest, ConfigAnswers, CreatePartitions,
     CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, ProducerIdBlock,
-    ReassignmentAnswers, TopicAnswers, TopicElections, UpdateFeatures,
+    ReassignmentAnswers, ReplicaDirectories, TopicAnswers, TopicElections, UpdateFeatures,
 };
 use crate::decision::{self, Context, Decision, Settings};
 use crate::decision_loop::{DecisionLoop, Job, Outcome};
@@ -182,6 +182,25 @@ impl Controller {
         broker_epoch: i64,
     ) -> Result<Result<(), BrokerError>, ControllerError> {
         self.decide(move |context| decision::controlled_shutdown(broker_id, broker_epoch, context)).await
+    }
+
+    /// AssignReplicasToDirs: notes where a broker keeps its replicas.
+    pub async fn assign_replicas_to_dirs(
+        &self,
+        request: ReplicaDirectories,
+    ) -> Result<Result<(), BrokerError>, ControllerError> {
+        self.decide(move |context| decision::assign_replicas_to_dirs(&request, context)).await
+    }
+
+    /// Notes which log dirs of a broker still work.
+    pub async fn set_online_log_dirs(
+        &self,
+        broker_id: BrokerId,
+        broker_epoch: i64,
+        online: Vec<DirectoryId>,
+    ) -> Result<Result<(), BrokerError>, ControllerError> {
+        self.decide(move |context| decision::set_online_log_dirs(broker_id, broker_epoch, &online, context))
+            .await
     }
 
     /// AllocateProducerIds: a block of 1,000 ids for a broker.

@@ -18,8 +18,8 @@ pub use command::{
     AlterConfigOp, AlterConfigs, AlterPartitionReassignments, BrokerRegistrationRequest, ConfigAlteration,
     ConfigAnswers, ConfigChange, ConfigOp, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics,
     DeletedTopic, ElectLeaders, ElectionType, FeatureUpdate, FeatureUpgrade, NewPartitions, NewTopic,
-    ProducerIdBlock, ReassignableTopic, ReassignmentAnswers, TopicAnswers, TopicElections, TopicRef,
-    UpdateFeatures,
+    ProducerIdBlock, ReassignableTopic, ReassignmentAnswers, ReplicaDirectories, TopicAnswers,
+    TopicElections, TopicRef, UpdateFeatures,
 };
 pub use error::{
     BrokerError, ConfigChangeError, ControllerError, ElectionError, FeatureError, ReassignmentError,

@@ -34,6 +34,12 @@ impl StorageError {
         Self::Corrupt { path: path.to_path_buf(), what: what.into() }
     }
 
+    /// Whether the whole log dir is not to be trusted any more, and not only one file of it.
+    #[must_use]
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Io { .. })
+    }
+
     /// The path that the failure concerns.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -85,6 +85,14 @@ impl LeaderEpochs {
         self.version += 1;
     }
 
+    /// Takes over another copy's epochs.
+    pub(crate) fn adopt(&mut self, other: &Self) {
+        if self.entries != other.entries {
+            self.entries.clone_from(&other.entries);
+            self.version += 1;
+        }
+    }
+
     /// End offset of the largest epoch <= `epoch` (KIP-279), exclusive; `None` if the log cannot tell.
     pub(crate) fn end_offset_for(&self, epoch: LeaderEpoch, log_end_offset: Offset) -> Option<EpochEnd> {
         let latest = self.latest()?;

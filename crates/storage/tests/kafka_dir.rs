@@ -47,7 +47,7 @@ impl Sample {
         };
         let dir = LogDir::open(Arc::new(RealDisk), self.dir.path().to_path_buf(), &identity).unwrap();
         let config = Arc::new(LogConfig { index_interval_bytes: 1024, ..LogConfig::default() });
-        let logs = dir.open_logs(2, &|_, _| Arc::clone(&config), now()).unwrap();
+        let logs = dir.open_logs(2, &|_, _| Arc::clone(&config), now()).unwrap().logs;
         (dir, logs)
     }
 }

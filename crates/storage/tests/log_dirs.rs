@@ -21,7 +21,7 @@ fn identity() -> MetaProperties {
 fn open(disk: &SimDisk) -> (LogDir, Vec<OpenedLog>) {
     let dir = LogDir::open(Arc::new(disk.clone()), PathBuf::from("/logs"), &identity()).unwrap();
     let logs = dir.open_logs(3, &|_, _| Arc::new(LogConfig::default()), Now::default()).unwrap();
-    (dir, logs)
+    (dir, logs.logs)
 }
 
 fn partition(topic: &str, partition: i32) -> TopicPartition {

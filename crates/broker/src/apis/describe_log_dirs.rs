@@ -1,9 +1,10 @@
-//! DescribeLogDirs (KIP-113, KIP-827): the log dirs, their room, and the logs in them.
+//! DescribeLogDirs (KIP-113, KIP-827, KIP-1066): the log dirs, their room, and the logs in them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use ottla_model::TopicPartition;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use ottla_protocol::messages::describe_log_dirs_response::{
@@ -13,67 +14,84 @@ use ottla_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, 
 use ottla_storage::LogDir;
 
 use crate::dispatch::{Handler, Reply, RequestContext};
-use crate::partitions::{LogHome, Partition, Partitions};
+use crate::partitions::{LogHome, LogMoves, Partition, Partitions, RunningMove, absolute};
 
 /// Describes this broker's log dirs.
 #[derive(Debug)]
 pub(crate) struct DescribeLogDirs {
     pub logs: Arc<LogHome>,
     pub partitions: Arc<Partitions>,
+    pub moves: Arc<LogMoves>,
+}
+
+/// What is in the dirs.
+#[derive(Debug)]
+struct Contents<'a> {
+    replicas: Vec<Arc<Partition>>,
+    moves: Vec<RunningMove>,
+    asked: Option<&'a [DescribableLogDirTopic]>,
 }
 
 impl Handler for DescribeLogDirs {
     type Request = DescribeLogDirsRequest;
 
     fn handle(&self, _: &RequestContext, request: DescribeLogDirsRequest) -> Reply<DescribeLogDirsResponse> {
-        let partitions = self.partitions.all();
-        let results =
-            self.logs.dirs().iter().map(|dir| describe(dir, &partitions, request.topics.as_deref()));
+        let (replicas, moves) = (self.partitions.all(), self.moves.running());
+        let contents = Contents { replicas, moves, asked: request.topics.as_deref() };
+        let working = self.logs.dirs().iter().map(|dir| DescribeLogDirsResult {
+            is_cordoned: self.logs.is_cordoned(dir.path()),
+            ..describe(dir, &contents)
+        });
+        let missing = self.logs.missing().iter().map(|path| offline(path));
         Reply::Ready(DescribeLogDirsResponse {
-            results: results.collect(),
+            results: working.chain(missing).collect(),
             ..DescribeLogDirsResponse::default()
         })
     }
 }
 
-fn describe(
-    dir: &LogDir,
-    partitions: &[Arc<Partition>],
-    asked: Option<&[DescribableLogDirTopic]>,
-) -> DescribeLogDirsResult {
-    let path = absolute(dir.path());
+fn offline(path: &Path) -> DescribeLogDirsResult {
+    DescribeLogDirsResult {
+        error_code: ErrorCode::KafkaStorageError.code(),
+        log_dir: path_text(path),
+        ..DescribeLogDirsResult::default()
+    }
+}
+
+fn describe(dir: &LogDir, contents: &Contents<'_>) -> DescribeLogDirsResult {
     if dir.is_offline() {
-        return DescribeLogDirsResult {
-            error_code: ErrorCode::KafkaStorageError.code(),
-            log_dir: path,
-            ..DescribeLogDirsResult::default()
-        };
+        return offline(dir.path());
     }
     let space = dir.space().ok();
     let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     DescribeLogDirsResult {
-        log_dir: path,
-        topics: topics(dir.path(), partitions, asked),
+        log_dir: path_text(dir.path()),
+        topics: topics(dir.path(), contents),
         total_bytes: space.map_or(-1, |space| bytes(space.total_bytes)),
         usable_bytes: space.map_or(-1, |space| bytes(space.usable_bytes)),
         ..DescribeLogDirsResult::default()
     }
 }
 
-fn topics(
-    dir: &Path,
-    partitions: &[Arc<Partition>],
-    asked: Option<&[DescribableLogDirTopic]>,
-) -> Vec<DescribeLogDirsTopic> {
+fn topics(dir: &Path, contents: &Contents<'_>) -> Vec<DescribeLogDirsTopic> {
     let mut topics: BTreeMap<Arc<str>, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
-    for partition in partitions.iter().filter(|partition| is_asked(partition, asked)) {
-        let (size, log_dir) = partition.log_size();
+    let mut add = |name: &TopicPartition, size: u64, offset_lag: i64, is_future_key: bool| {
+        topics.entry(Arc::clone(&name.topic)).or_default().push(DescribeLogDirsPartition {
+            partition_index: name.partition,
+            partition_size: i64::try_from(size).unwrap_or(i64::MAX),
+            offset_lag,
+            is_future_key,
+        });
+    };
+    for replica in contents.replicas.iter().filter(|replica| is_asked(&replica.name, contents.asked)) {
+        let (size, log_dir) = replica.log_size();
         if log_dir.parent() == Some(dir) {
-            topics.entry(Arc::clone(&partition.name.topic)).or_default().push(DescribeLogDirsPartition {
-                partition_index: partition.name.partition,
-                partition_size: i64::try_from(size).unwrap_or(i64::MAX),
-                ..DescribeLogDirsPartition::default()
-            });
+            add(&replica.name, size, 0, false);
+        }
+    }
+    for running in contents.moves.iter().filter(|running| is_asked(&running.name, contents.asked)) {
+        if running.dir == dir {
+            add(&running.name, running.size, running.lag, true);
         }
     }
     let named = topics.into_iter().map(|(name, mut partitions)| {
@@ -84,16 +102,14 @@ fn topics(
 }
 
 /// Null asks for everything.
-fn is_asked(partition: &Partition, asked: Option<&[DescribableLogDirTopic]>) -> bool {
+fn is_asked(name: &TopicPartition, asked: Option<&[DescribableLogDirTopic]>) -> bool {
     asked.is_none_or(|asked| {
-        asked.iter().any(|topic| {
-            topic.topic.as_str() == &*partition.name.topic
-                && topic.partitions.contains(&partition.name.partition)
-        })
+        asked
+            .iter()
+            .any(|topic| topic.topic.as_str() == &*name.topic && topic.partitions.contains(&name.partition))
     })
 }
 
-fn absolute(path: &Path) -> StrBytes {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    StrBytes::from_string(absolute.to_string_lossy().into_owned())
+fn path_text(path: &Path) -> StrBytes {
+    StrBytes::from_string(absolute(path).to_string_lossy().into_owned())
 }

@@ -2,6 +2,7 @@
 
 mod alter_configs;
 mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
@@ -75,7 +76,9 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
         typed(describe_log_dirs::DescribeLogDirs {
             logs: Arc::clone(&services.logs),
             partitions: Arc::clone(&services.partitions),
+            moves: Arc::clone(&services.log_moves),
         }),
+        typed(alter_replica_log_dirs::AlterReplicaLogDirs { moves: Arc::clone(&services.log_moves) }),
         typed(describe_producers::DescribeProducers { partitions: Arc::clone(&services.partitions) }),
         typed(offset_for_leader_epoch::OffsetForLeaderEpoch { partitions: Arc::clone(&services.partitions) }),
         typed(metadata::Metadata {

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
-use ottla_metadata::{ConfigResourceType, MetadataDelta, MetadataImage, PartitionRegistration, TopicImage};
+use ottla_metadata::{
+    ConfigResourceType, DirectoryId, MetadataDelta, MetadataImage, PartitionRegistration, TopicImage,
+};
 use ottla_model::{BrokerId, TopicId, TopicIdPartition, TopicPartition};
 use ottla_replication::{LogOffsets, PartitionMachine, Registration};
 use ottla_storage::StorageError;
 
-use super::log_home::HomedLog;
-use super::{LogHome, Partition, Partitions};
+use super::log_home::{HomedLog, WantedLog};
+use super::{DirAssignments, LogHome, Partition, Partitions};
 use crate::clock::Clock;
 use crate::log_config::{ReplicaConfig, overrides};
 use crate::metadata_view::MetadataView;
@@ -21,6 +23,7 @@ pub(crate) struct ReplicaDriver {
     pub partitions: Arc<Partitions>,
     pub view: Arc<MetadataView>,
     pub logs: Arc<LogHome>,
+    pub assignments: Arc<DirAssignments>,
     pub config: Arc<ArcSwap<BrokerConfig>>,
     pub node_id: BrokerId,
     pub clock: Clock,
@@ -31,6 +34,7 @@ impl ReplicaDriver {
     /// logs aside that no topic owns.
     pub(crate) fn start(&self, image: Arc<MetadataImage>) -> Result<(), StorageError> {
         let broker = self.config.load_full();
+        self.logs.cordon(broker.log.cordoned.clone());
         let config = |name: &TopicPartition, _: Option<TopicId>| {
             let resolved = ReplicaConfig::resolve(&image, &name.topic, &broker);
             Arc::new(resolved.map(|resolved| resolved.log).unwrap_or_default())
@@ -67,7 +71,10 @@ impl ReplicaDriver {
         let node = self.node_id.to_string();
         let layer = |name| overrides(image, ConfigResourceType::Broker, name);
         match self.config.load().with_dynamic(layer(""), layer(&node)) {
-            Ok(config) => self.config.store(Arc::new(config)),
+            Ok(config) => {
+                self.logs.cordon(config.log.cordoned.clone());
+                self.config.store(Arc::new(config));
+            }
             Err(error) => {
                 tracing::error!(%error, "dynamic broker settings do not resolve");
                 return;
@@ -108,7 +115,7 @@ impl ReplicaDriver {
         }
         let here = match self.partitions.by_id(topic.id, index) {
             Ok(here) => here,
-            Err(_) => match self.open(topic, index, config, log_config) {
+            Err(_) => match self.open(topic, index, registration, config, log_config) {
                 Ok(opened) => opened,
                 Err(error) => {
                     tracing::error!(topic = %topic.name, partition = index, %error, "log could not be opened");
@@ -127,14 +134,20 @@ impl ReplicaDriver {
         &self,
         topic: &TopicImage,
         index: i32,
+        registration: &PartitionRegistration,
         config: &ReplicaConfig,
         log_config: &Arc<ottla_storage::LogConfig>,
     ) -> Result<Arc<Partition>, StorageError> {
         let name = TopicPartition::new(Arc::clone(&topic.name), index);
         let id = TopicIdPartition { topic_id: topic.id, partition: index };
-        let homed = self.logs.open(&name, topic.id, Arc::clone(log_config), self.clock.now())?;
+        let directory = registration.directory(self.node_id).unwrap_or(DirectoryId::UNASSIGNED);
+        let wanted = WantedLog { name: &name, id: topic.id, directory, config: Arc::clone(log_config) };
+        let homed = self.logs.open(&wanted, self.clock.now())?;
+        if homed.directory != directory {
+            self.assignments.assign(id, homed.directory);
+        }
         let machine = PartitionMachine::new(self.node_id, config.machine, offsets_of(&homed));
-        Ok(Arc::new(Partition::new(name, id, homed.log, machine)))
+        Ok(Arc::new(Partition::new(name, id, homed.log, machine, self.logs.failures())))
     }
 
     fn remove_topics(&self, ids: impl Iterator<Item = TopicId>) {

@@ -95,9 +95,7 @@ impl Housekeeping {
         for partition in self.partitions.all() {
             partition.close_idle_files();
         }
-        if let Err(error) = self.logs.write_checkpoints(&self.partitions.all()) {
-            tracing::error!(%error, "checkpoints could not be written");
-        }
+        self.logs.write_checkpoints(&self.partitions.all());
     }
 
     fn expire_producers(&self) {

@@ -1,8 +1,13 @@
 //! The broker's log dirs: which log is where, opened at the start and made or removed afterwards.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+mod places;
 
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ottla_metadata::DirectoryId;
 use ottla_model::{Now, Offset, TopicId, TopicPartition};
 use ottla_storage::{
     ClosingLog, DeletedPartition, LogConfig, LogDir, OffsetCheckpoint, OpenedLog, PartitionLog, StorageError,
@@ -11,21 +16,49 @@ use ottla_storage::{
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::Partition;
+use super::{DirFailures, Partition};
+use places::Places;
 
-/// A log and the high watermark it is known to have reached.
+/// A log, the high watermark it is known to have reached, and the dir it is in.
 #[derive(Debug)]
 pub(crate) struct HomedLog {
     pub log: PartitionLog,
     pub high_watermark: Offset,
+    pub directory: DirectoryId,
+}
+
+/// A replica whose log is asked for.
+#[derive(Debug)]
+pub(crate) struct WantedLog<'a> {
+    pub name: &'a TopicPartition,
+    pub id: TopicId,
+    /// Where the metadata says it is.
+    pub directory: DirectoryId,
+    pub config: Arc<LogConfig>,
+}
+
+/// What was found at the start.
+#[derive(Debug)]
+enum Found {
+    Log(Box<OpenedLog>),
+    /// It cannot be opened, and stays as it is.
+    Damaged(StorageError),
 }
 
 /// The log dirs of `log.dirs`.
 #[derive(Debug)]
 pub(crate) struct LogHome {
     dirs: Arc<[LogDir]>,
+    /// Those of `log.dirs` that could not be opened.
+    missing: Vec<PathBuf>,
     /// Logs that were found at the start and that nobody has asked for yet.
-    found: Mutex<HashMap<TopicPartition, OpenedLog>>,
+    found: Mutex<HashMap<TopicPartition, Found>>,
+    /// Moves that a stop has interrupted: the partition, and the dir it was to go to.
+    interrupted: Mutex<Vec<(TopicPartition, usize)>>,
+    places: Mutex<Places>,
+    /// Whether what was found has its owners. Until then a replica without a log may have lost it with a dir.
+    started: AtomicBool,
+    pub(super) failures: Arc<DirFailures>,
     /// `num.recovery.threads.per.data.dir`.
     thread_count: usize,
     /// Held while checkpoints are written or partitions leave them; true once the logs are closed, when what they say
@@ -34,57 +67,245 @@ pub(crate) struct LogHome {
 }
 
 impl LogHome {
-    pub(crate) fn new(dirs: Vec<LogDir>, thread_count: usize) -> Self {
-        Self { dirs: dirs.into(), found: Mutex::default(), thread_count, checkpoints_final: Mutex::default() }
+    pub(crate) fn new(dirs: Vec<LogDir>, missing: Vec<PathBuf>, thread_count: usize) -> Self {
+        Self {
+            dirs: dirs.into(),
+            missing,
+            found: Mutex::default(),
+            interrupted: Mutex::default(),
+            places: Mutex::default(),
+            started: AtomicBool::new(false),
+            failures: Arc::default(),
+            thread_count,
+            checkpoints_final: Mutex::default(),
+        }
+    }
+
+    /// Where failures of dirs are reported.
+    pub(crate) fn failures(&self) -> Arc<DirFailures> {
+        Arc::clone(&self.failures)
+    }
+
+    /// Those of `log.dirs` that could not be opened at the start.
+    pub(crate) fn missing(&self) -> &[PathBuf] {
+        &self.missing
+    }
+
+    /// The ids of the dirs that work.
+    pub(crate) fn online_ids(&self) -> Vec<DirectoryId> {
+        self.online().map(|(_, dir)| DirectoryId(dir.directory_id())).collect()
+    }
+
+    /// The dirs that work, and their place in [`LogHome::dirs`].
+    fn online(&self) -> impl Iterator<Item = (usize, &LogDir)> {
+        self.dirs.iter().enumerate().filter(|(_, dir)| !dir.is_offline())
+    }
+
+    /// Whether a dir of `log.dirs` does not work.
+    pub(super) fn has_offline(&self) -> bool {
+        !self.missing.is_empty() || self.dirs.iter().any(LogDir::is_offline)
+    }
+
+    /// `cordoned.log.dirs`: they get no new replicas.
+    pub(crate) fn cordon(&self, dirs: Vec<PathBuf>) {
+        self.places.lock().cordon(dirs);
+    }
+
+    pub(crate) fn is_cordoned(&self, dir: &Path) -> bool {
+        self.places.lock().is_cordoned(dir)
+    }
+
+    /// Has a replica that does not exist yet made in a certain dir.
+    pub(super) fn prefer(&self, partition: TopicPartition, dir: usize) {
+        self.places.lock().prefer(partition, dir);
+    }
+
+    /// Notes that a replica has moved; what the old dir's checkpoints say of it is no longer true.
+    pub(super) fn moved(&self, partition: &TopicPartition, from: &LogDir, to: usize) {
+        self.places.lock().set(partition.clone(), to);
+        let _checkpoints = self.checkpoints_final.lock();
+        if let Err(error) = from.forget_moved(partition) {
+            tracing::warn!(%partition, %error, "the old dir's checkpoints still name a partition that has moved");
+        }
+    }
+
+    /// The moves that the last stop has interrupted.
+    pub(super) fn take_interrupted(&self) -> Vec<(TopicPartition, usize)> {
+        std::mem::take(&mut *self.interrupted.lock())
     }
 
     pub(crate) fn dirs(&self) -> &[LogDir] {
         &self.dirs
     }
 
-    /// Opens every log that is there, recovering those that were not closed cleanly.
+    /// Opens every log that is there, recovering those that were not closed cleanly. A dir that fails goes offline.
+    ///
+    /// # Errors
+    /// The failure of the last dir, if none works.
     pub(crate) fn open_all(
         &self,
         config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
         now: Now,
     ) -> Result<(), StorageError> {
-        for dir in self.dirs.iter() {
-            let opened = dir.open_logs(self.thread_count, config, now)?;
-            let by_name = opened.into_iter().map(|opened| (opened.log.topic_partition().clone(), opened));
-            self.found.lock().extend(by_name);
+        for (number, dir) in self.dirs.iter().enumerate() {
+            if let Err(error) = self.open_dir(number, dir, config, now) {
+                dir.mark_offline();
+                tracing::error!(dir = %dir.path().display(), %error, "log dir offline");
+                if self.online().next().is_none() {
+                    return Err(error);
+                }
+            }
         }
+        Ok(())
+    }
+
+    fn open_dir(
+        &self,
+        number: usize,
+        dir: &LogDir,
+        config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
+        now: Now,
+    ) -> Result<(), StorageError> {
+        let mut interrupted = Vec::new();
+        for future in dir.futures()? {
+            dir.discard(&future.path, &future.topic_partition, Uuid::new_v4())?;
+            interrupted.push((future.topic_partition, number));
+        }
+        let opened = dir.open_logs(self.thread_count, config, now)?;
+        self.interrupted.lock().extend(interrupted);
+        for (name, error) in opened.failed {
+            tracing::error!(partition = %name, %error, "log could not be opened: it stays as it is, offline");
+            self.found.lock().entry(name).or_insert(Found::Damaged(error));
+        }
+        for opened in opened.logs {
+            self.add_found(number, opened)?;
+        }
+        Ok(())
+    }
+
+    /// Of a partition in two dirs the log that goes further is it: a move was interrupted when both were complete. The
+    /// other one is set aside.
+    fn add_found(&self, number: usize, opened: OpenedLog) -> Result<(), StorageError> {
+        let name = opened.log.topic_partition().clone();
+        let mut found = self.found.lock();
+        let other = match found.get(&name) {
+            Some(Found::Log(other)) => Some(other.log.log_end_offset()),
+            _ => None,
+        };
+        let place = self.places.lock().of(&name);
+        if let (Some(other), Some(place)) = (other, place) {
+            let is_behind = opened.log.log_end_offset() <= other;
+            let loser = if is_behind { number } else { place };
+            let dir = &self.dirs[loser];
+            tracing::warn!(partition = %name, dir = %dir.path().display(), "a partition in two log dirs: this copy is set aside");
+            dir.set_aside(std::slice::from_ref(&name), Uuid::new_v4)?;
+            if is_behind {
+                return Ok(());
+            }
+        }
+        self.places.lock().set(name.clone(), number);
+        found.insert(name, Found::Log(Box::new(opened)));
         Ok(())
     }
 
     /// The partition's log: the one found at the start if it is of this topic id, else a new one. A log of another
     /// incarnation of the topic is removed first.
-    pub(crate) fn open(
-        &self,
-        name: &TopicPartition,
-        id: TopicId,
-        config: Arc<LogConfig>,
-        now: Now,
-    ) -> Result<HomedLog, StorageError> {
-        if let Some(found) = self.found.lock().remove(name) {
-            if found.topic_id.is_none_or(|found| found == id) {
-                return Ok(HomedLog { log: found.log, high_watermark: found.high_watermark });
+    pub(crate) fn open(&self, wanted: &WantedLog<'_>, now: Now) -> Result<HomedLog, StorageError> {
+        let name = wanted.name;
+        if let Some(found) = self.take_found(name)? {
+            if found.topic_id.is_none_or(|found| found == wanted.id) {
+                let directory = self.directory_of(name);
+                return Ok(HomedLog { log: found.log, high_watermark: found.high_watermark, directory });
             }
             drop(found);
         }
+        self.check_not_offline(wanted)?;
         // What stands in the new log's place is another incarnation's: found so, or a removal of it has failed.
         let is_taken = |dir: &LogDir| dir.disk().modified_ms(&partition_dir(dir.path(), name)).is_ok();
-        if self.dirs.iter().any(is_taken) {
+        if self.online().any(|(_, dir)| is_taken(dir)) {
             self.remove(std::slice::from_ref(name))?;
         }
-        let log = self.roomiest()?.create_partition(name, id, config, now)?;
+        let (number, log) = self.create(wanted, now)?;
+        self.places.lock().set(name.clone(), number);
         let high_watermark = log.log_end_offset();
-        Ok(HomedLog { log, high_watermark })
+        Ok(HomedLog { log, high_watermark, directory: self.directory_of(name) })
+    }
+
+    /// A new log in the dir that is chosen, or in the next one if that fails.
+    fn create(&self, wanted: &WantedLog<'_>, now: Now) -> Result<(usize, PartitionLog), StorageError> {
+        let mut failed = Vec::new();
+        loop {
+            let number = self.choose(wanted, &failed)?;
+            let dir = &self.dirs[number];
+            match dir.create_partition(wanted.name, wanted.id, Arc::clone(&wanted.config), now) {
+                Ok(log) => return Ok((number, log)),
+                Err(error) if error.is_of_the_disk() => {
+                    tracing::error!(partition = %wanted.name, %error, "a log could not be made: its dir has failed");
+                    self.failures.report_dir(dir.path());
+                    failed.push(number);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn take_found(&self, name: &TopicPartition) -> Result<Option<Box<OpenedLog>>, StorageError> {
+        let mut found = self.found.lock();
+        if let Some(Found::Damaged(error)) = found.get(name) {
+            return Err(error.clone());
+        }
+        Ok(found.remove(name).and_then(|found| match found {
+            Found::Log(log) => Some(log),
+            Found::Damaged(_) => None,
+        }))
+    }
+
+    /// A log that is not here, but may be in a dir that does not work, must not be begun anew.
+    fn check_not_offline(&self, wanted: &WantedLog<'_>) -> Result<(), StorageError> {
+        let offline = |path: PathBuf| Err(StorageError::Offline { path });
+        let place = self.places.lock().of(wanted.name);
+        if let Some(dir) = place.and_then(|place| self.dirs.get(place)).filter(|dir| dir.is_offline()) {
+            return offline(dir.path().to_path_buf());
+        }
+        let first_offline =
+            self.missing.first().cloned().or_else(|| {
+                self.dirs.iter().find(|dir| dir.is_offline()).map(|dir| dir.path().to_path_buf())
+            });
+        let Some(path) = first_offline else { return Ok(()) };
+        let is_known = self.online().any(|(_, dir)| DirectoryId(dir.directory_id()) == wanted.directory);
+        let is_new = wanted.directory.is_reserved() && self.started.load(Ordering::Acquire);
+        if is_known || is_new { Ok(()) } else { offline(path) }
+    }
+
+    /// The dir of a new log: the one that an administrator asked for, the one that the metadata says, or the emptiest.
+    fn choose(&self, wanted: &WantedLog<'_>, failed: &[usize]) -> Result<usize, StorageError> {
+        let working = || self.online().filter(|(number, _)| !failed.contains(number));
+        let mut places = self.places.lock();
+        let preferred = places.take_preferred(wanted.name);
+        let preferred = preferred.filter(|preferred| working().any(|(number, _)| number == *preferred));
+        let is_assigned = |(_, dir): &(usize, &LogDir)| DirectoryId(dir.directory_id()) == wanted.directory;
+        let assigned = || working().find(is_assigned).map(|(number, _)| number);
+        let emptiest = || places.emptiest(working().map(|(number, dir)| (number, dir.path())));
+        let offline = || StorageError::Offline {
+            path: self.dirs.first().map(|dir| dir.path().into()).unwrap_or_default(),
+        };
+        preferred.or_else(assigned).or_else(emptiest).ok_or_else(offline)
+    }
+
+    fn directory_of(&self, name: &TopicPartition) -> DirectoryId {
+        let place = self.places.lock().of(name);
+        let dir = place.and_then(|place| self.dirs.get(place));
+        dir.map_or(DirectoryId::UNASSIGNED, |dir| DirectoryId(dir.directory_id()))
     }
 
     /// Sets the logs found at the start that no topic owns aside: their topics were deleted while this broker was down,
     /// or the metadata is not the one they were written under.
     pub(crate) fn set_strays_aside(&self) {
-        let strays: Vec<TopicPartition> = self.found.lock().drain().map(|(name, _)| name).collect();
+        self.started.store(true, Ordering::Release);
+        let mut found = self.found.lock();
+        let strays = found.extract_if(|_, found| matches!(found, Found::Log(_)));
+        let strays: Vec<TopicPartition> = strays.map(|(name, _)| name).collect();
+        drop(found);
         for name in &strays {
             tracing::warn!(partition = %name, "a log that no topic owns: its directory is renamed to -stray, and kept");
         }
@@ -105,25 +326,34 @@ impl LogHome {
             return Ok(());
         }
         let _checkpoints = self.checkpoints_final.lock();
-        for (number, dir) in self.dirs.iter().enumerate() {
+        let mut places = self.places.lock();
+        for name in names {
+            places.remove(name);
+        }
+        drop(places);
+        for (number, dir) in self.online() {
             let deleted = dir.delete_partitions(names, Uuid::new_v4)?;
-            if deleted.is_empty() {
-                continue;
-            }
-            let dirs = Arc::clone(&self.dirs);
-            let remove = move || remove_files(&dirs[number], &deleted);
-            if let Err(error) = std::thread::Builder::new().name("remove-logs".to_owned()).spawn(remove) {
-                tracing::error!(%error, "the files of removed logs stay until the next start");
+            if !deleted.is_empty() {
+                self.remove_files(number, deleted);
             }
         }
         Ok(())
     }
 
+    /// Removes files in the background.
+    pub(super) fn remove_files(&self, number: usize, deleted: Vec<DeletedPartition>) {
+        let dirs = Arc::clone(&self.dirs);
+        let remove = move || remove_files(&dirs[number], &deleted);
+        if let Err(error) = std::thread::Builder::new().name("remove-logs".to_owned()).spawn(remove) {
+            tracing::error!(%error, "the files of removed logs stay until the next start");
+        }
+    }
+
     /// Writes the recovery points, log starts and high watermarks of all logs.
-    pub(crate) fn write_checkpoints(&self, partitions: &[Arc<Partition>]) -> Result<(), StorageError> {
+    pub(crate) fn write_checkpoints(&self, partitions: &[Arc<Partition>]) {
         let checkpoints_final = self.checkpoints_final.lock();
         if *checkpoints_final {
-            return Ok(());
+            return;
         }
         for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
             let mut recovery_points = BTreeMap::new();
@@ -140,11 +370,15 @@ impl LogHome {
                 log_starts
                     .extend(state.log.log_start_to_checkpoint().map(|start| (partition.name.clone(), start)));
             }
-            dir.write_checkpoint(OffsetCheckpoint::RecoveryPoint, &recovery_points)?;
-            dir.write_checkpoint(OffsetCheckpoint::LogStart, &log_starts)?;
-            dir.write_checkpoint(OffsetCheckpoint::Replication, &high_watermarks)?;
+            let written = dir
+                .write_checkpoint(OffsetCheckpoint::RecoveryPoint, &recovery_points)
+                .and_then(|()| dir.write_checkpoint(OffsetCheckpoint::LogStart, &log_starts))
+                .and_then(|()| dir.write_checkpoint(OffsetCheckpoint::Replication, &high_watermarks));
+            if let Err(error) = written {
+                tracing::error!(dir = %dir.path().display(), %error, "checkpoints could not be written");
+                self.failures.report_dir(dir.path());
+            }
         }
-        Ok(())
     }
 
     /// Writes how far the logs in the dir of `changed` are compacted.
@@ -189,16 +423,6 @@ impl LogHome {
             state.log.set_offline();
         }
         outcome
-    }
-
-    /// The online dir with the most room.
-    fn roomiest(&self) -> Result<&LogDir, StorageError> {
-        let online = self.dirs.iter().filter(|dir| !dir.is_offline());
-        let roomiest = online.max_by_key(|dir| dir.space().map_or(0, |space| space.usable_bytes));
-        let offline = || StorageError::Offline {
-            path: self.dirs.first().map(|dir| dir.path().into()).unwrap_or_default(),
-        };
-        roomiest.ok_or_else(offline)
     }
 }
 

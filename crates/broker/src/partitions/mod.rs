@@ -1,21 +1,27 @@
 //! The replicas on this broker: each a log and a machine, found by name or id, made and removed as the metadata says.
 
+mod assignments;
 mod cleaner;
+mod dir_failures;
 mod driver;
 mod error;
 mod flusher;
 mod housekeeping;
 mod log_home;
+mod log_moves;
 mod partition;
 mod read;
 mod registry;
 
+pub(crate) use assignments::DirAssignments;
 pub(crate) use cleaner::Cleaner;
+pub(crate) use dir_failures::{DirFailureHandler, DirFailures};
 pub(crate) use driver::ReplicaDriver;
 pub(crate) use error::{AppendError, PartitionError};
 pub(crate) use flusher::Flusher;
 pub(crate) use housekeeping::Housekeeping;
 pub(crate) use log_home::LogHome;
+pub(crate) use log_moves::{LogMoves, LogMovesParts, MoveRefused, RunningMove, absolute};
 pub(crate) use partition::{Acks, Partition};
 pub(crate) use read::{Isolation, PartitionRead, ReadRequest};
 pub(crate) use registry::{Absent, Partitions};

@@ -1,7 +1,7 @@
 //! One replica on this broker: its log and its machine behind one short lock.
 //!
 //! The machine decides, the log keeps the bytes, this shell carries what happened from one to the other and wakes who
-//! waits. Nothing here awaits, and no fsync runs under the lock.
+//! waits. Nothing here awaits, and no fsync runs under the lock, but when a log moves to another log dir.
 
 mod cleaning;
 #[cfg(test)]
@@ -19,6 +19,7 @@ use ottla_storage::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
+use super::DirFailures;
 use super::error::{AppendError, PartitionError};
 
 /// Operations of one kind that may be parked on one partition.
@@ -61,6 +62,7 @@ pub(super) struct State {
     pub(super) machine: PartitionMachine,
     produces: WaitList<Arc<Notify>>,
     fetches: WaitList<Arc<Notify>>,
+    failures: Arc<DirFailures>,
     /// The replica is no longer this broker's: its files may be gone.
     closed: bool,
 }
@@ -97,10 +99,12 @@ impl Partition {
         id: TopicIdPartition,
         log: PartitionLog,
         machine: PartitionMachine,
+        failures: Arc<DirFailures>,
     ) -> Self {
         let state = State {
             log,
             machine,
+            failures,
             produces: WaitList::new(PARKED_MAX),
             fetches: WaitList::new(PARKED_MAX),
             closed: false,
@@ -282,6 +286,17 @@ impl Partition {
         self.state.lock().log.config().cleanup_policy.compact
     }
 
+    /// Whether the replica's work here has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    /// Works on the log itself, which may be another one afterwards; `None` if the replica's work here has ended.
+    pub(super) fn lend_log<T>(&self, work: impl FnOnce(&mut PartitionLog) -> T) -> Option<T> {
+        let mut state = self.state.lock();
+        if state.closed { None } else { Some(work(&mut state.log)) }
+    }
+
     /// Notes that a flush is wanted; true if the caller is to queue the partition for it.
     pub(super) fn queue_flush(&self) -> bool {
         let mut turn = self.flush_turn.lock();
@@ -383,9 +398,18 @@ impl State {
         Woken(woken)
     }
 
+    /// Has the dir looked at if the disk is why nothing could be read.
+    pub(super) fn failed_read(&self, error: PartitionError) -> PartitionError {
+        if let PartitionError::Storage(cause) = &error {
+            self.failures.report(cause, self.log.dir());
+        }
+        error
+    }
+
     /// Takes the replica offline after the disk failed.
     fn fail(&mut self, name: &TopicPartition, cause: &StorageError) -> Woken {
         tracing::error!(partition = %name, error = %cause, "replica offline");
+        self.failures.report(cause, self.log.dir());
         let effects = self.machine.offline();
         self.woken(&effects)
     }

@@ -1,9 +1,9 @@
 //! What a partition answers to readers: file slices for Fetch, offsets for ListOffsets and OffsetForLeaderEpoch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ottla_model::{LeaderEpoch, Offset, TimestampMs};
-use ottla_storage::{ActiveProducer, FileSlice, TimestampOffset};
+use ottla_storage::{ActiveProducer, CopyRead, FileSlice, StorageError, TimestampOffset};
 
 use super::error::PartitionError;
 use super::partition::{Partition, State};
@@ -63,7 +63,8 @@ impl Partition {
         };
         if read.diverging.is_none() {
             let upper = if request.debug_replica { state.log.log_end_offset() } else { high_watermark };
-            read.slice = state.log.read(request.offset, request.max_len, upper, request.min_one)?.slice;
+            let found = state.log.read(request.offset, request.max_len, upper, request.min_one);
+            read.slice = found.map_err(|error| state.failed_read(error.into()))?.slice;
         }
         Ok(read)
     }
@@ -108,7 +109,8 @@ impl Partition {
     ) -> Result<Option<TimestampOffset>, PartitionError> {
         let mut state = self.lock();
         state.machine.check_epoch(epoch, true)?;
-        let found = state.log.offset_for_timestamp(timestamp)?;
+        let found = state.log.offset_for_timestamp(timestamp);
+        let found = found.map_err(|error| state.failed_read(error.into()))?;
         Ok(found.filter(|found| found.offset < state.machine.high_watermark()))
     }
 
@@ -119,7 +121,8 @@ impl Partition {
     ) -> Result<Option<TimestampOffset>, PartitionError> {
         let mut state = self.lock();
         state.machine.check_epoch(epoch, true)?;
-        let found = state.log.max_timestamp()?;
+        let found = state.log.max_timestamp();
+        let found = found.map_err(|error| state.failed_read(error.into()))?;
         Ok(found.filter(|found| found.offset < state.machine.high_watermark()))
     }
 
@@ -134,6 +137,21 @@ impl Partition {
     pub(crate) fn log_size(&self) -> (u64, PathBuf) {
         let state = self.lock();
         (state.log.size_bytes(), state.log.dir().to_path_buf())
+    }
+
+    /// The log dir that the replica is in; `None` once it is no longer this broker's.
+    pub(crate) fn log_dir(&self) -> Option<PathBuf> {
+        let state = self.lock();
+        if state.is_closed() { None } else { state.log.dir().parent().map(Path::to_path_buf) }
+    }
+
+    pub(crate) fn log_end_offset(&self) -> Offset {
+        self.lock().log.log_end_offset()
+    }
+
+    /// Whole batches for a copy in another log dir, up to the log's end.
+    pub(super) fn read_to_copy(&self, from: Offset, max_bytes: u32) -> Result<CopyRead, StorageError> {
+        self.lock().log.read_to_copy(from, max_bytes)
     }
 
     pub(crate) fn segment_count(&self) -> usize {

@@ -9,6 +9,7 @@ mod connections;
 mod durability;
 mod effects;
 mod fetching;
+mod log_dirs;
 mod picky_clients;
 mod readme;
 mod support;

@@ -21,6 +21,7 @@ pub(crate) struct Broker {
     server: Server,
     dir: TempDir,
     settings: ConfigMap,
+    log_dir_count: usize,
 }
 
 impl Broker {
@@ -31,23 +32,30 @@ impl Broker {
     /// One whose file has these settings, too.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        Self::start_in(tempfile::tempdir().unwrap(), settings.iter().map(owned).collect()).await
+        Self::start_in(tempfile::tempdir().unwrap(), settings.iter().map(owned).collect(), 1).await
     }
 
-    async fn start_in(dir: TempDir, settings: ConfigMap) -> Self {
+    /// One with several log dirs, see [`Broker::log_dir`].
+    pub(crate) async fn start_with_log_dirs(count: usize) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), ConfigMap::new(), count).await
+    }
+
+    async fn start_in(dir: TempDir, settings: ConfigMap, log_dir_count: usize) -> Self {
+        let log_dirs = (0..log_dir_count).map(|number| log_dir(&dir, number).to_string_lossy().into_owned());
+        let log_dirs: Vec<String> = log_dirs.collect();
         let mut all = settings.clone();
         all.entry("listeners".to_owned()).or_insert_with(|| "PLAINTEXT://127.0.0.1:0".to_owned());
-        all.insert("log.dirs".to_owned(), data_dir(&dir).to_string_lossy().into_owned());
+        all.insert("log.dirs".to_owned(), log_dirs.join(","));
         let config = BrokerConfig::from_static(all).unwrap();
         let (metrics, health) = (Arc::new(Metrics::new(Instant::now())), Arc::new(Health::default()));
         let server = Server::start(config, Loggers::new("info", drop), metrics, health).await.unwrap();
-        Self { server, dir, settings }
+        Self { server, dir, settings, log_dir_count }
     }
 
     /// Stops it cleanly and starts it again on the same data.
     pub(crate) async fn restart(self) -> Self {
         self.server.stop().await;
-        Self::start_in(self.dir, self.settings).await
+        Self::start_in(self.dir, self.settings, self.log_dir_count).await
     }
 
     pub(crate) async fn stop(self) {
@@ -58,14 +66,19 @@ impl Broker {
     pub(crate) async fn restart_after(self, act: impl FnOnce(&Path)) -> Self {
         self.server.stop().await;
         act(&data_dir(&self.dir));
-        Self::start_in(self.dir, self.settings).await
+        Self::start_in(self.dir, self.settings, self.log_dir_count).await
     }
 
     /// A broker on a copy of the data as it is now: what this one would find if it were killed now.
     pub(crate) async fn as_if_killed(&self) -> Self {
         let dir = tempfile::tempdir().unwrap();
         copy_dir(self.dir.path(), dir.path());
-        Self::start_in(dir, self.settings.clone()).await
+        Self::start_in(dir, self.settings.clone(), self.log_dir_count).await
+    }
+
+    /// The log dirs in their order; the first one is [`Broker::data_dir`].
+    pub(crate) fn log_dir(&self, number: usize) -> PathBuf {
+        log_dir(&self.dir, number)
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
@@ -112,7 +125,11 @@ impl Broker {
 }
 
 fn data_dir(dir: &TempDir) -> PathBuf {
-    dir.path().join("data")
+    log_dir(dir, 0)
+}
+
+fn log_dir(dir: &TempDir, number: usize) -> PathBuf {
+    dir.path().join(if number == 0 { "data".to_owned() } else { format!("data-{number}") })
 }
 
 /// Copies what is in `from`.

@@ -72,6 +72,8 @@ fn connection_override(name: &str, entry: &str) -> Result<(String, i32), ConfigE
 pub(super) fn log(layers: &Layers) -> Result<LogDirsConfig, ConfigError> {
     Ok(LogDirsConfig {
         dirs: log_dirs(layers)?,
+        cordoned: cordoned_log_dirs(layers)?,
+        alter_bytes_per_second: alter_bytes_per_second(layers),
         retention_check_interval_ms: layers.long("log.retention.check.interval.ms")?,
         flush_scheduler_interval_ms: layers.long("log.flush.scheduler.interval.ms")?,
         recovery_point_checkpoint_interval_ms: layers.int("log.flush.offset.checkpoint.interval.ms")?,
@@ -93,8 +95,22 @@ pub(super) fn cleaner(layers: &Layers) -> Result<CleanerConfig, ConfigError> {
     })
 }
 
+fn cordoned_log_dirs(layers: &Layers) -> Result<Vec<PathBuf>, ConfigError> {
+    let named = layers.list("cordoned.log.dirs");
+    if named.iter().any(|name| name == "*") {
+        return log_dirs(layers);
+    }
+    Ok(named.into_iter().filter(|name| !name.is_empty()).map(PathBuf::from).collect())
+}
+
+/// A setting that only exists dynamically; what is set has been checked.
+fn alter_bytes_per_second(layers: &Layers) -> i64 {
+    let set = layers.set("replica.alter.log.dirs.io.max.bytes.per.second");
+    set.and_then(|text| text.trim().parse().ok()).unwrap_or(i64::MAX)
+}
+
 /// `log.dirs`; `log.dir` where only that is set.
-fn log_dirs(layers: &Layers) -> Result<Vec<PathBuf>, ConfigError> {
+pub(super) fn log_dirs(layers: &Layers) -> Result<Vec<PathBuf>, ConfigError> {
     let old = layers.set("log.dirs").is_none() && layers.set("log.dir").is_some();
     let name = if old { "log.dir" } else { "log.dirs" };
     let dirs: Vec<PathBuf> =

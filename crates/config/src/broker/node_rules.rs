@@ -1,4 +1,4 @@
-//! What a single node's settings must agree on: roles, voters, ids.
+//! What a single node's settings must agree on: roles, voters, ids, log dirs.
 
 use super::layers::Layers;
 use crate::ConfigError;
@@ -8,7 +8,36 @@ use crate::ConfigError;
 pub(super) fn check(layers: &Layers) -> Result<(), ConfigError> {
     check_ids(layers)?;
     check_roles(layers)?;
-    check_voters(layers)
+    check_voters(layers)?;
+    check_cordoned(layers)
+}
+
+/// KIP-1066. The words are those of Scala's `require`.
+fn check_cordoned(layers: &Layers) -> Result<(), ConfigError> {
+    const NAME: &str = "cordoned.log.dirs";
+    let cordoned = layers.list(NAME);
+    let named: Vec<&str> = cordoned.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+    if named.contains(&"*") {
+        return match named.len() {
+            1 => Ok(()),
+            _ => Err(ConfigError::conflict(format!(
+                "requirement failed: When {NAME} is set to *, it must not contain other values"
+            ))),
+        };
+    }
+    if named.is_empty() {
+        return Ok(());
+    }
+    let dirs = super::groups::log_dirs(layers)?;
+    let missing: Vec<&str> =
+        named.into_iter().filter(|name| !dirs.iter().any(|dir| dir.as_os_str() == *name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(ConfigError::conflict(format!(
+        "requirement failed: All entries in {NAME} must be present in log.dirs or log.dir. Missing entries : {}",
+        missing.join(", ")
+    )))
 }
 
 /// `broker.id` is the old name of `node.id`.

@@ -311,3 +311,26 @@ fn honoured_topic_settings_change_the_typed_settings() {
         assert!(changed != base, "{}={value} changes nothing", definition.name);
     }
 }
+
+#[test]
+fn cordoned_log_dirs_are_log_dirs_or_all_of_them() {
+    let with = |cordoned: &str| {
+        let fixed = [("log.dirs", "/a,/b"), ("cordoned.log.dirs", cordoned)];
+        let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        BrokerConfig::from_static(fixed.into()).map(|config| config.log.cordoned)
+    };
+    assert_eq!(with("").unwrap(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(with("/b").unwrap(), [std::path::PathBuf::from("/b")]);
+    assert_eq!(with("*").unwrap().len(), 2);
+    for (cordoned, message) in [
+        (
+            "/c,/a,/d",
+            "requirement failed: All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing \
+             entries : /c, /d",
+        ),
+        ("/a,*", "requirement failed: When cordoned.log.dirs is set to *, it must not contain other values"),
+        ("/a,/a", "Configuration 'cordoned.log.dirs' values must not be duplicated."),
+    ] {
+        assert_eq!(with(cordoned).unwrap_err().to_string(), message);
+    }
+}

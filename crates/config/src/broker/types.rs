@@ -64,6 +64,10 @@ pub struct NetConfig {
 pub struct LogDirsConfig {
     /// `log.dirs`, or `log.dir`.
     pub dirs: Vec<PathBuf>,
+    /// `cordoned.log.dirs`, those of `dirs` that get no new replicas; `*` is all of them.
+    pub cordoned: Vec<PathBuf>,
+    /// `replica.alter.log.dirs.io.max.bytes.per.second`; `i64::MAX`: no limit.
+    pub alter_bytes_per_second: i64,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval_ms: i64,
     /// `log.flush.scheduler.interval.ms`; `i64::MAX`: no scheduled flush.

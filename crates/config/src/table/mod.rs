@@ -41,14 +41,14 @@ const BROKER: &[&[Definition]] = &[
 ];
 
 const DYNAMIC_ONLY: &[Definition] = &[
-    rate("follower.replication.throttled.rate"),
-    rate("leader.replication.throttled.rate"),
-    rate("replica.alter.log.dirs.io.max.bytes.per.second"),
+    rate("follower.replication.throttled.rate", Effect::Inert(ONE_NODE)),
+    rate("leader.replication.throttled.rate", Effect::Inert(ONE_NODE)),
+    rate("replica.alter.log.dirs.io.max.bytes.per.second", Effect::Honoured),
 ];
 
-const fn rate(name: &'static str) -> Definition {
+const fn rate(name: &'static str, effect: Effect) -> Definition {
     let unlimited = DefaultValue::Text("9223372036854775807");
-    long(name, unlimited, Check::AtLeast(0), UpdateMode::ClusterWide, Effect::Inert(ONE_NODE))
+    long(name, unlimited, Check::AtLeast(0), UpdateMode::ClusterWide, effect)
 }
 
 type Index = BTreeMap<&'static str, &'static Definition>;

@@ -1,7 +1,7 @@
 //! Brokers come, go, and are fenced (KIP-631).
 
 use ottla_metadata::{
-    BrokerRegistrationChangeRecord, MetadataImage, MetadataRecord, PartitionRegistration,
+    BrokerRegistrationChangeRecord, DirectoryId, MetadataImage, MetadataRecord, PartitionRegistration,
     RegisterBrokerRecord, UnregisterBrokerRecord,
 };
 use ottla_model::BrokerId;
@@ -46,7 +46,7 @@ pub fn register_broker(
     if request.fenced {
         records.extend(leave(context, request.broker_id));
     } else {
-        records.extend(lead_anew(context, request.broker_id));
+        records.extend(lead_anew(context, request.broker_id, &request.log_dirs));
     }
     Decision { records, answer: Ok(broker_epoch) }
 }
@@ -145,16 +145,18 @@ fn leave(context: &Context<'_>, id: BrokerId) -> Vec<MetadataRecord> {
 }
 
 /// The partitions that a new process of the broker leads: the leaderless ones, and those its last process still led.
-fn lead_anew(context: &Context<'_>, id: BrokerId) -> Vec<MetadataRecord> {
+/// Not those whose replica is in a log dir that does not work.
+fn lead_anew(context: &Context<'_>, id: BrokerId, log_dirs: &[DirectoryId]) -> Vec<MetadataRecord> {
     let concerned = |before: &PartitionRegistration| !before.has_leader() || before.leader == id;
     changes(context, concerned, |change| {
         change.arriving = Some(id);
         change.anew = true;
+        change.log_dirs = Some((id, log_dirs.to_vec()));
     })
 }
 
 /// One record for each partition that is concerned and that `prepare` changes.
-fn changes(
+pub(super) fn changes(
     context: &Context<'_>,
     concerned: impl Fn(&PartitionRegistration) -> bool,
     prepare: impl Fn(&mut PartitionChange<'_>),

@@ -47,7 +47,7 @@ fn add(topic: &NewPartitions, context: &mut Context<'_>) -> Result<Vec<MetadataR
         Some(assignments) => manual(assignments, count - current, replication_factor, current, context)?,
         None => {
             let factor = i16::try_from(replication_factor).unwrap_or(i16::MAX);
-            place(context.image.brokers(), count - current, factor, context.random)?
+            place(context, count - current, factor)?
         }
     };
     register(&existing, current, assignments, context)

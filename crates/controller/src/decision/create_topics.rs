@@ -141,7 +141,7 @@ fn assign(topic: &NewTopic, context: &mut Context<'_>) -> Result<Vec<Vec<BrokerI
     }
     let partition_count = partition_count(topic, context);
     let replication_factor = replication_factor(topic, context);
-    place(context.image.brokers(), partition_count, replication_factor, context.random).map_err(|error| {
+    place(context, partition_count, replication_factor).map_err(|error| {
         let why = format!("Unable to replicate the partition {replication_factor} time(s): {error}");
         TopicError::InvalidReplicationFactor(why)
     })

@@ -8,6 +8,7 @@ mod config_rules;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod directories;
 mod duplicates;
 mod elect_leaders;
 mod partition_change;
@@ -21,6 +22,7 @@ pub use brokers::{controlled_shutdown, fence_broker, register_broker, unfence_br
 pub use create_partitions::create_partitions;
 pub use create_topics::create_topics;
 pub use delete_topics::delete_topics;
+pub use directories::{assign_replicas_to_dirs, set_online_log_dirs};
 pub use elect_leaders::elect_leaders;
 pub use producer_ids::{PRODUCER_ID_BLOCK_LEN, allocate_producer_ids};
 pub use update_features::update_features;
@@ -87,6 +89,15 @@ impl Context<'_> {
             Ok(config) => Cow::Owned(config),
             Err(_) => Cow::Borrowed(&self.settings.broker),
         }
+    }
+}
+
+impl Context<'_> {
+    /// Whether this node has cordoned all its log dirs.
+    fn is_cordoned(&self) -> bool {
+        let config = self.effective_broker_config();
+        let log = &config.log;
+        !log.cordoned.is_empty() && log.dirs.iter().all(|dir| log.cordoned.contains(dir))
     }
 }
 

@@ -9,6 +9,7 @@ use ottla_metadata::{
 use ottla_model::BrokerId;
 
 use super::Context;
+use super::directories::is_online;
 use super::placement::default_directory;
 
 /// How a leader is chosen.
@@ -38,6 +39,8 @@ pub(super) struct PartitionChange<'a> {
     pub(super) leaving: Option<BrokerId>,
     /// A broker that counts as active, though the image does not say so yet.
     pub(super) arriving: Option<BrokerId>,
+    /// A broker's log dirs that work, though the image says something else: a replica in another one does not lead.
+    pub(super) log_dirs: Option<(BrokerId, Vec<DirectoryId>)>,
     /// Whoever leads does so in a new epoch, though it be the same broker.
     pub(super) anew: bool,
     elr: Vec<BrokerId>,
@@ -64,6 +67,7 @@ impl<'a> PartitionChange<'a> {
             election: Election::Online,
             leaving: None,
             arriving: None,
+            log_dirs: None,
             anew: false,
             elr: before.elr.clone(),
         }
@@ -204,7 +208,16 @@ impl<'a> PartitionChange<'a> {
     }
 
     fn is_active(&self, id: BrokerId) -> bool {
-        self.leaving != Some(id) && (self.arriving == Some(id) || self.image.brokers().is_active(id))
+        self.leaving != Some(id)
+            && (self.arriving == Some(id) || self.image.brokers().is_active(id))
+            && is_online(self.before, id, self.log_dirs_of(id))
+    }
+
+    fn log_dirs_of(&self, id: BrokerId) -> &[DirectoryId] {
+        match &self.log_dirs {
+            Some((broker, log_dirs)) if *broker == id => log_dirs,
+            _ => self.image.brokers().get(id).map_or(&[], |broker| &broker.log_dirs),
+        }
     }
 
     fn elr_enabled(&self) -> bool {

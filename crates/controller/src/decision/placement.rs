@@ -16,19 +16,22 @@ use crate::error::TopicError;
 ///
 /// # Errors
 /// [`TopicError::InvalidReplicationFactor`] with the placer's own words.
+///
+/// A broker whose log dirs are all cordoned takes no replicas (KIP-1066).
 pub(super) fn place(
-    brokers: &BrokersImage,
+    context: &mut Context<'_>,
     partition_count: usize,
     replication_factor: i16,
-    random: &mut dyn Randomness,
 ) -> Result<Vec<Vec<BrokerId>>, TopicError> {
+    let cordoned = context.is_cordoned().then_some(context.settings.node_id);
+    let (brokers, random) = (context.image.brokers(), &mut *context.random);
     let invalid = |why: String| Err(TopicError::InvalidReplicationFactor(why));
     let Some(replica_count) = usize::try_from(replication_factor).ok().filter(|count| *count > 0) else {
         return invalid(format!(
             "Invalid replication factor {replication_factor}: the replication factor must be positive."
         ));
     };
-    let mut racks = RackList::new(brokers, random);
+    let mut racks = RackList::new(brokers, cordoned, random);
     if racks.unfenced_count == 0 {
         return invalid(
             "All brokers are currently fenced, or have all their log directories cordoned.".to_owned(),
@@ -131,10 +134,11 @@ struct RackList {
 }
 
 impl RackList {
-    fn new(brokers: &BrokersImage, random: &mut dyn Randomness) -> Self {
+    fn new(brokers: &BrokersImage, cordoned: Option<BrokerId>, random: &mut dyn Randomness) -> Self {
         let mut by_name: BTreeMap<Option<&str>, Rack> = BTreeMap::new();
-        let mut unfenced_count = 0;
-        for broker in brokers.iter() {
+        let (mut broker_count, mut unfenced_count) = (0, 0);
+        for broker in brokers.iter().filter(|broker| Some(broker.id) != cordoned) {
+            broker_count += 1;
             let rack = by_name.entry(broker.rack.as_deref()).or_default();
             if broker.fenced {
                 rack.fenced.brokers.push(broker.id);
@@ -150,7 +154,7 @@ impl RackList {
             }
         }
         let offset = if racks.is_empty() { 0 } else { random.below(racks.len()) };
-        Self { racks, broker_count: brokers.len(), unfenced_count, epoch: 0, offset }
+        Self { racks, broker_count, unfenced_count, epoch: 0, offset }
     }
 
     /// `replica_count` distinct brokers. The caller has seen that there are so many, one of them unfenced.

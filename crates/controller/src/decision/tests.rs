@@ -6,13 +6,14 @@ use ottla_metadata::{
     BrokerEndpoint, BrokerFeature, ConfigResource, DirectoryId, FEATURES, SecurityProtocol,
     new_cluster_records,
 };
-use ottla_model::TopicId;
+use ottla_model::{TopicId, TopicIdPartition};
 use proptest::prelude::*;
 
 use super::*;
 use crate::command::{
     AlterConfigOp, AlterConfigs, BrokerRegistrationRequest, ConfigAlteration, ConfigChange, ConfigOp,
-    CreatePartitions, CreateTopics, DeleteTopics, ElectionType, NewPartitions, NewTopic, TopicRef,
+    CreatePartitions, CreateTopics, DeleteTopics, ElectionType, NewPartitions, NewTopic, ReplicaDirectories,
+    TopicRef,
 };
 use crate::error::{BrokerError, ConfigChangeError, TopicError};
 
@@ -444,6 +445,59 @@ fn a_broker_must_support_what_is_finalized() {
     request.features.retain(|feature| feature.name != "metadata.version");
     let answer = cluster.decide(|context| register_broker(&request, context));
     assert!(matches!(answer, Err(BrokerError::UnsupportedFeature { level: 33, .. })), "{answer:?}");
+}
+
+#[test]
+fn a_replica_in_a_log_dir_that_does_not_work_leads_nothing_until_the_dir_is_back() {
+    let (first, second) = (DirectoryId(Uuid::from_u128(201)), DirectoryId(Uuid::from_u128(202)));
+    let mut cluster = Cluster::new();
+    let register = |cluster: &mut Cluster, log_dirs: &[DirectoryId]| {
+        let incarnation = cluster.random.uuid();
+        let request = BrokerRegistrationRequest {
+            log_dirs: log_dirs.to_vec(),
+            ..registration(1, None, false, incarnation)
+        };
+        cluster.decide(|context| register_broker(&request, context)).unwrap()
+    };
+    let broker_epoch = register(&mut cluster, &[first, second]);
+    let topic_id = cluster.create(new_topic("t", 2, 1)).unwrap().topic_id;
+    let partition =
+        |cluster: &Cluster, index| cluster.image.topic("t").unwrap().partition(index).unwrap().clone();
+    assert_eq!(partition(&cluster, 0).directories, [DirectoryId::UNASSIGNED], "the broker chooses");
+    let id = |partition| TopicIdPartition { topic_id, partition };
+    let directories = vec![(id(0), first), (id(1), second), (id(7), first)];
+    let request = ReplicaDirectories { broker_id: BrokerId(1), broker_epoch, directories };
+    cluster.decide(|context| assign_replicas_to_dirs(&request, context)).unwrap();
+    assert_eq!(partition(&cluster, 1).directories, [second]);
+    let offset = cluster.image.provenance().offset;
+    cluster.decide(|context| assign_replicas_to_dirs(&request, context)).unwrap();
+    assert_eq!(cluster.image.provenance().offset, offset, "nothing new");
+    let leaders = |cluster: &Cluster| [0, 1].map(|index| partition(cluster, index).leader.get());
+
+    cluster.decide(|context| set_online_log_dirs(BrokerId(1), broker_epoch, &[first], context)).unwrap();
+    assert_eq!(leaders(&cluster), [1, -1]);
+    assert_eq!(partition(&cluster, 1).isr, [BrokerId(1)]);
+    register(&mut cluster, &[first, second]);
+    assert_eq!(leaders(&cluster), [1, 1]);
+    register(&mut cluster, &[second]);
+    assert_eq!(leaders(&cluster), [-1, 1]);
+    register(&mut cluster, &[first, second]);
+    assert_eq!(leaders(&cluster), [1, 1]);
+    let stale = cluster.decide(|context| assign_replicas_to_dirs(&request, context));
+    assert!(matches!(stale, Err(BrokerError::StaleEpoch { .. })), "{stale:?}");
+}
+
+#[test]
+fn a_broker_with_all_its_log_dirs_cordoned_takes_no_replicas() {
+    let mut cluster = Cluster::with_brokers(&[(1, None)]);
+    let cordon = op("cordoned.log.dirs", AlterConfigOp::Set, Some("*"));
+    cluster.alter(ConfigResource::new(ConfigResourceType::Broker, "1"), vec![cordon]).unwrap();
+    let error = cluster.create(new_topic("t", 1, 1)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Unable to replicate the partition 1 time(s): All brokers are currently fenced, or have all their log \
+         directories cordoned."
+    );
 }
 
 #[test]

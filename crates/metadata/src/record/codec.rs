@@ -16,6 +16,12 @@ impl DirectoryId {
     pub const LOST: Self = Self(uuid::Uuid::from_u128(1));
     /// The broker has one directory only and does not say which.
     pub const MIGRATING: Self = Self(uuid::Uuid::from_u128(2));
+
+    /// Whether this names no directory: the first hundred ids are kept for meanings such as the above.
+    #[must_use]
+    pub const fn is_reserved(&self) -> bool {
+        self.0.as_u128() < 100
+    }
 }
 
 impl fmt::Display for DirectoryId {

@@ -77,6 +77,11 @@ impl FlushState {
         self.fate.lock().truncations
     }
 
+    /// Of a log that takes another one's place: what was begun on that one means nothing here.
+    pub(super) fn succeed(&mut self, other: &Self) {
+        self.fate.lock().truncations = other.fate.lock().truncations + 1;
+    }
+
     pub(super) fn truncated(&mut self) {
         self.fate.lock().truncations += 1;
         self.new_names = true;
@@ -269,6 +274,10 @@ impl PartitionLog {
         outcome: Result<(), StorageError>,
         now: Now,
     ) -> Result<(), StorageError> {
+        if !Arc::ptr_eq(&task.fate, &self.flush.fate) {
+            // It was made for the log that this one has replaced.
+            return Ok(());
+        }
         if let Err(error) = outcome {
             self.offline = true;
             return Err(error);

@@ -175,6 +175,24 @@ impl PartitionLog {
         self.producers.first_undecided_offset()
     }
 
+    /// Where the batch begins that the log starts in; the log's end if it holds none.
+    pub(crate) fn first_batch_offset(&self) -> Result<Offset, StorageError> {
+        let number = self.segments.partition_point(|segment| segment.base_offset() <= self.log_start_offset);
+        for segment in self.segments.iter().skip(number.saturating_sub(1)) {
+            if let Some(batch) = segment.locate(self.log_start_offset)? {
+                return Ok(batch.header.base_offset.min(self.log_start_offset));
+            }
+        }
+        Ok(self.log_end_offset)
+    }
+
+    /// Takes over what a copy of the batches does not carry: the start, and the epochs.
+    pub(crate) fn continue_from(&mut self, current: &Self) {
+        self.increment_log_start_offset(current.log_start_offset);
+        self.epochs.adopt(&current.epochs);
+        self.flush.succeed(&current.flush);
+    }
+
     /// Forgets producers that wrote nothing for `producer.id.expiration.ms`.
     pub fn expire_producers(&mut self, now: Now) {
         self.producers.expire(now.wall, self.config.producer_id_expiration_ms);

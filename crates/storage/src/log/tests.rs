@@ -308,6 +308,37 @@ fn a_segment_rolls_by_size_time_and_offset_range() {
 }
 
 #[test]
+fn a_segment_rolls_when_one_of_its_indexes_is_full() {
+    // Five entries of 8 bytes fit, and three of 12, of which the last is kept for the roll. The first batch has none.
+    let config = LogConfig { index_interval_bytes: 0, segment_index_bytes: 40, ..LogConfig::default() };
+    for (step_ms, batches_per_segment) in [(0, 6), (1, 3)] {
+        let mut fixture = Fixture::with(config.clone());
+        for n in 0..12i64 {
+            fixture.append(at_time(1, 10, WALL + n * step_ms)).unwrap();
+            let full = usize::try_from(n).unwrap() / batches_per_segment;
+            assert_eq!(fixture.log.segment_count(), full + 1, "after batch {n}, {step_ms} ms apart");
+        }
+    }
+}
+
+#[test]
+fn jitter_rolls_a_segment_earlier_never_later() {
+    let rolls_at = |segment_jitter_ms| {
+        let config = LogConfig { segment_ms: 1_000, segment_jitter_ms, ..LogConfig::default() };
+        let mut fixture = Fixture::with(config);
+        fixture.append(at_time(1, 1, WALL)).unwrap();
+        let mut waited = 0;
+        while fixture.log.segment_count() == 1 {
+            waited += 1;
+            fixture.append(at_time(1, 1, WALL + waited)).unwrap();
+        }
+        waited
+    };
+    assert_eq!(rolls_at(0), 1_001);
+    assert!((1..1_001).contains(&rolls_at(1_000)));
+}
+
+#[test]
 fn retention_by_time_and_size_stops_at_the_high_watermark() {
     let config = LogConfig {
         segment_bytes: 1_000,

@@ -1,6 +1,7 @@
 //! A broker's log dirs: who they belong to, which partitions they hold, and how they are opened and closed.
 
 mod close;
+mod future;
 mod names;
 mod offsets;
 mod open;
@@ -20,9 +21,10 @@ use crate::error::{At, StorageError};
 use crate::log::{LogStart, PartitionLog};
 
 pub use close::ClosingLog;
+pub use future::{CopyRead, CopyStep, FuturePartition, MoveError, Moved, copy_step, future_dir_name};
 pub use names::partition_dir;
 pub use offsets::OffsetCheckpoint;
-pub use open::OpenedLog;
+pub use open::{OpenedLog, OpenedLogs};
 pub use properties::MetaProperties;
 
 use names::DirName;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 pub(super) const METADATA_LOG: &str = "__cluster_metadata-0";
 pub(super) const DELETE_SUFFIX: &str = "-delete";
 pub(super) const STRAY_SUFFIX: &str = "-stray";
+pub(super) const FUTURE_SUFFIX: &str = "-future";
 /// The longest name that a file system takes.
 const NAME_LEN_MAX: usize = 255;
 
@@ -19,6 +20,8 @@ pub(super) enum DirName {
     Partition(TopicPartition),
     /// A deleted partition whose files are still to be removed.
     Deleted,
+    /// A partition that is being moved here.
+    Future(TopicPartition),
     Other,
 }
 
@@ -39,15 +42,22 @@ pub(super) fn parse(name: &str) -> DirName {
     if name.ends_with(DELETE_SUFFIX) && name.contains('.') {
         return DirName::Deleted;
     }
-    let partition = name.rsplit_once('-').and_then(|(topic, partition)| {
-        let is_number = !partition.is_empty() && partition.bytes().all(|byte| byte.is_ascii_digit());
-        let partition = partition.parse().ok().filter(|_| is_number && !topic.is_empty())?;
-        Some(TopicPartition { topic: Arc::from(topic), partition })
-    });
-    match partition {
+    if let Some((partition, _unique)) =
+        name.strip_suffix(FUTURE_SUFFIX).and_then(|name| name.rsplit_once('.'))
+    {
+        return topic_partition(partition).map_or(DirName::Other, DirName::Future);
+    }
+    match topic_partition(name) {
         Some(partition) if name != METADATA_LOG => DirName::Partition(partition),
         _ => DirName::Other,
     }
+}
+
+fn topic_partition(name: &str) -> Option<TopicPartition> {
+    let (topic, partition) = name.rsplit_once('-')?;
+    let is_number = !partition.is_empty() && partition.bytes().all(|byte| byte.is_ascii_digit());
+    let partition = partition.parse().ok().filter(|_| is_number && !topic.is_empty())?;
+    Some(TopicPartition { topic: Arc::from(topic), partition })
 }
 
 #[cfg(test)]
@@ -71,6 +81,11 @@ mod tests {
             ("a-0.0123456789abcdef0123456789abcdef-delete", DirName::Deleted),
             ("a-0.0123456789abcdef0123456789abcdef-stray", DirName::Other),
             ("a-0-delete", DirName::Other),
+            (
+                "a.b-c-3.0123456789abcdef0123456789abcdef-future",
+                DirName::Future(TopicPartition { topic: "a.b-c".into(), partition: 3 }),
+            ),
+            ("a.0123456789abcdef0123456789abcdef-future", DirName::Other),
         ] {
             assert_eq!(parse(name), expected, "{name}");
         }

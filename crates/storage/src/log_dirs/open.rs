@@ -24,6 +24,14 @@ pub struct OpenedLog {
     pub high_watermark: Offset,
 }
 
+/// All logs of a log dir, by name.
+#[derive(Debug, Default)]
+pub struct OpenedLogs {
+    pub logs: Vec<OpenedLog>,
+    /// Those that hold what no log of ours can: they stay as they are.
+    pub failed: Vec<(TopicPartition, StorageError)>,
+}
+
 /// The checkpoints that say how to open the logs.
 struct Checkpoints {
     recovery_points: BTreeMap<TopicPartition, Offset>,
@@ -34,13 +42,14 @@ struct Checkpoints {
 
 impl LogDir {
     /// Opens all partitions with `threads` threads (at least one); `config` says which settings a partition has. On
-    /// return the mark of the clean shutdown is gone, so that from now on a crash counts as one.
+    /// return the mark of the clean shutdown is gone, so that from now on a crash counts as one. A log that is damaged
+    /// concerns that log alone; a disk that fails ends it.
     pub fn open_logs(
         &self,
         threads: usize,
         config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
         now: Now,
-    ) -> Result<Vec<OpenedLog>, StorageError> {
+    ) -> Result<OpenedLogs, StorageError> {
         let (partitions, deleted) = self.partitions()?;
         for leftover in &deleted {
             self.remove_deleted(leftover)?;
@@ -52,20 +61,27 @@ impl LogDir {
             cleaned_to: OffsetCheckpoint::Cleaner.read(&*self.disk, &self.path)?,
         };
         let next = AtomicUsize::new(0);
-        let opened = Mutex::new(Vec::with_capacity(partitions.len()));
+        let opened = Mutex::new(OpenedLogs::default());
         let work = || -> Result<(), StorageError> {
             while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let log = self.open_log(partition, &checkpoints, config, now);
-                // The others need not go on after a failure.
-                let log = log.inspect_err(|_| next.store(partitions.len(), Ordering::Relaxed))?;
-                opened.lock().push(log);
+                match self.open_log(partition, &checkpoints, config, now) {
+                    Ok(log) => opened.lock().logs.push(log),
+                    Err(error) if !error.is_of_the_disk() => {
+                        opened.lock().failed.push((partition.clone(), error));
+                    }
+                    Err(error) => {
+                        // The others need not go on after a failure.
+                        next.store(partitions.len(), Ordering::Relaxed);
+                        return Err(error);
+                    }
+                }
             }
             Ok(())
         };
         on_threads(threads.min(partitions.len()), work)?;
         self.forget_clean_shutdown()?;
         let mut opened = opened.into_inner();
-        opened.sort_by(|a, b| a.log.topic_partition().cmp(b.log.topic_partition()));
+        opened.logs.sort_by(|a, b| a.log.topic_partition().cmp(b.log.topic_partition()));
         Ok(opened)
     }
 

@@ -18,7 +18,7 @@ fn leader() -> Partition {
     let machine =
         PartitionMachine::new(BrokerId(1), PartitionConfig::default(), LogOffsets::empty_at(Offset::ZERO));
     let id = TopicIdPartition { topic_id: TopicId::ZERO, partition: 0 };
-    let partition = Partition::new(name, id, log, machine);
+    let partition = Partition::new(name, id, log, machine, Arc::default());
     let registration = Registration {
         leader: Some(BrokerId(1)),
         leader_epoch: LeaderEpoch(0),
