@@ -3,7 +3,7 @@
 //! Each script of `differential/tools` holds tool runs with Kafka's recorded output. With Ottla (the default) its output
 //! must be the same but for what `differences.txt` lists; with `OTTLA_COMPAT_TARGET=kafka` the recording is checked,
 //! and with `OTTLA_DIFFERENTIAL=record` written again. `OTTLA_DIFFERENTIAL=list` lists what differs on Ottla now: known
-//! differences keep their reasons, new ones wait for theirs. Without that variable nothing is run: the list is not judged
+//! differences keep their reasons, new ones wait for theirs. Without that variable nothing is run: the list is not whole
 //! yet, and scripts without `= ` lines are not recorded yet.
 
 use std::fs;
