@@ -15,10 +15,12 @@ pub fn cache_dir() -> PathBuf {
     crate_dir().join(".cache")
 }
 
-/// Cargo's target directory, found from the running test binary (`target/debug/deps/name-hash`).
+/// Cargo's target directory, found from what runs: a test (`target/debug/deps/name-hash`) or a program
+/// (`target/debug/name`).
 pub fn target_dir() -> PathBuf {
-    let exe = std::env::current_exe().expect("the path of the running test");
-    exe.ancestors().nth(3).map(Path::to_path_buf).expect("target/PROFILE/deps/TEST")
+    let exe = std::env::current_exe().expect("the path of the running program");
+    let profile = exe.ancestors().skip(1).find(|dir| !dir.ends_with("deps"));
+    profile.and_then(Path::parent).map(Path::to_path_buf).expect("target/PROFILE")
 }
 
 /// The `ottla` binary under test: `OTTLA_BIN`, or the release build, or the debug build.

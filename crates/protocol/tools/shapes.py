@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
-"""Writes the shapes that the guard walks, from the message schemas inside Kafka's kafka-clients jar.
+"""Writes the shapes of Kafka's messages from the schemas inside its kafka-clients jar.
 
     python3 tools/shapes.py kafka-clients-4.4.0.jar > src/guard/shapes.txt
+    python3 tools/shapes.py --named kafka-clients-4.4.0.jar > ../../compat-tests/differential/schema.txt
 
-One line a message: key, request or response, API, versions, first flexible version, listeners, then its fields in order.
+The first is what the guard walks. One line a message: key, request or response, API, versions, first flexible version, listeners, then its fields in order.
 A field is a type, then `:from-to` if it is not in every version of what it stands in, then `@tag` if it is tagged.
 A type is a number of bytes (1 2 4 8 16), s string, y bytes, [type] array, {fields} struct, ?{fields} nullable struct.
+
+The second is what the differential tests encode and decode by. There a field is `name:type`, with Kafka's names of
+types (struct: {fields}, array: [type]), then `/from-to` versions, `?from-to` versions in which it may be null, `@tag`,
+`=default`; versions are left out where they are those of what the field stands in.
 """
 
 import json
@@ -60,7 +65,37 @@ def fields_of(fields, structs, within):
     return " ".join(out)
 
 
-def line_of(schema, listeners):
+def named_field(field, structs, within):
+    """`name:type/versions?nullable@tag=default`; None if the field is in none of the versions."""
+    versions = versions_of(field["versions"], within)
+    if versions is None:
+        return None
+    text = f"{field['name']}:{named_type(field['type'], field, structs, versions)}"
+    if versions != within:
+        text += f"/{versions[0]}-{versions[1]}"
+    nullable = versions_of(field.get("nullableVersions", "none"), versions)
+    if nullable is not None:
+        text += "?" + ("" if nullable == versions else f"{nullable[0]}-{nullable[1]}")
+    if "taggedVersions" in field:
+        text += f"@{field['tag']}"
+    if field.get("default", "") != "":
+        text += f"={field['default']}"
+    return text
+
+
+def named_type(type_name, field, structs, within):
+    if type_name.startswith("[]"):
+        return "[" + named_type(type_name[2:], field, structs, within) + "]"
+    if type_name in FIXED or type_name in ("string", "bytes", "records"):
+        return type_name
+    return "{" + named_fields(field.get("fields") or structs[type_name], structs, within) + "}"
+
+
+def named_fields(fields, structs, within):
+    return " ".join(filter(None, (named_field(field, structs, within) for field in fields)))
+
+
+def line_of(schema, listeners, fields_of):
     low, high = versions_of(schema["validVersions"], (0, 1000))
     if listeners[schema["apiKey"]]["unstable"]:
         high -= 1
@@ -73,8 +108,9 @@ def line_of(schema, listeners):
 
 
 def main():
+    named = sys.argv[1] == "--named"
     schemas = []
-    with zipfile.ZipFile(sys.argv[1]) as jar:
+    with zipfile.ZipFile(sys.argv[-1]) as jar:
         for name in jar.namelist():
             if re.fullmatch(r"common/message/\w+(Request|Response)\.json", name):
                 text = jar.read(name).decode()
@@ -90,7 +126,7 @@ def main():
         if schema["type"] == "request"
     }
     schemas.sort(key=lambda schema: (schema["apiKey"], schema["type"]))
-    sys.stdout.write(HEADER + "".join(line_of(schema, listeners).rstrip() + "\n" for schema in schemas))
+    sys.stdout.write(HEADER + "".join(line_of(schema, listeners, named_fields if named else fields_of).rstrip() + "\n" for schema in schemas))
 
 
 main()

@@ -1,0 +1,55 @@
+//! Ottla's answers beside those of Apache Kafka 4.4.0, field by field: see `differential/README.md`.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use ottla_compat_tests::differential::known::unexplained;
+use ottla_compat_tests::differential::recording::Recorded;
+use ottla_compat_tests::differential::script::Script;
+use ottla_compat_tests::differential::suite;
+use ottla_compat_tests::{Target, needs};
+
+static SCRIPT: LazyLock<Script> = LazyLock::new(|| suite::script(suite::SEEDS));
+static RECORDED: LazyLock<Vec<Recorded>> = LazyLock::new(suite::recorded);
+
+#[test]
+fn every_conversation_is_recorded_and_nothing_else_is() {
+    let written: BTreeSet<String> = SCRIPT.instances().into_iter().map(|instance| instance.id).collect();
+    let recorded: BTreeSet<String> = RECORDED.iter().map(|recorded| recorded.id.clone()).collect();
+    let missing: Vec<&String> = written.difference(&recorded).collect();
+    let stale: Vec<&String> = recorded.difference(&written).collect();
+    assert!(
+        missing.is_empty() && stale.is_empty(),
+        "run `cargo xtask differential record`\nnot recorded: {missing:#?}\nno longer written: {stale:#?}"
+    );
+}
+
+#[test]
+fn no_recorded_conversation_has_a_mistake() {
+    for recorded in RECORDED.iter() {
+        for reaction in &recorded.reactions {
+            let text = reaction.to_string();
+            assert!(
+                !text.starts_with("\"mistake") && !text.starts_with("\"undecodable"),
+                "{}: {text}",
+                recorded.id
+            );
+        }
+    }
+}
+
+#[test]
+fn every_answer_is_kafkas_or_listed() {
+    needs!(Broker);
+    let (_broker, endpoint) = suite::start(Target::Ottla);
+    let ours = suite::run(&SCRIPT.instances(), &endpoint);
+    let found = suite::compared(&RECORDED, &ours);
+    let known = suite::known();
+    let (unlisted, gone) = unexplained(&found, &known);
+    let unlisted: Vec<String> = unlisted.iter().map(ToString::to_string).collect();
+    assert!(
+        unlisted.is_empty() && gone.is_empty(),
+        "not listed (conversation | reaction:path | Kafka | ours):\n{}\n\nlisted and gone, lines {gone:?} of differences.txt",
+        unlisted.join("\n")
+    );
+}
