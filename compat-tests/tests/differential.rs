@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use ottla_compat_tests::differential::excluded::{EXCLUDED, is_excluded};
 use ottla_compat_tests::differential::known::unexplained;
 use ottla_compat_tests::differential::recording::Recorded;
+use ottla_compat_tests::differential::schema::SCHEMA;
 use ottla_compat_tests::differential::script::Script;
-use ottla_compat_tests::differential::suite;
+use ottla_compat_tests::differential::{random, suite};
 use ottla_compat_tests::{Target, needs};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| suite::script(suite::SEEDS));
@@ -22,6 +24,33 @@ fn every_conversation_is_recorded_and_nothing_else_is() {
         missing.is_empty() && stale.is_empty(),
         "run `cargo xtask differential record`\nnot recorded: {missing:#?}\nno longer written: {stale:#?}"
     );
+}
+
+/// The APIs and versions that the written conversations ask.
+fn asked() -> BTreeSet<(String, i16)> {
+    let written = SCRIPT.instances().into_iter().filter(|instance| instance.case.file != random::FILE);
+    written.flat_map(|instance| instance.requests()).collect()
+}
+
+#[test]
+fn every_version_of_every_api_is_asked_or_excluded() {
+    let asked = asked();
+    let mut missing = Vec::new();
+    for api in SCHEMA.apis().iter().filter(|api| !is_excluded(&api.name)) {
+        let versions = api.versions.0..=api.versions.1;
+        missing
+            .extend(versions.map(|v| (api.name.clone(), v)).filter(|asked_for| !asked.contains(asked_for)));
+    }
+    assert!(missing.is_empty(), "no conversation asks {missing:?}");
+}
+
+#[test]
+fn what_is_excluded_exists_and_is_not_asked() {
+    let asked = asked();
+    for (name, reason) in EXCLUDED {
+        assert!(SCHEMA.api(name).is_some(), "there is no {name}");
+        assert!(!asked.iter().any(|(api, _)| api == name), "{name} is asked, and excluded: {reason}");
+    }
 }
 
 #[test]

@@ -26,6 +26,7 @@ cargo xtask COMMAND
   compat-kafka [..]  the same against a real Apache Kafka
   tool-differential record|compare|list [NAME]
                      the official tools' output on a real Apache Kafka and on Ottla
+  differential ARG.. the differential conversations with a real Kafka and Ottla: record, verify, replay, compare
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
   golden             make the golden vectors again with Kafka's own classes
   structure          dependency edges, purity and file lengths
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Some("compat") => test::compat(rest),
         Some("compat-kafka") => test::compat_against_kafka(rest),
         Some("tool-differential") => test::tool_differential(rest),
+        Some("differential") => test::differential(rest),
         Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
         Some("golden") => golden::make(),
         Some("structure") => structure::check(),

@@ -110,6 +110,20 @@ pub(crate) fn tool_differential(args: &[String]) -> Result<()> {
     summary.finish()
 }
 
+/// The differential conversations by hand: what is asked of a real Kafka needs its jars, what of Ottla a build.
+pub(crate) fn differential(args: &[String]) -> Result<()> {
+    let command = args.first().map_or("", String::as_str);
+    if matches!(command, "record" | "verify" | "compare" | "kafka") {
+        setup::run(true)?;
+    }
+    if matches!(command, "replay" | "compare" | "show") {
+        build_release()?;
+    }
+    let mut program = cargo();
+    program.args(["run", "--quiet", "--package", "ottla-compat-tests", "--bin", "differential", "--"]);
+    run(program.args(args).env("OTTLA_BIN", release_binary()))
+}
+
 fn build_release() -> Result<()> {
     run(cargo().args(["build", "--release", "--package", "ottla-broker"]))
 }

@@ -7,7 +7,7 @@ use super::Value;
 use super::excluded::is_excluded;
 use super::parse::Expr;
 use super::schema::{Api, Field, Kind, SCHEMA, Scalar};
-use super::script::{Case, Statement, statements_of};
+use super::script::{Case, Statement, Wait, statements_of};
 
 pub const FILE: &str = "random";
 /// Requests of a conversation, after those that prepare it.
@@ -50,7 +50,7 @@ pub fn case(seed: u64) -> Case {
             api: api.name.clone(),
             version: Some(Expr::Literal(Value::Int(version.into()))),
             body,
-            wait: true,
+            wait: Wait::Compared,
         });
     }
     Case {

@@ -38,12 +38,22 @@ pub enum Statement {
     Name { variable: String },
     Let { variable: String, value: Expr },
     Client(Expr),
-    Send { connection: String, api: String, version: Option<Expr>, body: Expr, wait: bool },
+    Send { connection: String, api: String, version: Option<Expr>, body: Expr, wait: Wait },
     Raw { connection: String, frame: Expr },
     Receive { connection: String },
     Close { connection: String },
     Pause(u64),
     Do { name: String, arguments: Vec<Expr> },
+}
+
+/// What is done about a request's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    Compared,
+    /// It depends on how quick the broker is.
+    NotCompared,
+    /// A later statement reads it.
+    Later,
 }
 
 /// One conversation to have.
@@ -135,6 +145,32 @@ impl Script {
         let instance = |(id, variables)| Instance { script: self, case, id, variables };
         instances.into_iter().map(instance).collect()
     }
+}
+
+impl Instance<'_> {
+    /// The APIs that the conversation asks and in which versions, macros left out.
+    pub fn requests(&self) -> Vec<(String, i16)> {
+        let version = |api: &str, version: &Option<Expr>| match version {
+            None => SCHEMA.api(api).map(|api| api.versions.1),
+            Some(Expr::Literal(value)) => small_int(value),
+            Some(Expr::Variable(name, _)) => {
+                let bound = self.variables.iter().find(|(variable, _)| variable == name);
+                bound.and_then(
+                    |(_, expr)| if let Expr::Literal(value) = expr { small_int(value) } else { None },
+                )
+            }
+            Some(_) => None,
+        };
+        let requests = self.case.statements.iter().filter_map(|statement| match statement {
+            Statement::Send { api, version: asked, .. } => Some((api.clone(), version(api, asked)?)),
+            _ => None,
+        });
+        requests.collect()
+    }
+}
+
+fn small_int(value: &Value) -> Option<i16> {
+    value.as_int().and_then(|int| i16::try_from(int).ok())
 }
 
 type Named = (String, Vec<(String, Expr)>);
@@ -235,10 +271,13 @@ fn variable(reader: &mut Reader<'_>) -> Result<String> {
 fn statement(reader: &mut Reader<'_>) -> Result<Statement> {
     let connection = if reader.take("@") { reader.word()? } else { "1".to_owned() };
     if reader.take(">>") {
-        return send(reader, connection, false);
+        return send(reader, connection, Wait::Later);
+    }
+    if reader.take(">?") {
+        return send(reader, connection, Wait::NotCompared);
     }
     if reader.take(">") {
-        return send(reader, connection, true);
+        return send(reader, connection, Wait::Compared);
     }
     if reader.take("<") {
         return Ok(Statement::Receive { connection });
@@ -276,7 +315,7 @@ fn statement(reader: &mut Reader<'_>) -> Result<Statement> {
     }
 }
 
-fn send(reader: &mut Reader<'_>, connection: String, wait: bool) -> Result<Statement> {
+fn send(reader: &mut Reader<'_>, connection: String, wait: Wait) -> Result<Statement> {
     let api = reader.word()?;
     if api == "raw" {
         return Ok(Statement::Raw { connection, frame: reader.expr()? });

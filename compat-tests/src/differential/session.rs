@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::normalise::{Normaliser, Surroundings};
 use super::parse::{Expr, Step};
 use super::schema::{Api, SCHEMA};
-use super::script::{Instance, Script, Statement};
+use super::script::{Instance, Script, Statement, Wait};
 use super::{Value, batch, codec};
 use crate::wire::{Connection, Reaction};
 
@@ -125,10 +125,11 @@ impl<'a> Session<'a> {
                 let body = self.eval(body)?;
                 self.send(connection, api, version, &body)?;
                 let unanswered = api.name == "Produce" && body.field("Acks") == Some(&Value::Int(0));
-                if *wait && unanswered {
-                    self.probe(connection)?;
-                } else if *wait {
-                    self.receive(connection)?;
+                match wait {
+                    Wait::Later => {}
+                    Wait::NotCompared => drop(self.reaction(connection)?),
+                    Wait::Compared if unanswered => self.probe(connection)?,
+                    Wait::Compared => self.receive(connection)?,
                 }
                 if SETTLED.contains(&api.name.as_str()) {
                     self.settle()?;
@@ -427,6 +428,10 @@ fn call(name: &str, arguments: &[Value]) -> Result<Value> {
             })
         }
         ("subscription", [Value::List(topics)]) => subscription(topics),
+        ("pad", [Value::Text(text), Value::Int(len)]) => {
+            let len = usize::try_from(*len).map_err(|e| e.to_string())?;
+            Ok(Value::Text(format!("{text}{}", "x".repeat(len.saturating_sub(text.len())))))
+        }
         ("add", [Value::Int(a), Value::Int(b)]) => Ok(Value::Int(a.wrapping_add(*b))),
         ("frame", [Value::Int(key), Value::Int(version), Value::Bytes(rest)]) => {
             let mut frame = Vec::new();

@@ -96,7 +96,7 @@ impl LeaderEpochs {
     /// End offset of the largest epoch <= `epoch` (KIP-279), exclusive; `None` if the log cannot tell.
     pub(crate) fn end_offset_for(&self, epoch: LeaderEpoch, log_end_offset: Offset) -> Option<EpochEnd> {
         let latest = self.latest()?;
-        if epoch < LeaderEpoch(0) || epoch > latest.epoch {
+        if epoch == LeaderEpoch::NONE || epoch > latest.epoch {
             return None;
         }
         if epoch == latest.epoch {

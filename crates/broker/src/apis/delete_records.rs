@@ -1,5 +1,6 @@
 //! DeleteRecords (KIP-107): moves the start of logs up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ottla_model::Offset;
@@ -7,7 +8,7 @@ use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
-use ottla_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
+use ottla_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse, TopicName};
 
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
@@ -27,21 +28,24 @@ impl Handler for DeleteRecords {
     type Request = DeleteRecordsRequest;
 
     fn handle(&self, _: &RequestContext, request: DeleteRecordsRequest) -> Reply<DeleteRecordsResponse> {
-        let topics = request.topics.iter().map(|topic| {
-            let partitions = topic.partitions.iter().map(|asked| {
-                let deleted = self.delete(&topic.name, asked.partition_index, asked.offset);
-                let (error, low_watermark) = match deleted {
+        // Of a partition that is named twice the last offset counts.
+        let mut asked: BTreeMap<&TopicName, BTreeMap<i32, i64>> = BTreeMap::new();
+        for (topic, partition) in request.topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p)))
+        {
+            asked.entry(&topic.name).or_default().insert(partition.partition_index, partition.offset);
+        }
+        let topics = asked.into_iter().map(|(name, partitions)| {
+            let partitions = partitions.into_iter().map(|(index, offset)| {
+                let (error, low_watermark) = match self.delete(name, index, offset) {
                     Ok(low_watermark) => (ErrorCode::None, low_watermark),
                     Err(error) => (error, Offset::NONE),
                 };
                 DeleteRecordsPartitionResult::default()
-                    .with_partition_index(asked.partition_index)
+                    .with_partition_index(index)
                     .with_low_watermark(low_watermark.get())
                     .with_error_code(error.code())
             });
-            DeleteRecordsTopicResult::default()
-                .with_name(topic.name.clone())
-                .with_partitions(partitions.collect())
+            DeleteRecordsTopicResult::default().with_name(name.clone()).with_partitions(partitions.collect())
         });
         Reply::Ready(DeleteRecordsResponse::default().with_topics(topics.collect()))
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ottla_model::check_topic_name;
+use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::describe_producers_response::{
     PartitionResponse, ProducerState, TopicResponse,
 };
@@ -11,6 +13,8 @@ use ottla_storage::ActiveProducer;
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
 use crate::partitions::Partitions;
+
+const UNKNOWN_TOPIC: &str = "This server does not host this topic-partition.";
 
 /// Answers from the leaders on this broker.
 #[derive(Debug)]
@@ -37,14 +41,23 @@ impl Handler for DescribeProducers {
 impl DescribeProducers {
     fn describe(&self, topic: &str, index: i32) -> PartitionResponse {
         let answer = PartitionResponse::default().with_partition_index(index);
+        if let Err(error) = check_topic_name(topic) {
+            return answer
+                .with_error_code(ErrorCode::InvalidTopicException.code())
+                .with_error_message(Some(StrBytes::from_string(error.to_string())));
+        }
         let found = self.partitions.by_name(topic, index).map_err(|error| error_map::absent(&error));
         let producers = found
             .and_then(|partition| partition.active_producers().map_err(|error| error_map::partition(&error)));
         match producers {
             Ok(producers) => answer.with_active_producers(producers.iter().map(state).collect()),
-            Err(error) => answer
-                .with_error_code(error.code())
-                .with_error_message(Some(StrBytes::from_static_str(error.name()))),
+            Err(error) => {
+                // Kafka explains a topic that there is not, and nothing else.
+                let message = (!self.partitions.knows(topic)).then_some(UNKNOWN_TOPIC);
+                answer
+                    .with_error_code(error.code())
+                    .with_error_message(message.map(StrBytes::from_static_str))
+            }
         }
     }
 }

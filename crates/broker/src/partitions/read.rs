@@ -53,13 +53,17 @@ impl Partition {
         let state = self.lock();
         state.machine.check_epoch(request.current_leader_epoch, !request.debug_replica)?;
         let high_watermark = state.machine.high_watermark();
+        let diverging = match request.last_fetched_epoch {
+            Some(epoch) => state.divergence(epoch, request.offset)?,
+            None => None,
+        };
         let mut read = PartitionRead {
             slice: None,
             high_watermark,
             // Without transactions everything committed is stable.
             last_stable_offset: high_watermark,
             log_start_offset: state.log.log_start_offset(),
-            diverging: request.last_fetched_epoch.and_then(|epoch| state.divergence(epoch, request.offset)),
+            diverging,
         };
         if read.diverging.is_none() {
             let upper = if request.debug_replica { state.log.log_end_offset() } else { high_watermark };
@@ -181,10 +185,15 @@ impl State {
         self.log.end_offset_for_epoch(asked).map(|end| (end.epoch, end.end_offset))
     }
 
-    /// KIP-595: the reader's last record is of an epoch that ends before it here, or that is unknown here.
-    fn divergence(&self, last_fetched_epoch: LeaderEpoch, offset: Offset) -> Option<(LeaderEpoch, Offset)> {
-        let (epoch, end) = self.end_of_epoch(last_fetched_epoch)?;
-        (epoch < last_fetched_epoch || end < offset).then_some((epoch, end))
+    /// KIP-595: the reader's last record is of an epoch that ends before it here. Of an epoch that is not known here
+    /// nobody can say where it ends: as if the offset were out of range.
+    fn divergence(
+        &self,
+        last_fetched_epoch: LeaderEpoch,
+        offset: Offset,
+    ) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
+        let (epoch, end) = self.end_of_epoch(last_fetched_epoch).ok_or(PartitionError::OffsetOutOfRange)?;
+        Ok((epoch < last_fetched_epoch || end < offset).then_some((epoch, end)))
     }
 
     fn epoch_at(&self, offset: Offset) -> LeaderEpoch {

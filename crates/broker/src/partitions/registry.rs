@@ -52,6 +52,11 @@ impl Partitions {
         topics.by_name.get(topic).ok_or(Absent::UnknownName)?.get(partition)
     }
 
+    /// Whether there is such a topic, wherever its partitions are.
+    pub(crate) fn knows(&self, topic: &str) -> bool {
+        self.topics.read().by_name.contains_key(topic)
+    }
+
     pub(crate) fn by_id(&self, topic: TopicId, partition: i32) -> Result<Arc<Partition>, Absent> {
         let topics = self.topics.read();
         let name = topics.names.get(&topic).ok_or(Absent::UnknownId)?;

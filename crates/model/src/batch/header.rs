@@ -186,7 +186,7 @@ impl BatchHeader {
 
     #[must_use]
     pub fn has_producer_id(&self) -> bool {
-        self.producer_id != ProducerId::NONE
+        self.producer_id > ProducerId::NONE
     }
 
     /// The sequence of the last record (KIP-98: sequences wrap from `i32::MAX` to 0); -1 without a producer id.

@@ -62,7 +62,18 @@ impl ProducerState {
         header: &BatchHeader,
         origin: AppendOrigin,
     ) -> Result<Option<BatchMetadata>, AppendError> {
-        let Some(entry) = self.producers.get(&header.producer_id) else { return Ok(None) };
+        let Some(entry) = self.producers.get(&header.producer_id) else {
+            // Of a producer that wrote nothing Kafka remembers epoch -1, and refuses less.
+            return if header.producer_epoch < ProducerEpoch::NONE {
+                Err(AppendError::InvalidProducerEpoch {
+                    producer_id: header.producer_id,
+                    epoch: header.producer_epoch,
+                    current: ProducerEpoch::NONE,
+                })
+            } else {
+                Ok(None)
+            };
+        };
         let duplicate = entry.duplicate_of(header).filter(|_| origin == AppendOrigin::Client);
         if duplicate.is_some() {
             return Ok(duplicate);

@@ -1,5 +1,6 @@
 //! What a Fetch request asks for, without its versions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ impl Asked {
             session_id: request.session_id,
             session_epoch: request.session_epoch,
             replica,
-            wanted: wanted.collect(),
+            wanted: last_of_each(wanted.collect()),
             forgotten: forgotten.collect(),
             limits: Limits { max_len, replica, read_committed: request.isolation_level == 1 },
             max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
@@ -86,6 +87,42 @@ impl Asked {
     }
 }
 
+/// A partition that is named more than once stands where it was first, with what was said of it last.
+fn last_of_each(wanted: Vec<(FetchKey, FetchPartition)>) -> Vec<(FetchKey, FetchPartition)> {
+    let mut places = BTreeMap::new();
+    for (at, (key, _)) in wanted.iter().enumerate() {
+        places.entry(key).and_modify(|(_, last)| *last = at).or_insert((at, at));
+    }
+    if places.len() == wanted.len() {
+        return wanted;
+    }
+    let mut places: Vec<(usize, usize)> = places.into_values().collect();
+    places.sort_unstable();
+    places.into_iter().filter_map(|(_, last)| wanted.get(last).cloned()).collect()
+}
+
 fn epoch(number: i32) -> Option<LeaderEpoch> {
     (number >= 0).then_some(LeaderEpoch(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_partition_named_twice_the_last_word_counts() {
+        let wanted = |partition: i32, offset: i64| {
+            let key = FetchKey { topic: FetchTopic::Name(Arc::from("t")), partition };
+            let wanted = FetchPartition {
+                fetch_offset: Offset(offset),
+                log_start: Offset::NONE,
+                max_bytes: 1,
+                current_leader_epoch: None,
+                last_fetched_epoch: None,
+            };
+            (key, wanted)
+        };
+        let kept = last_of_each(vec![wanted(1, 5), wanted(0, 6), wanted(1, 7)]);
+        assert_eq!(kept, [wanted(1, 7), wanted(0, 6)]);
+    }
 }

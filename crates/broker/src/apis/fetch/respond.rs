@@ -7,7 +7,7 @@ use ottla_protocol::fetch::{
     EpochEndOffset, FetchPartitionResponse, FetchResponse, FetchTopicResponse, LeaderIdAndEpoch,
 };
 use ottla_protocol::messages::StrBytes;
-use ottla_replication::session::{FetchContext, FetchKey, FetchTopic, PartitionAnswer};
+use ottla_replication::session::{FetchContext, FetchTopic, PartitionAnswer};
 
 use super::Poll;
 use super::round::{Round, Target};
@@ -31,23 +31,26 @@ pub(super) fn answer(poll: Poll, round: Round) -> Result<Answer, Closed> {
     let told: Vec<PartitionAnswer> = round.reads.iter().map(as_told).collect();
     let mut response = FetchResponse::default();
     let read_committed = limits.read_committed;
-    let all = targets.iter().zip(round.reads).zip(&told);
+    let mut all: Vec<_> = targets.iter().zip(round.reads).zip(&told).collect();
+    // As Kafka: what is not here stands behind what was read.
+    all.sort_by_key(|((target, _), _)| target.is_absent());
+    let all = all.into_iter();
     match fetch {
         FetchContext::Sessionless(_) => {
-            all.for_each(|((target, read), _)| push(&mut response, &target.key, read, read_committed));
+            all.for_each(|((target, read), _)| push(&mut response, target, read, read_committed));
         }
         FetchContext::Full(_) => {
             let cached =
                 targets.iter().zip(&told).map(|(target, told)| (target.key.clone(), target.wanted, *told));
             response.session_id =
                 sessions.lock().create(session, cached, random::positive_i32, clock.now().mono);
-            all.for_each(|((target, read), _)| push(&mut response, &target.key, read, read_committed));
+            all.for_each(|((target, read), _)| push(&mut response, target, read, read_committed));
         }
         FetchContext::Incremental(mut kept) => {
             response.session_id = kept.id();
             for ((target, read), told) in all {
                 if settle(&mut kept, target, told) {
-                    push(&mut response, &target.key, read, read_committed);
+                    push(&mut response, target, read, read_committed);
                 }
             }
             sessions.lock().check_in(kept);
@@ -108,15 +111,19 @@ fn as_told(read: &Result<PartitionRead, ErrorCode>) -> PartitionAnswer {
 /// Appends a partition, under its topic if that is the one that was appended to last.
 fn push(
     response: &mut FetchResponse<LogSlice>,
-    key: &FetchKey,
+    target: &Target,
     read: Result<PartitionRead, ErrorCode>,
     read_committed: bool,
 ) {
-    let (topic, topic_id) = match &key.topic {
+    let (topic, topic_id) = match &target.key.topic {
         FetchTopic::Id(id) => (StrBytes::new(), id.0),
         FetchTopic::Name(name) => (StrBytes::from_string(name.to_string()), uuid::Uuid::nil()),
     };
-    let partition = one(key.partition, read, read_committed);
+    let mut partition = one(target.key.partition, read, read_committed);
+    if target.is_absent() {
+        // Kafka's answer without a log has an empty list where that of a log that refused has none.
+        partition.aborted_transactions = Some(Vec::new());
+    }
     match response.responses.last_mut() {
         Some(last) if last.topic == topic && last.topic_id == topic_id => last.partitions.push(partition),
         _ => response.responses.push(FetchTopicResponse { topic, topic_id, partitions: vec![partition] }),

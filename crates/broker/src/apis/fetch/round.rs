@@ -50,6 +50,13 @@ impl Target {
     }
 }
 
+impl Target {
+    /// There is no such partition here: known before anything is read.
+    pub(super) fn is_absent(&self) -> bool {
+        self.partition.is_err()
+    }
+}
+
 /// What each target answered, in the targets' order.
 #[derive(Debug, Default)]
 pub(super) struct Round {

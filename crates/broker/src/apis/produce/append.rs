@@ -1,5 +1,6 @@
 //! The batches of a Produce request on their way into the logs.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ottla_model::batch::{BatchHeader, Compression};
@@ -32,14 +33,16 @@ pub(super) struct Batches<'a> {
 }
 
 impl Batches<'_> {
-    pub(super) fn append(&self, request: ProduceRequest) -> Answers {
+    pub(super) fn append(&self, mut request: ProduceRequest) -> Answers {
         let now = self.handler.clock.now();
-        // Kafka refuses the whole request: without a transactional id nobody may write in a transaction.
-        let transactional = if request.transactional_id.is_some() {
-            Some(Refusal::new(REFUSED, "Transactions are not supported by this broker."))
-        } else {
-            request.topics.iter().any(has_transactional).then(|| Refusal::code(REFUSED))
-        };
+        keep_the_last_of_each(&mut request.topics);
+        // Kafka refuses the whole request: without a transactional id nobody may write in a transaction. An id alone,
+        // without such a batch, means nothing.
+        let transactional =
+            request.topics.iter().any(has_transactional).then(|| match &request.transactional_id {
+                Some(_) => Refusal::new(REFUSED, "Transactions are not supported by this broker."),
+                None => Refusal::code(REFUSED),
+            });
         let transactional = transactional.as_ref();
         let topics = request.topics.into_iter().map(|topic| self.topic(topic, transactional, now)).collect();
         Answers { topics }
@@ -66,8 +69,7 @@ impl Batches<'_> {
         };
         match found {
             Ok(partition) if is_internal(&partition.name.topic) => {
-                let message = format!("Topic {} is internal.", partition.name.topic);
-                Outcome::Failed(Refusal::new(ErrorCode::InvalidTopicException, message))
+                Outcome::Failed(Refusal::code(ErrorCode::InvalidTopicException))
             }
             Ok(partition) => self.batch(partition, batch, now),
             Err(error) => Outcome::Failed(Refusal::code(error_map::absent(&error))),
@@ -106,6 +108,20 @@ impl Batches<'_> {
             }
         }
     }
+}
+
+/// Of a partition that is named more than once the last batch counts; a topic without partitions is not answered.
+fn keep_the_last_of_each(topics: &mut Vec<ProduceTopic>) {
+    if topics.iter().map(|topic| topic.partitions.len()).sum::<usize>() > 1 {
+        let mut seen = HashSet::new();
+        for topic in topics.iter_mut().rev() {
+            let (name, id) = (topic.name.clone(), topic.topic_id);
+            let mut of_last: Vec<bool> =
+                topic.partitions.iter().rev().map(|p| seen.insert((name.clone(), id, p.index))).collect();
+            topic.partitions.retain(|_| of_last.pop().unwrap_or(true));
+        }
+    }
+    topics.retain(|topic| !topic.partitions.is_empty());
 }
 
 fn has_transactional(topic: &ProduceTopic) -> bool {
