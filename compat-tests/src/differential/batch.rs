@@ -132,10 +132,10 @@ fn sized(out: &mut Vec<u8>, value: &Value) -> Result<()> {
 fn varint(out: &mut Vec<u8>, value: i64) {
     let mut bits = ((value << 1) ^ (value >> 63)).cast_unsigned();
     while bits > 0x7f {
-        out.push((bits & 0x7f) as u8 | 0x80);
+        out.push(bits.to_le_bytes()[0] | 0x80);
         bits >>= 7;
     }
-    out.push(bits as u8);
+    out.push(bits.to_le_bytes()[0]);
 }
 
 fn crc32c(bytes: &[u8]) -> u32 {

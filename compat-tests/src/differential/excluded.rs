@@ -1,7 +1,7 @@
 //! The APIs that no conversation speaks, and why.
 
 /// Name and reason. `malformed` frames are sent to these too.
-pub const EXCLUDED: [(&str, &str); 37] = [
+pub const EXCLUDED: [(&str, &str); 34] = [
     ("SaslHandshake", SECURITY),
     ("SaslAuthenticate", SECURITY),
     ("CreateDelegationToken", SECURITY),
@@ -36,9 +36,6 @@ pub const EXCLUDED: [(&str, &str); 37] = [
     ("RemoveRaftVoter", CLUSTER),
     ("UnregisterController", CLUSTER),
     ("AlterClientQuotas", QUOTAS),
-    ("DescribeClientQuotas", QUOTAS),
-    ("GetTelemetrySubscriptions", TELEMETRY),
-    ("PushTelemetry", TELEMETRY),
 ];
 
 const SECURITY: &str = "security";
@@ -47,7 +44,6 @@ const SHARE: &str = "share groups";
 const STREAMS: &str = "streams groups";
 const CLUSTER: &str = "more than one controller";
 const QUOTAS: &str = "quotas are not there yet";
-const TELEMETRY: &str = "a Kafka without a client-metrics reporter closes the connection";
 
 pub fn is_excluded(api: &str) -> bool {
     EXCLUDED.iter().any(|(name, _)| *name == api)

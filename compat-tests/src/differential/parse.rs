@@ -247,7 +247,7 @@ impl<'a> Reader<'a> {
 
 fn bytes_of_hex(hex: &str) -> Result<Vec<u8>> {
     let hex: String = hex.chars().filter(|c| !c.is_whitespace()).collect();
-    if !hex.is_ascii() || hex.len() % 2 != 0 {
+    if !hex.is_ascii() || !hex.len().is_multiple_of(2) {
         return Err(format!("not hex: {hex}"));
     }
     (0..hex.len() / 2)

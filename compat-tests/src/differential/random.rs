@@ -28,8 +28,16 @@ do joined_consumer $g2 $t1
 let $pid = $answer.ProducerId
 ";
 
-/// Served, and not asked at random: each would change what other conversations see, or list it.
-const SHARED: [&str; 4] = ["UpdateFeatures", "UnregisterBroker", "ListConfigResources", "DescribeQuorum"];
+/// Not asked at random: what would change what other conversations see, or list it, or is never answered.
+const SHARED: [&str; 7] = [
+    "UpdateFeatures",
+    "UnregisterBroker",
+    "ListConfigResources",
+    "DescribeQuorum",
+    "DescribeClientQuotas",
+    "GetTelemetrySubscriptions",
+    "PushTelemetry",
+];
 
 /// The conversation of a seed: the same for ever.
 pub fn case(seed: u64) -> Case {

@@ -89,6 +89,9 @@ impl Asked {
 
 /// A partition that is named more than once stands where it was first, with what was said of it last.
 fn last_of_each(wanted: Vec<(FetchKey, FetchPartition)>) -> Vec<(FetchKey, FetchPartition)> {
+    if wanted.len() < 2 {
+        return wanted;
+    }
     let mut places = BTreeMap::new();
     for (at, (key, _)) in wanted.iter().enumerate() {
         places.entry(key).and_modify(|(_, last)| *last = at).or_insert((at, at));

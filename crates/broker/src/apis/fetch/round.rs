@@ -48,9 +48,7 @@ impl Target {
             partition: partition.map_err(|error| error_map::absent(&error)),
         }
     }
-}
 
-impl Target {
     /// There is no such partition here: known before anything is read.
     pub(super) fn is_absent(&self) -> bool {
         self.partition.is_err()
