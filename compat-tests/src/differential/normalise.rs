@@ -150,10 +150,10 @@ impl<'a> Normaliser<'a> {
             // Kafka's own prose, which is nobody's behaviour.
             Value::Text(text) if name == "Documentation" && !text.is_empty() => Value::text("<text>"),
             Value::Int(int) if SIGN_ONLY.contains(&name) && *int > 0 => Value::text("<positive>"),
-            Value::Int(int) if name == "Port" && *int == self.surroundings.port.into() => {
+            Value::Int(int) if name == "Port" && *int == i64::from(self.surroundings.port) => {
                 Value::text("<port>")
             }
-            Value::Int(int) if name == "Port" && *int == self.surroundings.second_port.into() => {
+            Value::Int(int) if name == "Port" && *int == i64::from(self.surroundings.second_port) => {
                 Value::text("<second port>")
             }
             _ => self.plain_tree(value),

@@ -158,7 +158,7 @@ fn parsed(text: &&str) -> Expr {
 /// What a field of this name may say; none: anything of its type.
 fn pool(api: &str, field: &str) -> Option<Vec<&'static str>> {
     const TOPICS: [&str; 6] = ["$t1", "$t1", "$t1", "$t2", "$nope", "\"a b\""];
-    const GROUPS: [&str; 6] = ["$g1", "$g1", "$g2", "$g2", "$g3", "\"\""];
+    const GROUPS: [&str; 6] = ["$g1", "$g1", "$g2", "$g2", "$g3", "\"${ns}\""];
     const PARTITIONS: [&str; 6] = ["0", "0", "0", "1", "2", "-1"];
     let acl = api.ends_with("Acls");
     let configs = api.ends_with("Configs") || api == "CreateTopics";
