@@ -294,6 +294,6 @@ mod tests {
         let body =
             r#"{Topics: [{Name: "d11111111-t"}, {Name: "d00000000-t"}, {Name: "__consumer_offsets"}]}"#;
         let answer = normaliser.answer(api, &value(body).expect("a value"));
-        assert_eq!(answer.to_string(), r#"{Topics: [{Name: "~t"}, {Name: "__consumer_offsets"}]}"#);
+        assert_eq!(answer.to_string(), r#"{Topics: [{Name: "__consumer_offsets"}, {Name: "~t"}]}"#);
     }
 }
