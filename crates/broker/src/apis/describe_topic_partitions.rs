@@ -134,6 +134,10 @@ impl Page<'_> {
     }
 
     fn add_unknown(&mut self, name: &str) -> bool {
+        if self.left == 0 {
+            self.stop_before(name, 0);
+            return false;
+        }
         let error = if ottla_model::check_topic_name(name).is_err() {
             ErrorCode::InvalidTopicException
         } else {
@@ -267,5 +271,26 @@ mod tests {
         let (found, next) = page(&["c", "nope", "a"], 2_000, None);
         assert_eq!(found, topics(&[("a", &[0, 1, 2]), ("c", &[0, 1, 2]), ("nope", &[])]));
         assert_eq!(next, None);
+    }
+
+    #[test]
+    fn a_full_page_ends_before_an_unknown_topic_too() {
+        let (found, next) = page(&["a", "nope"], 3, None);
+        assert_eq!(found, topics(&[("a", &[0, 1, 2])]));
+        assert_eq!(next, Some(("nope".to_owned(), 0)));
+        assert_eq!(page(&["a", "nope"], 3, Some(("nope", 0))), (topics(&[("nope", &[])]), None));
+    }
+
+    #[test]
+    fn a_cursor_stands_at_a_topic_that_is_asked_for() {
+        let asked = |names: &[&str], topic: &str, partition: i32| {
+            let named = |name: &&str| TopicRequest::default().with_name(topic_name(name));
+            let cursor =
+                AskedCursor::default().with_topic_name(topic_name(topic)).with_partition_index(partition);
+            let topics = names.iter().map(named).collect();
+            is_valid(&cursor, &DescribeTopicPartitionsRequest::default().with_topics(topics))
+        };
+        assert!(asked(&["a", "b"], "b", 0) && asked(&[], "zz", 0) && asked(&["a"], "a", 30));
+        assert!(!asked(&["a"], "a", -1) && !asked(&["a"], "zz", 0) && !asked(&["a", "c"], "b", 2));
     }
 }
