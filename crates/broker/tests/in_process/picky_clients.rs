@@ -28,20 +28,25 @@ fn every_picky_line_names_tests_that_exist() {
 /// Names of our test functions, and of other people's tests that must pass.
 fn tests_of(root: &Path) -> BTreeSet<String> {
     let mut tests = BTreeSet::new();
-    for dir in ["crates", "compat-tests/tests", "compat-tests/must-pass"] {
+    for dir in ["crates", "compat-tests/tests", "compat-tests/suites"] {
         for file in files(&root.join(dir)) {
             let text = std::fs::read_to_string(&file).unwrap_or_default();
             if file.extension().is_some_and(|extension| extension == "rs") {
                 tests.extend(functions_under_test(&text));
             } else if file.extension().is_some_and(|extension| extension == "txt")
-                && dir.ends_with("must-pass")
+                && dir.ends_with("suites")
             {
-                tests.extend(text.lines().map(str::to_owned));
+                tests.extend(text.lines().filter_map(suite_test).map(str::to_owned));
             }
         }
     }
     assert!(tests.len() > 300, "{} tests found below {}", tests.len(), root.display());
     tests
+}
+
+/// The name that a line of a suite's list begins with.
+fn suite_test(line: &str) -> Option<&str> {
+    line.split_whitespace().next().filter(|name| !name.starts_with(['#', '-']))
 }
 
 /// The function that follows each `#[test]` (or `#[tokio::test]`, or a property's).

@@ -48,10 +48,11 @@ pub(crate) struct FlushParts {
     pub(crate) indexes: Option<[PendingEntries; 2]>,
 }
 
-/// Counts a batch; one without a timestamp (-1) changes nothing.
+/// Counts a batch; one without a timestamp (-1) changes nothing, and neither does one that compaction left empty: no
+/// lookup by time may end at it.
 fn later(max: Option<MaxTimestamp>, header: &BatchHeader) -> Option<MaxTimestamp> {
     let timestamp = header.max_timestamp;
-    let is_later = timestamp > max.map_or(TimestampMs::NONE, |max| max.timestamp);
+    let is_later = header.record_count > 0 && timestamp > max.map_or(TimestampMs::NONE, |max| max.timestamp);
     if is_later { Some(MaxTimestamp { timestamp, offset: header.last_offset() }) } else { max }
 }
 
