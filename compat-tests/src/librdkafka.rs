@@ -83,7 +83,10 @@ pub fn run(pass: Pass, names: &BTreeSet<&str>) -> Outcomes {
     thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
-                while let Some((program, names)) = lock(&queue).next() {
+                loop {
+                    // In a `while let` the queue would stay locked while the test runs.
+                    let next = lock(&queue).next();
+                    let Some((program, names)) = next else { break };
                     let done = suite.run(program, &names);
                     lock(&outcomes).extend(done);
                 }
