@@ -33,8 +33,7 @@ fn tests_of(root: &Path) -> BTreeSet<String> {
             let text = std::fs::read_to_string(&file).unwrap_or_default();
             if file.extension().is_some_and(|extension| extension == "rs") {
                 tests.extend(functions_under_test(&text));
-            } else if file.extension().is_some_and(|extension| extension == "txt")
-                && dir.ends_with("suites")
+            } else if file.extension().is_some_and(|extension| extension == "txt") && dir.ends_with("suites")
             {
                 tests.extend(text.lines().filter_map(suite_test).map(str::to_owned));
             }
