@@ -32,7 +32,7 @@ type Result<T> = std::result::Result<T, String>;
 pub struct Endpoint {
     pub port: u16,
     pub surroundings: Surroundings,
-    /// The broker's own view lags behind its controller's after each of [`SETTLED`].
+    /// The broker's own view lags behind its controller's after each of `SETTLED`.
     pub lags: bool,
 }
 
