@@ -64,16 +64,6 @@ pub fn met(needs: &[Need]) -> bool {
     false
 }
 
-/// True when a real Apache Kafka is here (`cargo xtask setup kafka`) to stand beside the broker under test; otherwise says
-/// aloud that it is not. No failure in CI: the test command does not bring one.
-pub fn reference() -> bool {
-    let missing = Target::Kafka.missing();
-    if let Some(missing) = &missing {
-        say(&format!("SKIPPED, no Apache Kafka: {missing} (run `cargo xtask setup kafka`)"));
-    }
-    missing.is_none()
-}
-
 /// True when this environment variable is set: for tests that are run by a command of their own, and say so otherwise.
 pub fn asked_for(variable: &str) -> bool {
     let asked = std::env::var_os(variable).is_some();

@@ -32,7 +32,7 @@ impl Scope {
 /// Sets up, checks, builds, tests; prints a table of the steps and the sums.
 pub(crate) fn all(scope: Scope) -> Result<()> {
     let mut summary = Summary::default();
-    summary.step("setup", || setup::run(false));
+    summary.step("setup", || setup::run(true));
     summary.step("format", || run(cargo().args(["fmt", "--all", "--check"])));
     summary.step("structure", structure::check);
     summary.step("clippy", || run(cargo().args(CLIPPY)));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use ottla_compat_tests::needs::{asked_for, reference};
+use ottla_compat_tests::needs::asked_for;
 use ottla_compat_tests::partition::served;
 use ottla_compat_tests::process::eventually;
 use ottla_compat_tests::tools::{self, CONSOLE_CONSUMER, CONSUMER_GROUPS, GET_OFFSETS, TOPICS, TRANSACTIONS};
@@ -146,8 +146,8 @@ fn moved(from: Target, to: Target) {
 
 #[test]
 fn kafkas_directories_are_served_by_ottla() {
-    needs!(Broker, Tools, Python);
-    if !asked_for("OTTLA_DISKS") || !reference() {
+    needs!(Broker, Kafka, Tools, Python);
+    if !asked_for("OTTLA_DISKS") {
         return;
     }
     moved(Target::Kafka, Target::Ottla);
@@ -155,8 +155,8 @@ fn kafkas_directories_are_served_by_ottla() {
 
 #[test]
 fn ottlas_directories_are_served_by_kafka() {
-    needs!(Broker, Tools, Python);
-    if !asked_for("OTTLA_DISKS") || !reference() {
+    needs!(Broker, Kafka, Tools, Python);
+    if !asked_for("OTTLA_DISKS") {
         return;
     }
     moved(Target::Ottla, Target::Kafka);
