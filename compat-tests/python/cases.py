@@ -4,6 +4,7 @@ import time
 
 RECORDS = 100
 VALUES = [b"value %d" % n for n in range(RECORDS)]
+CODECS = ["gzip", "snappy", "lz4", "zstd"]
 
 _cases = {}
 
@@ -45,6 +46,17 @@ def refused_with(name, work):
 
 def described(error):
     return f"{type(error).__name__} {error!r} {error}".replace("_", "").replace(" ", "")
+
+
+def dotted(settings):
+    """Settings by their names: in Python's keywords an underscore stands for a dot."""
+    return {name.replace("_", "."): value for name, value in settings.items()}
+
+
+def end_after(start, offsets):
+    """The end of a topic where `VALUES` were written from `start` on, at these offsets."""
+    assert offsets == list(range(start, start + RECORDS)), (start, offsets)
+    return start + RECORDS
 
 
 def version_of(distribution):

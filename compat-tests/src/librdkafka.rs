@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -100,6 +101,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Where `cargo xtask setup` unpacked and built it.
+fn build_dir() -> PathBuf {
+    cache_dir().join("librdkafka/build")
+}
+
 /// The brokers of one pass.
 struct Suite {
     pass: Pass,
@@ -114,6 +120,9 @@ impl Suite {
         let without_auto_create =
             both.then(|| Broker::start_with(&[partitions, delay, ("auto.create.topics.enable", "false")]));
         let dir = scratch_dir("librdkafka");
+        // Tests read what lies beside their sources as `../src/FILE`.
+        fs::create_dir(dir.join("tests")).expect("create the working directory");
+        symlink(build_dir().join("src"), dir.join("src")).expect("link the sources");
         Self { pass, broker: Broker::start_with(&SETTINGS), without_auto_create, dir }
     }
 
@@ -148,10 +157,10 @@ impl Suite {
         );
         fs::write(&files.conf, conf).expect("write the test configuration");
         let log = fs::File::create(&files.log).expect("create the log");
-        let build = cache_dir().join("librdkafka/build");
+        let build = build_dir();
         let mut command = bound_command(build.join("tests/test-runner"));
         command
-            .current_dir(&self.dir)
+            .current_dir(self.dir.join("tests"))
             .args(["-p1", "-L"])
             .env("LD_LIBRARY_PATH", format!("{0}/src:{0}/src-cpp", build.display()))
             .env("TESTS", program.number)

@@ -1,6 +1,7 @@
 //! Server-side assignors (KIP-848): who shall own which partition.
 //!
-//! Pure functions of a `GroupSpec`. Members and topics are visited in their sorted order, where Kafka visits them in
+//! Pure functions of a `GroupSpec`. Racks are no part of it: the assignors of Kafka 4.4 are offered them and never ask;
+//! a change of racks moves the group's epoch (KIP-1101, `consumer::metadata_hash`) and no partition. Members and topics are visited in their sorted order, where Kafka visits them in
 //! the order of a hash map: the same guarantees, and the same answer for the same input on every run.
 
 mod balancer;

@@ -43,6 +43,11 @@ impl Harness {
         self.topic_changed(name);
     }
 
+    pub(super) fn set_topic_racks(&mut self, name: &str, id: ottla_model::TopicId, racks: Vec<Vec<String>>) {
+        self.topics.add_with_racks(name, id, racks);
+        self.topic_changed(name);
+    }
+
     pub(super) fn remove_topic(&mut self, name: &str) {
         self.topics.remove(name);
         self.topic_changed(name);

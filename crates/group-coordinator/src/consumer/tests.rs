@@ -213,6 +213,27 @@ fn topics_that_change_move_the_group() {
 }
 
 #[test]
+fn racks_that_change_move_the_group() {
+    // KIP-1101. Kafka's assignors (uniform, range) never ask for racks: the epoch moves, the partitions stay.
+    let racks = |names: &[&str]| vec![names.iter().map(|name| (*name).to_owned()).collect()];
+    let id = *assignment("1:0").keys().next().unwrap();
+    let mut h = Harness::new(&[]);
+    h.set_topic_racks("foo", id, racks(&["r1"]));
+    let mut request = join("m1", &["foo"]);
+    request.rack_id = Some("r1".into());
+    assert_eq!(h.beat(&request).0.member_epoch, 2);
+    h.set_topic_racks("foo", id, racks(&["r1"]));
+    assert!(h.beat(&stay("m1", 2)).1.is_empty());
+    h.set_topic_racks("foo", id, racks(&["r2"]));
+    let (response, records) = h.beat(&stay("m1", 2));
+    assert_eq!(records[0], "epoch 3");
+    assert_eq!((response.member_epoch, response.assignment), (3, None));
+    assert_eq!(describe(h.group(), &h.topics, &h.settings).members[0].rack_id.as_deref(), Some("r1"));
+    h.restart();
+    assert!(h.beat(&stay("m1", 3)).1.is_empty());
+}
+
+#[test]
 fn a_regular_expression_is_resolved_after_the_join() {
     let mut h = Harness::new(&[("foo1", 1, 1), ("foo2", 2, 1), ("bar", 3, 1)]);
     let (response, records) = h.beat(&with_regex(join("m1", &[]), "foo.*"));

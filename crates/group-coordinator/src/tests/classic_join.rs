@@ -60,6 +60,55 @@ fn initial_delay_is_prolonged_up_to_the_rebalance_timeout() {
 }
 
 #[test]
+fn without_an_initial_delay_the_first_member_is_a_generation() {
+    let mut bench = Bench::with(GroupConfig { initial_rebalance_delay_ms: 0, ..GroupConfig::default() });
+    let first = bench.join(old_join());
+    bench.pass(0);
+    assert_eq!(bench.joined(first).generation, 1);
+}
+
+#[test]
+fn initial_delay_without_another_member_is_not_prolonged() {
+    let mut bench = Bench::new();
+    let first = bench.join(old_join());
+    bench.pass(2_999);
+    assert!(!bench.answers.contains_key(&first));
+    bench.pass(1);
+    assert_eq!(bench.joined(first).members.len(), 1);
+}
+
+#[test]
+fn initial_delay_is_kept_whole_though_the_rebalance_timeout_is_shorter() {
+    let mut bench = Bench::new();
+    let quick = || JoinRequest { rebalance_timeout_ms: 1_000, ..old_join() };
+    let first = bench.join(quick());
+    bench.pass(2_000);
+    bench.join(quick());
+    bench.pass(999);
+    assert!(!bench.answers.contains_key(&first));
+    bench.pass(1);
+    assert_eq!(bench.joined(first).members.len(), 2, "but it is not prolonged");
+}
+
+#[test]
+fn full_group_that_rebalances_takes_its_members_back_and_nobody_else() {
+    let mut bench = Bench::with(GroupConfig { max_size: 2, ..GroupConfig::default() });
+    let ids = bench.stable_group(2);
+    let first = bench.join(JoinRequest { protocols: vec![protocol("range", &["u"])], ..rejoin(&ids[0]) });
+    assert_eq!(bench.state(), "PreparingRebalance");
+    // Places are counted by who has come: one is still free, and who comes first has it.
+    let third = bench.join(old_join());
+    assert!(!bench.answers.contains_key(&third));
+    let second = bench.join(rejoin(&ids[1]));
+    assert_eq!(bench.joined(second).error, Some(GroupError::GroupMaxSizeReached));
+    let again = bench.join(rejoin(&ids[0]));
+    assert_eq!(bench.joined(first).error, Some(GroupError::RebalanceInProgress), "the older of its joins");
+    bench.pass(60_000);
+    assert_eq!(bench.joined(again).generation, 2);
+    assert_eq!(bench.joined(third).generation, 2);
+}
+
+#[test]
 fn a_rebalance_timeout_below_all_numbers_is_none() {
     let mut bench = Bench::new();
     let first = bench.join(JoinRequest { rebalance_timeout_ms: i32::MIN, ..old_join() });

@@ -203,6 +203,28 @@ fn offsets_of_an_empty_group_expire_with_the_group() {
 }
 
 #[test]
+fn offsets_expire_at_the_next_check() {
+    let settings = GroupConfig {
+        offsets_retention_ms: 60_000,
+        offsets_retention_check_interval_ms: 300_000,
+        ..GroupConfig::default()
+    };
+    let mut bench = Bench::with(settings);
+    bench.commit(&commit_of("", -1, "t", 1));
+    bench.pass(299_999);
+    assert_eq!(bench.offsets().len(), 1);
+    bench.pass(1);
+    assert_eq!(bench.offsets().len(), 0);
+    // The checks go on.
+    bench.pass(241_000);
+    bench.commit(&commit_of("", -1, "t", 2));
+    bench.pass(59_000);
+    assert_eq!(bench.offsets().len(), 1, "not old enough at this check");
+    bench.pass(300_000);
+    assert_eq!(bench.offsets().len(), 0);
+}
+
+#[test]
 fn stable_group_loses_only_offsets_of_topics_it_left() {
     let mut bench = Bench::new();
     let ids = bench.stable_group(1);
