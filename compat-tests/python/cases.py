@@ -23,7 +23,7 @@ def cases_of(module):
     return _cases[module]
 
 
-def until(done, seconds=40):
+def until(done, seconds=60):
     """Calls `done` until it gives something true, and gives that."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

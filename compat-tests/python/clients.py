@@ -17,7 +17,7 @@ LIBRARIES = {
 }
 
 
-LIMIT = 60
+LIMIT = 120
 
 
 def overrun(signal_number, frame):

@@ -2,7 +2,14 @@
 
 import time
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from cases import CODECS, RECORDS, VALUES, case, dotted, end_after, until, version_of
@@ -87,8 +94,8 @@ def consuming(address):
     before = int(time.time() * 1000) - 1000
     produce(address, topic, VALUES, compression_type="lz4")
     consumer = consumer_of(address, "confluent-consume")
-    assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10) == (0, RECORDS)
-    found = consumer.offsets_for_times([TopicPartition(topic, 0, before)], timeout=10)
+    assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30) == (0, RECORDS)
+    found = consumer.offsets_for_times([TopicPartition(topic, 0, before)], timeout=30)
     assert found[0].offset == 0, found
     consumer.assign([TopicPartition(topic, 0, 40)])
     records = read(consumer, RECORDS - 40)
@@ -126,13 +133,14 @@ def groups(address, protocol):
     resumed.subscribe([topic])
     assert [record.value() for record in read(resumed, RECORDS - 60)] == VALUES[60:]
     resumed.commit(asynchronous=False)
-    assert resumed.committed([TopicPartition(topic, 0)], timeout=10)[0].offset == RECORDS
+    assert resumed.committed([TopicPartition(topic, 0)], timeout=30)[0].offset == RECORDS
     resumed.close()
     admin = admin_of(address)
-    described = admin.describe_consumer_groups([group])[group].result(10)
+    described = admin.describe_consumer_groups([group])[group].result(30)
     assert described.state.name == "EMPTY", described.state
-    assert group in {found.group_id for found in admin.list_consumer_groups().result(10).valid}
-    admin.delete_consumer_groups([group])[group].result(10)
+    assert group in {found.group_id for found in admin.list_consumer_groups().result(30).valid}
+    move_offset(admin, group, topic, 30)
+    admin.delete_consumer_groups([group])[group].result(30)
 
 
 @case("group")
@@ -153,36 +161,39 @@ def administering(address):
     admin = admin_of(address)
     create(address, topic, 1, retention_ms="3600000")
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    described = admin.describe_configs([resource])[resource].result(10)
+    described = admin.describe_configs([resource])[resource].result(30)
     assert described["retention.ms"].value == "3600000" and not described["retention.ms"].is_default
     changed = ConfigResource(ConfigResource.Type.TOPIC, topic, set_config={"retention.ms": "7200000"})
-    admin.alter_configs([changed])[changed].result(10)
-    described = admin.describe_configs([resource])[resource].result(10)
+    admin.alter_configs([changed])[changed].result(30)
+    described = admin.describe_configs([resource])[resource].result(30)
     assert described["retention.ms"].value == "7200000"
-    admin.create_partitions([NewPartitions(topic, 3)])[topic].result(10)
-    until(lambda: len(admin.list_topics(topic, timeout=10).topics[topic].partitions) == 3)
+    admin.create_partitions([NewPartitions(topic, 3)])[topic].result(30)
+    until(lambda: len(admin.list_topics(topic, timeout=30).topics[topic].partitions) == 3)
     produce(address, topic, VALUES)
     if VERSION >= (2, 4):
         deleted = admin.delete_records([TopicPartition(topic, 0, 30)])
-        assert list(deleted.values())[0].result(10).low_watermark == 30
+        assert list(deleted.values())[0].result(30).low_watermark == 30
     offsets_of_groups(admin, address, topic)
-    admin.delete_topics([topic])[topic].result(10)
-    until(lambda: topic not in admin.list_topics(timeout=10).topics)
+    admin.delete_topics([topic])[topic].result(30)
+    until(lambda: topic not in admin.list_topics(timeout=30).topics)
 
 
 def offsets_of_groups(admin, address, topic):
-    from confluent_kafka import ConsumerGroupTopicPartitions
-
     group = "confluent-admin"
     consumer = consumer_of(address, group)
     consumer.commit(offsets=[TopicPartition(topic, 0, 50)], asynchronous=False)
     consumer.close()
-    moved = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 70)])
-    admin.alter_consumer_group_offsets([moved])[group].result(10)
+    move_offset(admin, group, topic, 70)
+    admin.delete_consumer_groups([group])[group].result(30)
+
+
+def move_offset(admin, group, topic, offset):
+    """An administrator moves what a group without members committed, whichever protocol it spoke."""
+    moved = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, offset)])
+    admin.alter_consumer_group_offsets([moved])[group].result(30)
     asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0)])
-    listed = admin.list_consumer_group_offsets([asked])[group].result(10)
-    assert listed.topic_partitions[0].offset == 70, listed.topic_partitions
-    admin.delete_consumer_groups([group])[group].result(10)
+    listed = admin.list_consumer_group_offsets([asked])[group].result(30)
+    assert listed.topic_partitions[0].offset == offset, listed.topic_partitions
 
 
 @case("errors")
@@ -196,8 +207,8 @@ def refusals(address):
     assert code_of(lambda: create(address, "confluent-errors-2", retention_ms="never")) == "INVALID_CONFIG"
     assert code_of(lambda: create(address, "confluent-errors-2", 0)) == "INVALID_PARTITIONS"
     gone = "confluent-errors-gone"
-    assert code_of(lambda: admin.delete_topics([gone])[gone].result(10)) == "UNKNOWN_TOPIC_OR_PART"
-    assert code_of(lambda: admin.delete_consumer_groups([gone])[gone].result(10)) == "GROUP_ID_NOT_FOUND"
+    assert code_of(lambda: admin.delete_topics([gone])[gone].result(30)) == "UNKNOWN_TOPIC_OR_PART"
+    assert code_of(lambda: admin.delete_consumer_groups([gone])[gone].result(30)) == "GROUP_ID_NOT_FOUND"
     consumer = consumer_of(address, gone)
     consumer.subscribe([gone])
     message = until(lambda: consumer.poll(1))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::broker::Broker;
 use crate::process::{bound_command, run};
 
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs kcat against `broker`, with text on stdin; whatever its exit code.
 pub fn kcat_any(broker: &Broker, args: &[&str], stdin: Option<&[u8]>) -> Output {

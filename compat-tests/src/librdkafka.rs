@@ -24,9 +24,14 @@ const WORKERS: usize = 8;
 /// The numbers that take over a minute: they start first.
 const LONG: [&str; 8] = ["0113", "0081", "0089", "0076", "0091", "0045", "0026", "0137"];
 
-/// What librdkafka's scenario `default` sets for its cluster; and its tests start several members and expect that they
-/// are in the first generation together.
-const SETTINGS: [(&str, &str); 2] = [("num.partitions", "4"), ("group.initial.rebalance.delay.ms", "1000")];
+/// What librdkafka's scenario `default` sets for its cluster; its tests start several members and expect that they are in
+/// the first generation together; and one (0091) sleeps for ten seconds and counts rebalances between two closes that follow,
+/// into which a heartbeat every five seconds falls again and again.
+const SETTINGS: [(&str, &str); 3] = [
+    ("num.partitions", "4"),
+    ("group.initial.rebalance.delay.ms", "1000"),
+    ("group.consumer.heartbeat.interval.ms", "5300"),
+];
 
 /// The tests of its scenario `noautocreate`, where the broker makes no topic on being asked about it.
 const NO_AUTO_CREATE: [&str; 4] = [
@@ -116,9 +121,10 @@ struct Suite {
 
 impl Suite {
     fn start(pass: Pass, both: bool) -> Self {
-        let [partitions, delay] = SETTINGS;
-        let without_auto_create =
-            both.then(|| Broker::start_with(&[partitions, delay, ("auto.create.topics.enable", "false")]));
+        let without_auto_create = both.then(|| {
+            let settings = [&SETTINGS[..], &[("auto.create.topics.enable", "false")]].concat();
+            Broker::start_with(&settings)
+        });
         let dir = scratch_dir("librdkafka");
         // Tests read what lies beside their sources as `../src/FILE`.
         fs::create_dir(dir.join("tests")).expect("create the working directory");

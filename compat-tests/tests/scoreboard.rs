@@ -13,12 +13,14 @@ const HOW: &str = "docs/COMPATIBILITY.md is not what the lists say: `cargo xtask
 #[test]
 fn page_says_what_the_lists_say() {
     let file = crate_dir().join("../docs/COMPATIBILITY.md");
+    let listed = |suite: &Suite| -> BTreeSet<String> {
+        suite.list().must_pass(Scope::Whole).into_iter().map(str::to_owned).collect()
+    };
     if std::env::var_os("OTTLA_UPDATE").is_some() {
-        let made = page(|suite| strip(&results(suite.list), suite.prefix));
+        // What is unsteady does not count when it happens to pass: the page would change with every run.
+        let made = page(|suite| &strip(&results(suite.list), suite.prefix) & &listed(suite));
         fs::write(&file, made).expect("write the page");
     } else {
-        let listed =
-            |suite: &Suite| suite.list().must_pass(Scope::Whole).into_iter().map(str::to_owned).collect();
         assert!(fs::read_to_string(&file).unwrap_or_default() == page(listed), "{HOW}");
     }
 }

@@ -105,6 +105,6 @@ async fn a_client_that_never_pauses_does_not_keep_the_broker_from_stopping() {
     let mut socket = std::net::TcpStream::connect(broker.address()).unwrap();
     let flood = std::thread::spawn(move || while socket.write_all(&block).is_ok() {});
     broker.client().await.fetch("t", 0, Offset::ZERO, 1, 5_000).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(5), broker.stop()).await.expect("stops");
+    tokio::time::timeout(Duration::from_secs(30), broker.stop()).await.expect("stops");
     flood.join().unwrap();
 }
