@@ -11,9 +11,10 @@ use crate::support::{Broker, batch};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+pub(crate) const GROUP: i8 = 32;
 
 /// Sets a config, or deletes it.
-async fn alter(client: &Client, kind: i8, resource: &str, name: &str, value: Option<&str>) {
+pub(crate) async fn alter(client: &Client, kind: i8, resource: &str, name: &str, value: Option<&str>) {
     let text = |text: &str| StrBytes::from_string(text.to_owned());
     let config = AlterableConfig::default()
         .with_name(text(name))

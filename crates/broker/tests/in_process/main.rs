@@ -9,6 +9,7 @@ mod connections;
 mod durability;
 mod effects;
 mod fetching;
+mod groups;
 mod log_dirs;
 mod picky_clients;
 mod readme;
