@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode};
 
@@ -15,6 +15,8 @@ use super::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode};
 #[derive(Clone)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
+    /// The boot whose end is the end of this clone too; `None` for one that sees through them all.
+    boot: Option<u64>,
 }
 
 impl SimDisk {
@@ -24,7 +26,23 @@ impl SimDisk {
         let nodes = BTreeMap::from([(ROOT, root)]);
         let state =
             State { nodes, next_id: ROOT + 1, locked: BTreeSet::new(), boot: 0, changes_left: u64::MAX };
-        Self { state: Arc::new(Mutex::new(state)) }
+        Self { state: Arc::new(Mutex::new(state)), boot: None }
+    }
+
+    /// The disk as a process has it that ends with the next crash or kill: from then on all that it tries fails. What
+    /// runs on other threads cannot change what its successor finds.
+    #[must_use]
+    pub fn of_process(&self) -> Self {
+        let boot = Some(self.state.lock().boot);
+        Self { state: Arc::clone(&self.state), boot }
+    }
+
+    fn alive(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state.lock();
+        if self.boot.is_some_and(|boot| boot != state.boot) {
+            return Err(io::Error::other("the process has ended"));
+        }
+        Ok(state)
     }
 
     /// Power loss: what was not synced is gone, locks are free, and files opened before fail from now on.
@@ -169,7 +187,7 @@ fn names(path: &Path) -> impl Iterator<Item = &str> {
 
 impl Disk for SimDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        let mut state = self.state.lock();
+        let mut state = self.alive()?;
         let id = match mode {
             OpenMode::Read | OpenMode::Write => state.find(path)?,
             OpenMode::Create | OpenMode::Truncate => {
@@ -186,7 +204,7 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.alive()?;
         state.change()?;
         let (from_dir, from_name) = state.parent(from)?;
         let (to_dir, to_name) = state.parent(to)?;
@@ -196,7 +214,7 @@ impl Disk for SimDisk {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.alive()?;
         state.change()?;
         let (dir, name) = state.parent(path)?;
         state.dir_mut(dir)?.names.remove(&name).ok_or(io::ErrorKind::NotFound)?;
@@ -204,15 +222,15 @@ impl Disk for SimDisk {
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        let id = self.state.lock().find(path)?;
-        if !self.state.lock().dir(id)?.names.is_empty() {
+        let id = self.alive()?.find(path)?;
+        if !self.alive()?.dir(id)?.names.is_empty() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
         self.remove_file(path)
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.alive()?;
         let mut at = ROOT;
         for name in names(path) {
             at = match state.dir(at)?.names.get(name) {
@@ -228,7 +246,7 @@ impl Disk for SimDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.alive()?;
         state.change()?;
         let id = state.find(path)?;
         let dir = state.dir_mut(id)?;
@@ -237,7 +255,7 @@ impl Disk for SimDisk {
     }
 
     fn sync_fs(&self, _path: &Path) -> io::Result<()> {
-        for node in self.state.lock().nodes.values_mut() {
+        for node in self.alive()?.nodes.values_mut() {
             match node {
                 Node::File(file) => file.synced.clone_from(&file.bytes),
                 Node::Dir(dir) => dir.synced.clone_from(&dir.names),
@@ -247,7 +265,7 @@ impl Disk for SimDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        let state = self.state.lock();
+        let state = self.alive()?;
         let dir = state.dir(state.find(path)?)?;
         let entry = |(name, id): (&String, &NodeId)| DirEntry {
             name: name.clone(),
@@ -257,7 +275,7 @@ impl Disk for SimDisk {
     }
 
     fn file_len(&self, path: &Path) -> io::Result<Option<u64>> {
-        let state = self.state.lock();
+        let state = self.alive()?;
         match state.find(path) {
             Ok(id) => match state.nodes.get(&id) {
                 Some(Node::File(file)) => Ok(Some(file.bytes.len() as u64)),
@@ -277,7 +295,7 @@ impl Disk for SimDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
-        let mut state = self.state.lock();
+        let mut state = self.alive()?;
         let id = state.find_or_create(path)?;
         if !state.locked.insert(id) {
             return Ok(None);
