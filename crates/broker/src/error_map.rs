@@ -43,8 +43,10 @@ pub(crate) fn append(error: &AppendError) -> ErrorCode {
 fn log_append(error: &LogError) -> ErrorCode {
     match error {
         LogError::Corrupt(_) => ErrorCode::CorruptMessage,
-        // Kafka does not expect a batch that cannot be decompressed, nor a codec that does not exist.
-        LogError::InvalidRecord(InvalidRecord::Malformed(BatchError::Decompress))
+        // Kafka does not expect a batch that cannot be decompressed or lies about offsets, nor a codec that does not exist.
+        LogError::InvalidRecord(
+            InvalidRecord::Malformed(BatchError::Decompress) | InvalidRecord::OffsetDeltas,
+        )
         | LogError::UnknownCompression(_) => ErrorCode::UnknownServerError,
         LogError::InvalidRecords(errors) if errors.has_timestamp => ErrorCode::InvalidTimestamp,
         LogError::InvalidRecord(_) | LogError::InvalidRecords(_) => ErrorCode::InvalidRecord,

@@ -92,6 +92,9 @@ pub enum InvalidRecord {
     DecompressedTooLarge,
     #[error("the records of the batch cannot be read: {0}")]
     Malformed(BatchError),
+    /// UNKNOWN_SERVER_ERROR.
+    #[error("the offset deltas of the batch's compressed records are not 0, 1, 2 and so on")]
+    OffsetDeltas,
     #[error("the batch could not be compressed anew: {0}")]
     Recompress(BatchError),
 }

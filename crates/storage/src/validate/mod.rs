@@ -1,4 +1,4 @@
-//! What a leader checks before it appends, from batch headers alone where that is enough. Source: Kafka's
+//! What a leader checks before it appends: the headers of all batches, and all records of a client's. Source: Kafka's
 //! `UnifiedLog.analyzeAndValidateRecords` and `LogValidator`.
 
 mod recompress;
@@ -6,7 +6,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-use ottla_model::batch::{BatchError, BatchHeader};
+use ottla_model::batch::{BatchError, BatchHeader, Compression};
 use ottla_model::{Now, Offset, TimestampMs};
 
 use crate::append::{AppendError, AppendOrigin, InvalidRecord};
@@ -110,12 +110,14 @@ fn client_records(
     let mut sound = Sound::new(header);
     let rules = Rules::new(config, now);
     let codec = header.compression().map_err(AppendError::Corrupt)?;
-    let target = recompress::target(&header, config);
-    if target.is_none() && !rules.must_read(&header, codec) {
-        return Ok(sound);
-    }
     let section = rules.section(&header, bytes)?;
-    sound.max_timestamp = Some(rules.check(&header, &section)?);
+    let read = rules.check(&header, &section)?;
+    sound.max_timestamp = Some(read.max_timestamp);
+    let target = recompress::target(&header, config);
+    // As Kafka, which looks at the offset deltas of compressed records only, and fails where it would have to mend them.
+    if target.is_none() && codec != Compression::None && !read.are_consecutive {
+        return Err(InvalidRecord::OffsetDeltas.into());
+    }
     if let Some(target) = target {
         sound.recompressed = Some(recompress::recompress(&header, &section, target, config)?);
     }

@@ -20,25 +20,19 @@ pub(super) struct Rules<'a> {
     now: TimestampMs,
 }
 
+/// What the records of a batch say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadRecords {
+    /// -1 if none has one.
+    pub(super) max_timestamp: TimestampMs,
+    /// Whether their offset deltas are 0, 1, 2 and so on.
+    pub(super) are_consecutive: bool,
+}
+
 impl<'a> Rules<'a> {
     pub(super) fn new(config: &'a LogConfig, now: Now) -> Self {
         let is_create_time = config.message_timestamp_type == TimestampType::CreateTime;
         Self { config, is_create_time, now: now.wall }
-    }
-
-    /// Whether the header does not tell what the rules ask. Records that are not compressed are always read: that costs
-    /// little. What Kafka finds in all compressed batches is found here only where one of the topic's settings needs it,
-    /// or the header's timestamp would be refused (see "The path of a byte" in `ARCHITECTURE.md`), or is below that of the
-    /// first record: sarama up to 1.45 leaves it out.
-    pub(super) fn must_read(&self, header: &BatchHeader, codec: Compression) -> bool {
-        let config = self.config;
-        codec == Compression::None
-            || config.cleanup_policy.compact
-            || config.max_decompressed_message_bytes < LogConfig::MAX_DECOMPRESSED_MESSAGE_BYTES
-            || (self.is_create_time && config.message_timestamp_before_max_ms < i64::MAX)
-            || header.timestamp_type() == TimestampType::LogAppendTime
-            || (self.is_create_time && header.max_timestamp < header.base_timestamp)
-            || (self.is_create_time && self.out_of_range(header.max_timestamp))
     }
 
     /// The records section, decompressed if it has to be.
@@ -51,15 +45,16 @@ impl<'a> Rules<'a> {
         decompress(header, bytes, limit).map_err(malformed)
     }
 
-    /// Reads all records; gives their largest timestamp (-1 if none has one).
-    pub(super) fn check(&self, header: &BatchHeader, section: &[u8]) -> Result<TimestampMs, AppendError> {
+    /// Reads all records.
+    pub(super) fn check(&self, header: &BatchHeader, section: &[u8]) -> Result<ReadRecords, AppendError> {
         let is_compressed = header.compression().is_ok_and(|codec| codec != Compression::None);
         let stamped_by_producer = header.timestamp_type() == TimestampType::LogAppendTime;
-        let mut max_timestamp = TimestampMs::NONE;
+        let mut read = ReadRecords { max_timestamp: TimestampMs::NONE, are_consecutive: true };
         let mut errors = RecordErrors::default();
         for (index, record) in Records::new(header, section).enumerate() {
             let record = record.map_err(malformed)?;
-            max_timestamp = max_timestamp.max(record.timestamp);
+            read.max_timestamp = read.max_timestamp.max(record.timestamp);
+            read.are_consecutive &= usize::try_from(record.offset_delta) == Ok(index);
             if is_compressed && record.body_len > self.config.max_decompressed_message_bytes as usize {
                 return Err(InvalidRecord::DecompressedTooLarge.into());
             }
@@ -68,7 +63,7 @@ impl<'a> Rules<'a> {
                 errors.add(index, fault);
             }
         }
-        if errors.total > 0 { Err(AppendError::InvalidRecords(errors)) } else { Ok(max_timestamp) }
+        if errors.total > 0 { Err(AppendError::InvalidRecords(errors)) } else { Ok(read) }
     }
 
     fn fault(

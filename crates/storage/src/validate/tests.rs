@@ -1,7 +1,8 @@
 //! What a Kafka 4.4.0 answered to the same batches.
 
 use ottla_model::batch::{
-    BatchBuilder, BatchHeader, Compression, HEADER_LEN, Records, TimestampType, decompress,
+    BatchBuilder, BatchError, BatchHeader, Compression, HEADER_LEN, Records, TimestampType, compress,
+    decompress,
 };
 use ottla_model::{MonoMs, Now, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
@@ -64,16 +65,13 @@ fn too_late(index: i64, timestamp: i64) -> (i32, RecordFault) {
 #[test]
 fn a_header_that_lies_about_its_largest_timestamp_is_corrected() {
     let config = LogConfig::default();
-    for lie in [WALL + 2 * HOUR, WALL - HOUR, -1] {
-        let batch = max_timestamp(at(&[WALL, WALL + 5], Compression::None), lie);
-        assert_eq!(check(&batch, &config).unwrap().max_timestamp, Some(TimestampMs(WALL + 5)), "{lie}");
-    }
-    let hidden = max_timestamp(at(&[WALL, WALL + 2 * HOUR], Compression::None), WALL);
-    assert_eq!(faults(check(&hidden, &config)), [too_late(1, WALL + 2 * HOUR)]);
-    // A compressed batch is only looked into where its header would be refused, or contradicts itself.
-    for lie in [WALL + 2 * HOUR, WALL - 1, -1] {
-        let batch = max_timestamp(at(&[WALL], Compression::Gzip), lie);
-        assert_eq!(check(&batch, &config).unwrap().max_timestamp, Some(TimestampMs(WALL)), "{lie}");
+    for codec in CODECS {
+        for lie in [WALL + 2 * HOUR, WALL - HOUR, WALL + 6, -1] {
+            let batch = max_timestamp(at(&[WALL, WALL + 5], codec), lie);
+            assert_eq!(check(&batch, &config).unwrap().max_timestamp, Some(TimestampMs(WALL + 5)), "{lie}");
+        }
+        let hidden = max_timestamp(at(&[WALL, WALL + 2 * HOUR], codec), WALL);
+        assert_eq!(faults(check(&hidden, &config)), [too_late(1, WALL + 2 * HOUR)]);
     }
 }
 
@@ -160,6 +158,59 @@ fn records_that_are_not_compressed_are_read_and_must_bear_out_the_header() {
     // Kafka does not look at the offset deltas of records that are not compressed.
     let delta = patched(good(), HEADER_LEN + 3, &[4]);
     check(&delta, &config).unwrap();
+}
+
+/// A batch of this codec around a records section that was changed.
+fn around(codec: Compression, change: impl FnOnce(&mut Vec<u8>), count: u8) -> Vec<u8> {
+    let plain = at(&[WALL, WALL], Compression::None);
+    let mut section = plain[HEADER_LEN..].to_vec();
+    change(&mut section);
+    let body = compress(codec, None, &section).unwrap();
+    let mut batch = [&plain[..HEADER_LEN], &body].concat();
+    let len = u32::try_from(batch.len() - 12).unwrap();
+    batch[8..12].copy_from_slice(&len.to_be_bytes());
+    batch[22] = at(&[WALL], codec)[22];
+    patched(patched(batch, 26, &[count - 1]), 60, &[count])
+}
+
+#[test]
+fn records_that_are_compressed_are_read_too() {
+    let config = LogConfig::default();
+    for codec in CODECS.into_iter().skip(1) {
+        check(&around(codec, |_| {}, 2), &config).unwrap();
+        for (name, batch) in [
+            ("a record too many", around(codec, |_| {}, 3)),
+            ("a record too few", around(codec, |_| {}, 1)),
+            ("trailing bytes", around(codec, |section| section.extend(b"xx"), 2)),
+            ("a record's length", around(codec, |section| section[0] = 99, 2)),
+            ("nothing", around(codec, Vec::clear, 2)),
+        ] {
+            let error = check(&batch, &config).unwrap_err();
+            assert!(
+                matches!(error, AppendError::InvalidRecord(InvalidRecord::Malformed(_))),
+                "{codec:?} {name}: {error:?}"
+            );
+        }
+        let torn = patched(around(codec, |_| {}, 2), HEADER_LEN, b"garbage");
+        let error = check(&torn, &config).unwrap_err();
+        let no_stream = InvalidRecord::Malformed(BatchError::Decompress);
+        assert!(matches!(error, AppendError::InvalidRecord(found) if found == no_stream), "{error:?}");
+    }
+}
+
+#[test]
+fn offset_deltas_with_gaps_are_refused_in_a_compressed_batch_but_where_it_is_written_anew() {
+    for codec in CODECS.into_iter().skip(1) {
+        let batch = around(codec, |section| section[3] = 8, 2);
+        let error = check(&batch, &LogConfig::default()).unwrap_err();
+        assert!(matches!(error, AppendError::InvalidRecord(InvalidRecord::OffsetDeltas)), "{error:?}");
+        let anew = LogConfig { compression: Some(Compression::None), ..LogConfig::default() };
+        let anew = check(&batch, &anew).unwrap().recompressed.unwrap();
+        let header = BatchHeader::read(&anew).unwrap();
+        let records = Records::new(&header, &anew[HEADER_LEN..]);
+        let deltas: Vec<_> = records.map(|record| record.unwrap().offset_delta).collect();
+        assert_eq!(deltas, [0, 1]);
+    }
 }
 
 #[test]
