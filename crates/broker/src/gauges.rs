@@ -31,7 +31,7 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
         gauges
             .under_min_isr
             .set(number(replicas.iter().filter(|replica| replica.is_under_min_isr()).count()));
-        let offline = logs.dirs().iter().filter(|dir| dir.is_offline()).count() + logs.missing().len();
+        let offline = logs.dirs().iter().filter(|dir| dir.is_offline()).count() + logs.missing().count();
         gauges.log_dirs_offline.set(number(offline));
         gauges.fetch_sessions.set(number(sessions.lock().len()));
         if let Some(cleaner) = cleaner.upgrade() {

@@ -31,7 +31,7 @@ impl Home {
             Some(known) => known,
             None => TopicId(Uuid::new_v4()).to_base64(),
         };
-        let (mut dirs, mut missing) = (Vec::with_capacity(paths.len()), Vec::new());
+        let (mut dirs, mut missing) = (Vec::with_capacity(paths.len()), 0);
         for path in paths {
             let identity = MetaProperties {
                 cluster_id: cluster_id.clone(),
@@ -40,9 +40,9 @@ impl Home {
             };
             match LogDir::open(Arc::clone(&disk), path.clone(), &identity) {
                 Ok(dir) => dirs.push(dir),
-                Err(error) if error.is_of_the_disk() && missing.len() + 1 < paths.len() => {
+                Err(error) if error.is_of_the_disk() && missing + 1 < paths.len() => {
                     tracing::error!(dir = %path.display(), %error, "log dir offline");
-                    missing.push(path.clone());
+                    missing += 1;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -51,7 +51,7 @@ impl Home {
         Ok(Self {
             cluster_id: cluster_id.into(),
             directory_ids: dirs.iter().map(|dir| DirectoryId(dir.directory_id())).collect(),
-            logs: Arc::new(LogHome::new(dirs, missing, thread_count)),
+            logs: Arc::new(LogHome::new(paths.clone(), dirs, thread_count)),
         })
     }
 }

@@ -139,6 +139,17 @@ impl Server {
         &self.services.identity.cluster_id
     }
 
+    /// Ends when the broker cannot go on, as when no log dir works any more, and says why.
+    pub async fn failed(&self) -> String {
+        let dirs = self.services.logs.failures();
+        tokio::select! {
+            why = dirs.fatal() => why,
+            why = self.services.controller.failed() => {
+                format!("Shutdown broker because the metadata log has failed: {why}")
+            }
+        }
+    }
+
     /// Answers what is parked, flushes and closes everything.
     pub async fn stop(mut self) {
         self.health.stopping();
@@ -271,6 +282,7 @@ fn dir_failures(services: &Services, broker_epoch: i64) -> DirFailureHandler {
         controller: services.controller.clone(),
         node_id: services.identity.node_id,
         broker_epoch,
+        metadata_dir: services.config.load().controller.metadata_dir.clone(),
     }
 }
 

@@ -7,7 +7,7 @@ use ottla_config::BrokerConfig;
 use ottla_metadata::{DirectoryId, MetadataImage, new_cluster_records};
 use ottla_model::BrokerId;
 use ottla_storage::{Disk, RealDisk};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::command::{
     AlterConfigs, AlterPartitionReassignments, BrokerRegistrationRequest, ConfigAnswers, CreatePartitions,
@@ -48,6 +48,8 @@ pub struct ControllerConfig {
 pub struct Controller {
     jobs: mpsc::Sender<Job>,
     publisher: Arc<Publisher>,
+    /// Why the metadata log cannot go on.
+    failure: watch::Receiver<Option<String>>,
 }
 
 impl Controller {
@@ -72,11 +74,30 @@ impl Controller {
     ) -> Result<Self, StartError> {
         let (jobs, queue) = mpsc::channel(QUEUE_LEN);
         let settings = Settings { node_id: config.node_id, broker: Arc::new(config.broker) };
+        let (tell, failure) = watch::channel(None);
+        let failing = quorum.failure();
+        tokio::spawn(async move {
+            tokio::select! {
+                why = failing => drop(tell.send_replace(Some(why))),
+                // Nobody asks any more.
+                () = tell.closed() => {}
+            }
+        });
         let decisions = DecisionLoop::new(quorum, publisher.clone(), settings);
         tokio::spawn(decisions.run(queue));
-        let controller = Self { jobs, publisher };
+        let controller = Self { jobs, publisher, failure };
         controller.bootstrap().await.map_err(|error| StartError::Raft(error.to_string()))?;
         Ok(controller)
+    }
+
+    /// Ends when the metadata log cannot go on, and says why.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.failure.clone();
+        let why = failure.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        match why {
+            Some(why) => why,
+            None => std::future::pending().await,
+        }
     }
 
     /// The newest applied image.

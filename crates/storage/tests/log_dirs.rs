@@ -75,7 +75,13 @@ fn a_created_partition_survives_a_power_cut_and_a_deleted_one_does_not_come_back
     let (dir, logs) = open(&disk);
     assert_eq!(names(&logs), ["a.b-c/12"]);
     assert_eq!(logs[0].topic_id, Some(TopicId(Uuid::from_u128(77))));
-    assert_eq!(dir.partitions().unwrap().1, [], "leftovers are removed on the way");
+    assert_eq!(
+        dir.partitions().unwrap().1,
+        std::slice::from_ref(&deleted),
+        "what is left of it waits to be removed"
+    );
+    dir.remove_deleted(&deleted).unwrap();
+    assert_eq!(dir.partitions().unwrap().1, []);
 }
 
 #[test]

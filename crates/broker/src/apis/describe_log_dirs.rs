@@ -38,13 +38,14 @@ impl Handler for DescribeLogDirs {
     fn handle(&self, _: &RequestContext, request: DescribeLogDirsRequest) -> Reply<DescribeLogDirsResponse> {
         let (replicas, moves) = (self.partitions.all(), self.moves.running());
         let contents = Contents { replicas, moves, asked: request.topics.as_deref() };
-        let working = self.logs.dirs().iter().map(|dir| DescribeLogDirsResult {
-            is_cordoned: self.logs.is_cordoned(dir.path()),
-            ..describe(dir, &contents)
+        let results = self.logs.in_order().map(|(path, dir)| match dir {
+            Some(dir) => {
+                DescribeLogDirsResult { is_cordoned: self.logs.is_cordoned(path), ..describe(dir, &contents) }
+            }
+            None => offline(path),
         });
-        let missing = self.logs.missing().iter().map(|path| offline(path));
         Reply::Ready(DescribeLogDirsResponse {
-            results: working.chain(missing).collect(),
+            results: results.collect(),
             ..DescribeLogDirsResponse::default()
         })
     }

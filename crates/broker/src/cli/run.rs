@@ -90,7 +90,11 @@ async fn serve(launch: Launch, loggers: Arc<Loggers>, started: Instant) -> Resul
         ready_after: started.elapsed(),
     };
     say(&banner.to_string());
-    let name = signals.next().await;
+    let name = tokio::select! {
+        name = signals.next() => name,
+        // At once: there is nothing left that could be written.
+        why = server.failed() => return Err(why),
+    };
     tracing::info!(signal = name, "stopping");
     tokio::select! {
         () = server.stop() => {

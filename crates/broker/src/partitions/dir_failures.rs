@@ -1,4 +1,5 @@
-//! What happens when a log dir fails: it goes offline with the replicas in it, and the broker goes on with the others.
+//! What happens when a log dir fails: it goes offline with the replicas in it, and the broker goes on with the others. It
+//! ends where none is left, or the failed one holds the metadata.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,15 +9,17 @@ use ottla_controller::Controller;
 use ottla_model::BrokerId;
 use ottla_storage::StorageError;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
-use super::{LogHome, Partitions};
+use super::{LogHome, Partitions, absolute};
 
 /// Log dirs that somebody has seen failing (Kafka's `LogDirFailureChannel`).
 #[derive(Debug, Default)]
 pub(crate) struct DirFailures {
     seen: Mutex<BTreeSet<PathBuf>>,
     news: Notify,
+    /// Why the broker cannot go on.
+    fatal: watch::Sender<Option<String>>,
 }
 
 impl DirFailures {
@@ -30,6 +33,13 @@ impl DirFailures {
     pub(super) fn report_dir(&self, dir: &Path) {
         self.seen.lock().insert(dir.to_path_buf());
         self.news.notify_one();
+    }
+
+    /// Ends when the broker cannot go on, and says why.
+    pub(crate) async fn fatal(&self) -> String {
+        let mut fatal = self.fatal.subscribe();
+        let why = fatal.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        why.unwrap_or_default()
     }
 
     async fn next(&self) -> BTreeSet<PathBuf> {
@@ -52,6 +62,8 @@ pub(crate) struct DirFailureHandler {
     pub controller: Controller,
     pub node_id: BrokerId,
     pub broker_epoch: i64,
+    /// `metadata.log.dir`.
+    pub metadata_dir: PathBuf,
 }
 
 impl DirFailureHandler {
@@ -91,7 +103,24 @@ impl DirFailureHandler {
             }
             tracing::error!(dir = %dir.path().display(), partitions = count, "log dir offline");
         }
+        if any && let Some(why) = self.why_fatal(failed) {
+            self.failures.fatal.send_replace(Some(why));
+        }
         any
+    }
+
+    /// The lines are Kafka's (`LogManager.handleLogDirFailure`, `ReplicaManager.handleLogDirFailure`).
+    fn why_fatal(&self, failed: &BTreeSet<PathBuf>) -> Option<String> {
+        if self.logs.online_ids().is_empty() {
+            let dirs = self.logs.in_order().map(|(path, _)| path.display().to_string());
+            let dirs = dirs.collect::<Vec<_>>().join(", ");
+            return Some(format!("Shutdown broker because all log dirs in {dirs} have failed"));
+        }
+        let metadata_dir = &self.metadata_dir;
+        let is_metadata_dir = |dir: &PathBuf| absolute(dir) == absolute(metadata_dir);
+        failed.iter().any(is_metadata_dir).then(|| {
+            format!("Shutdown broker because the metadata log dir {} has failed", metadata_dir.display())
+        })
     }
 
     async fn tell_controller(&self) {

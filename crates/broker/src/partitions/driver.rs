@@ -156,7 +156,7 @@ impl ReplicaDriver {
             partition.close();
         }
         let names: Vec<TopicPartition> = removed.iter().map(|partition| partition.name.clone()).collect();
-        if let Err(error) = self.logs.remove(&names) {
+        if let Err(error) = self.logs.remove(&names, self.clock.now()) {
             tracing::error!(%error, partitions = names.len(), "logs could not be removed");
         }
     }

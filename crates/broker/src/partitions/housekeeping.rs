@@ -79,11 +79,18 @@ impl Housekeeping {
 
     fn has_deleted_files_due(&self) -> bool {
         let now = self.clock.now();
-        self.partitions.all().iter().any(|partition| partition.has_deleted_files_due(now))
+        self.logs.has_removals_due(self.delete_delay_ms(), now)
+            || self.partitions.all().iter().any(|partition| partition.has_deleted_files_due(now))
+    }
+
+    /// Of whole logs: their topics' own settings are gone with them.
+    fn delete_delay_ms(&self) -> u64 {
+        u64::try_from(self.config.load().log.delete_delay_ms).unwrap_or(0)
     }
 
     fn remove_deleted_files(&self) {
         let now = self.clock.now();
+        self.logs.remove_due(self.delete_delay_ms(), now);
         for partition in self.partitions.all() {
             if let Err(error) = partition.remove_deleted_files(now) {
                 tracing::error!(partition = %partition.name, %error, "deleted segments' files stay");

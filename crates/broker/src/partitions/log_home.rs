@@ -1,6 +1,7 @@
 //! The broker's log dirs: which log is where, opened at the start and made or removed afterwards.
 
 mod places;
+mod removals;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use super::{DirFailures, Partition};
 use places::Places;
+use removals::Removals;
 
 /// A log, the high watermark it is known to have reached, and the dir it is in.
 #[derive(Debug)]
@@ -48,14 +50,16 @@ enum Found {
 /// The log dirs of `log.dirs`.
 #[derive(Debug)]
 pub(crate) struct LogHome {
+    /// `log.dirs`.
+    paths: Vec<PathBuf>,
+    /// Those of `log.dirs` that could be opened, in that order.
     dirs: Arc<[LogDir]>,
-    /// Those of `log.dirs` that could not be opened.
-    missing: Vec<PathBuf>,
     /// Logs that were found at the start and that nobody has asked for yet.
     found: Mutex<HashMap<TopicPartition, Found>>,
     /// Moves that a stop has interrupted: the partition, and the dir it was to go to.
     interrupted: Mutex<Vec<(TopicPartition, usize)>>,
     places: Mutex<Places>,
+    removals: Mutex<Removals>,
     /// Whether what was found has its owners. Until then a replica without a log may have lost it with a dir.
     started: AtomicBool,
     pub(super) failures: Arc<DirFailures>,
@@ -67,13 +71,14 @@ pub(crate) struct LogHome {
 }
 
 impl LogHome {
-    pub(crate) fn new(dirs: Vec<LogDir>, missing: Vec<PathBuf>, thread_count: usize) -> Self {
+    pub(crate) fn new(paths: Vec<PathBuf>, dirs: Vec<LogDir>, thread_count: usize) -> Self {
         Self {
+            paths,
             dirs: dirs.into(),
-            missing,
             found: Mutex::default(),
             interrupted: Mutex::default(),
             places: Mutex::default(),
+            removals: Mutex::default(),
             started: AtomicBool::new(false),
             failures: Arc::default(),
             thread_count,
@@ -87,8 +92,13 @@ impl LogHome {
     }
 
     /// Those of `log.dirs` that could not be opened at the start.
-    pub(crate) fn missing(&self) -> &[PathBuf] {
-        &self.missing
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &Path> {
+        self.in_order().filter(|(_, dir)| dir.is_none()).map(|(path, _)| path)
+    }
+
+    /// `log.dirs` in its order, each with the dir if it could be opened.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = (&Path, Option<&LogDir>)> {
+        self.paths.iter().map(|path| (path.as_path(), self.dirs.iter().find(|dir| dir.path() == path)))
     }
 
     /// The ids of the dirs that work.
@@ -103,7 +113,7 @@ impl LogHome {
 
     /// Whether a dir of `log.dirs` does not work.
     pub(super) fn has_offline(&self) -> bool {
-        !self.missing.is_empty() || self.dirs.iter().any(LogDir::is_offline)
+        self.missing().next().is_some() || self.dirs.iter().any(LogDir::is_offline)
     }
 
     /// `cordoned.log.dirs`: they get no new replicas.
@@ -173,6 +183,7 @@ impl LogHome {
         }
         let opened = dir.open_logs(self.thread_count, config, now)?;
         self.interrupted.lock().extend(interrupted);
+        self.remove_files(number, opened.deleted, now);
         for (name, error) in opened.failed {
             tracing::error!(partition = %name, %error, "log could not be opened: it stays as it is, offline");
             self.found.lock().entry(name).or_insert(Found::Damaged(error));
@@ -223,7 +234,7 @@ impl LogHome {
         // What stands in the new log's place is another incarnation's: found so, or a removal of it has failed.
         let is_taken = |dir: &LogDir| dir.disk().modified_ms(&partition_dir(dir.path(), name)).is_ok();
         if self.online().any(|(_, dir)| is_taken(dir)) {
-            self.remove(std::slice::from_ref(name))?;
+            self.remove(std::slice::from_ref(name), now)?;
         }
         let (number, log) = self.create(wanted, now)?;
         self.places.lock().set(name.clone(), number);
@@ -268,7 +279,7 @@ impl LogHome {
             return offline(dir.path().to_path_buf());
         }
         let first_offline =
-            self.missing.first().cloned().or_else(|| {
+            self.missing().next().map(Path::to_path_buf).or_else(|| {
                 self.dirs.iter().find(|dir| dir.is_offline()).map(|dir| dir.path().to_path_buf())
             });
         let Some(path) = first_offline else { return Ok(()) };
@@ -320,8 +331,9 @@ impl LogHome {
         }
     }
 
-    /// Renames the partitions' directories out of the way, which is what makes them gone; the files go in the background.
-    pub(crate) fn remove(&self, names: &[TopicPartition]) -> Result<(), StorageError> {
+    /// Renames the partitions' directories out of the way, which is what makes them gone; their files go later, see
+    /// [`LogHome::remove_due`].
+    pub(crate) fn remove(&self, names: &[TopicPartition], now: Now) -> Result<(), StorageError> {
         if names.is_empty() {
             return Ok(());
         }
@@ -333,19 +345,33 @@ impl LogHome {
         drop(places);
         for (number, dir) in self.online() {
             let deleted = dir.delete_partitions(names, Uuid::new_v4)?;
-            if !deleted.is_empty() {
-                self.remove_files(number, deleted);
-            }
+            self.remove_files(number, deleted, now);
         }
         Ok(())
     }
 
-    /// Removes files in the background.
-    pub(super) fn remove_files(&self, number: usize, deleted: Vec<DeletedPartition>) {
-        let dirs = Arc::clone(&self.dirs);
-        let remove = move || remove_files(&dirs[number], &deleted);
-        if let Err(error) = std::thread::Builder::new().name("remove-logs".to_owned()).spawn(remove) {
-            tracing::error!(%error, "the files of removed logs stay until the next start");
+    /// Has the files removed `log.segment.delete.delay.ms` after `now`.
+    pub(super) fn remove_files(&self, number: usize, deleted: Vec<DeletedPartition>, now: Now) {
+        self.removals.lock().add(number, deleted, now.mono);
+    }
+
+    /// Whether [`LogHome::remove_due`] has something to do.
+    pub(super) fn has_removals_due(&self, delay_ms: u64, now: Now) -> bool {
+        self.removals.lock().has_due(delay_ms, now.mono)
+    }
+
+    /// Removes the files of logs that are gone for `delay_ms`. Source: Kafka's `LogManager.deleteLogs`.
+    pub(super) fn remove_due(&self, delay_ms: u64, now: Now) {
+        loop {
+            // Not held while files are removed.
+            let Some((number, deleted)) = self.removals.lock().take_due(delay_ms, now.mono) else { return };
+            let dir = &self.dirs[number];
+            if dir.is_offline() {
+                continue;
+            }
+            if let Err(error) = dir.remove_deleted(&deleted) {
+                tracing::warn!(%error, "the files of a removed log stay until the next start");
+            }
         }
     }
 
@@ -423,13 +449,5 @@ impl LogHome {
             state.log.set_offline();
         }
         outcome
-    }
-}
-
-fn remove_files(dir: &LogDir, deleted: &[DeletedPartition]) {
-    for partition in deleted {
-        if let Err(error) = dir.remove_deleted(partition) {
-            tracing::warn!(%error, "the files of a removed log stay until the next start");
-        }
     }
 }

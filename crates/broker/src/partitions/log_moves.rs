@@ -72,6 +72,7 @@ struct Mover {
 
 #[derive(Debug, Default)]
 struct Plan {
+    /// The logs that they move are not compacted.
     moves: BTreeMap<TopicPartition, Move>,
     next_id: u64,
     /// Grows with each change of `moves`.
@@ -87,6 +88,15 @@ struct Move {
     to: usize,
     size: u64,
     log_end_offset: Offset,
+}
+
+impl Plan {
+    fn remove(&mut self, name: &TopicPartition) {
+        if let Some(job) = self.moves.remove(name) {
+            job.partition.resume_cleaning();
+        }
+        self.version += 1;
+    }
 }
 
 impl LogMoves {
@@ -118,7 +128,7 @@ impl LogMoves {
         let LogMovesParts { logs, partitions, .. } = &self.mover.parts;
         let is_it = |path: &Path| absolute(path).as_os_str() == destination;
         let Some(to) = logs.dirs().iter().position(|dir| is_it(dir.path())) else {
-            let is_missing = logs.missing().iter().any(|path| is_it(path));
+            let is_missing = logs.missing().any(is_it);
             return Err(if is_missing { MoveRefused::Offline } else { MoveRefused::NoSuchDir });
         };
         let dir = &logs.dirs()[to];
@@ -179,6 +189,7 @@ impl Mover {
         plan.next_id += 1;
         let (id, partition) = (plan.next_id, Arc::clone(partition));
         let job = Move { id, partition, to, size: 0, log_end_offset: Offset::ZERO };
+        job.partition.pause_cleaning();
         plan.moves.insert(job.partition.name.clone(), job);
         plan.version += 1;
         self.news.notify_all();
@@ -186,8 +197,7 @@ impl Mover {
 
     fn forget(&self, name: &TopicPartition) {
         let mut plan = self.plan.lock();
-        plan.moves.remove(name);
-        plan.version += 1;
+        plan.remove(name);
         self.news.notify_all();
     }
 }

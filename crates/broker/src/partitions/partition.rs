@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 
 use super::DirFailures;
 use super::error::{AppendError, PartitionError};
+use cleaning::CleaningGate;
 
 /// Operations of one kind that may be parked on one partition.
 const PARKED_MAX: usize = 100_000;
@@ -54,6 +55,7 @@ pub(crate) struct Partition {
     pub id: TopicIdPartition,
     state: Mutex<State>,
     flush_turn: Mutex<FlushTurn>,
+    cleaning: CleaningGate,
 }
 
 #[derive(Debug)]
@@ -109,7 +111,13 @@ impl Partition {
             fetches: WaitList::new(PARKED_MAX),
             closed: false,
         };
-        Self { name, id, state: Mutex::new(state), flush_turn: Mutex::default() }
+        Self {
+            name,
+            id,
+            state: Mutex::new(state),
+            flush_turn: Mutex::default(),
+            cleaning: CleaningGate::default(),
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

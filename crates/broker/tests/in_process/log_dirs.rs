@@ -51,13 +51,23 @@ async fn move_to(broker: &Broker, client: &Client, topic: &str, number: usize) -
 
 /// Sets or deletes a config of the broker.
 async fn configure(client: &Client, name: &'static str, value: Option<String>) -> i16 {
+    alter_configs(client, "1", name, value).await
+}
+
+/// Sets or deletes a config of a broker, or of all (an empty name).
+async fn alter_configs(
+    client: &Client,
+    broker: &'static str,
+    name: &'static str,
+    value: Option<String>,
+) -> i16 {
     let config = AlterableConfig::default()
         .with_name(StrBytes::from_static_str(name))
         .with_config_operation(i8::from(value.is_none()))
         .with_value(value.map(StrBytes::from_string));
     let resource = AlterConfigsResource::default()
         .with_resource_type(4)
-        .with_resource_name(StrBytes::from_static_str("1"))
+        .with_resource_name(StrBytes::from_static_str(broker))
         .with_configs(vec![config]);
     let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
     client.call(&request).await.unwrap().responses[0].error_code
@@ -141,9 +151,66 @@ async fn a_replica_moves_while_it_is_written_and_stays_where_it_is_after_a_resta
         read.extend(values_from(&client, "t", from).await);
     }
     assert_eq!(read, expected);
-    let left: Vec<_> =
-        std::fs::read_dir(broker.log_dir(0)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("t-0")), "{left:?}");
+    let left = names_in(&broker.log_dir(0));
+    assert!(!left.contains(&"t-0".to_owned()), "{left:?}");
+    assert!(left.iter().any(|name| name.starts_with("t-0.") && name.ends_with("-delete")), "{left:?}");
+}
+
+fn names_in(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    entries.map(|name| name.to_string_lossy().into_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_a_deleted_topic_stay_for_the_delay_that_is_set_and_over_a_restart() {
+    let broker = Broker::start().await;
+    broker.create("t", &[]).await;
+    broker.client().await.produce("t", 0, batch(&["a"]), -1).await.unwrap();
+    broker.delete("t").await;
+    let waiting = |broker: &Broker| {
+        let names = names_in(&broker.data_dir());
+        assert!(!names.contains(&"t-0".to_owned()), "{names:?}");
+        names.iter().filter(|name| name.starts_with("t-0.") && name.ends_with("-delete")).count()
+    };
+    eventually("the directory renamed", async || !broker.data_dir().join("t-0").exists()).await;
+    assert_eq!(waiting(&broker), 1);
+    let broker = broker.restart().await;
+    assert_eq!(waiting(&broker), 1, "after a restart");
+    let client = broker.client().await;
+    assert_eq!(alter_configs(&client, "", "log.segment.delete.delay.ms", Some("1".to_owned())).await, 0);
+    eventually("the files are gone", async || waiting(&broker) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_without_a_log_dir_that_works_cannot_go_on() {
+    let broker = Broker::start().await;
+    let client = broker.client().await;
+    broker.create("t", &[("segment.bytes", "1048576")]).await;
+    let away = broker.data_dir().with_extension("away");
+    std::fs::rename(broker.data_dir(), &away).unwrap();
+    let large = "v".repeat(700_000);
+    for _ in 0..3 {
+        let _ = client.produce("t", 0, batch(&[&large]), -1).await;
+    }
+    let dir = broker.data_dir();
+    let expected = format!("Shutdown broker because all log dirs in {} have failed", dir.display());
+    assert_eq!(broker.failed().await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_whose_metadata_dir_has_failed_cannot_go_on() {
+    let broker = Broker::start_with_log_dirs(2).await;
+    let client = broker.client().await;
+    broker.create("t", &[("segment.bytes", "1048576")]).await;
+    assert_eq!(place_of(&broker, &client, "t").await.0, Some(0));
+    let (dir, away) = (broker.data_dir(), broker.data_dir().with_extension("away"));
+    std::fs::rename(&dir, &away).unwrap();
+    let large = "v".repeat(700_000);
+    for _ in 0..3 {
+        let _ = client.produce("t", 0, batch(&[&large]), -1).await;
+    }
+    let expected = format!("Shutdown broker because the metadata log dir {} has failed", dir.display());
+    assert_eq!(broker.failed().await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,7 +285,7 @@ async fn a_dir_that_cannot_be_opened_takes_only_its_own_replicas_offline() {
         .await;
     let client = broker.client().await;
     let errors: Vec<i16> = describe(&client).await.iter().map(|dir| dir.error_code).collect();
-    assert_eq!(errors, [0, 0, STORAGE_ERROR]);
+    assert_eq!(errors, [0, STORAGE_ERROR, 0], "in the order of log.dirs");
     for topic in ["t0", "t2"] {
         assert_eq!(values_from(&client, topic, Offset::ZERO).await, [topic]);
     }

@@ -58,6 +58,12 @@ impl Broker {
         Self::start_in(self.dir, self.settings, self.log_dir_count).await
     }
 
+    /// Waits until it cannot go on, and says why.
+    pub(crate) async fn failed(&self) -> String {
+        let limit = std::time::Duration::from_secs(10);
+        tokio::time::timeout(limit, self.server.failed()).await.expect("a failure within 10 s")
+    }
+
     pub(crate) async fn stop(self) {
         self.server.stop().await;
     }

@@ -78,6 +78,7 @@ pub(super) fn log(layers: &Layers) -> Result<LogDirsConfig, ConfigError> {
         flush_scheduler_interval_ms: layers.long("log.flush.scheduler.interval.ms")?,
         recovery_point_checkpoint_interval_ms: layers.int("log.flush.offset.checkpoint.interval.ms")?,
         start_offset_checkpoint_interval_ms: layers.int("log.flush.start.offset.checkpoint.interval.ms")?,
+        delete_delay_ms: layers.long("log.segment.delete.delay.ms")?,
         initial_task_delay_ms: layers.long("log.initial.task.delay.ms")?,
         recovery_threads_per_dir: layers.int("num.recovery.threads.per.data.dir")?,
     })

@@ -76,6 +76,8 @@ pub struct LogDirsConfig {
     pub recovery_point_checkpoint_interval_ms: i32,
     /// `log.flush.start.offset.checkpoint.interval.ms`: the log start offsets.
     pub start_offset_checkpoint_interval_ms: i32,
+    /// `log.segment.delete.delay.ms`: how long the files of removed logs stay.
+    pub delete_delay_ms: i64,
     /// `log.initial.task.delay.ms`: before the first housekeeping.
     pub initial_task_delay_ms: i64,
     /// `num.recovery.threads.per.data.dir`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::errors::{ClientWriteError, RaftError};
+use openraft::errors::{ClientWriteError, Fatal, RaftError};
 use openraft::{Config, Raft, ReadPolicy, ServerState, SnapshotPolicy};
 use ottla_metadata::{DirectoryId, MetadataRecord};
 use ottla_model::{BrokerId, TimestampMs};
@@ -121,6 +121,22 @@ impl Quorum {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         (metrics.state == ServerState::Leader).then_some(metrics.current_term)
+    }
+
+    /// Ends when this voter cannot go on, as when its disk has failed, and says why.
+    pub(crate) fn failure(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut metrics = self.raft.metrics();
+        async move {
+            loop {
+                match &metrics.borrow_watched().running_state {
+                    Ok(()) | Err(Fatal::Stopped) => {}
+                    Err(fatal) => return fatal.to_string(),
+                }
+                if metrics.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+        }
     }
 
     /// The quorum now; `None` while this voter does not lead.

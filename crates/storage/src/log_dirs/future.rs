@@ -73,7 +73,8 @@ impl LogDir {
         Ok(futures.collect())
     }
 
-    /// Makes an empty future log for `current`, at the batch that its log starts in.
+    /// Makes an empty future log for `current`, at the batch that its log starts in. From now on until the move is over
+    /// `current` is not compacted: a copy that has a record must get the tombstone behind it, too.
     pub fn create_future(
         &self,
         current: &PartitionLog,
@@ -141,8 +142,7 @@ impl LogDir {
             recovery_point: future.log_end_offset(),
             log_start_offset: future.log_start_offset(),
             clean: true,
-            // What was compacted after it was copied is not so in the copy.
-            cleaned_to: None,
+            cleaned_to: current.cleaned_to(),
         };
         let (filling, taken) = (future.dir().to_path_buf(), partition_dir(&self.path, &topic_partition));
         drop(future);

@@ -12,7 +12,7 @@ use crate::error::{At, StorageError};
 use crate::log::{LogStart, PartitionLog};
 
 use super::threads::on_threads;
-use super::{LogDir, OffsetCheckpoint, partition_dir, properties};
+use super::{DeletedPartition, LogDir, OffsetCheckpoint, partition_dir, properties};
 
 /// A log as it was found on disk.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct OpenedLogs {
     pub logs: Vec<OpenedLog>,
     /// Those that hold what no log of ours can: they stay as they are.
     pub failed: Vec<(TopicPartition, StorageError)>,
+    /// What the last process renamed to be removed, and has not.
+    pub deleted: Vec<DeletedPartition>,
 }
 
 /// The checkpoints that say how to open the logs.
@@ -51,9 +53,6 @@ impl LogDir {
         now: Now,
     ) -> Result<OpenedLogs, StorageError> {
         let (partitions, deleted) = self.partitions()?;
-        for leftover in &deleted {
-            self.remove_deleted(leftover)?;
-        }
         let checkpoints = Checkpoints {
             recovery_points: OffsetCheckpoint::RecoveryPoint.read(&*self.disk, &self.path)?,
             log_starts: OffsetCheckpoint::LogStart.read(&*self.disk, &self.path)?,
@@ -80,7 +79,7 @@ impl LogDir {
         };
         on_threads(threads.min(partitions.len()), work)?;
         self.forget_clean_shutdown()?;
-        let mut opened = opened.into_inner();
+        let mut opened = OpenedLogs { deleted, ..opened.into_inner() };
         opened.logs.sort_by(|a, b| a.log.topic_partition().cmp(b.log.topic_partition()));
         Ok(opened)
     }

@@ -87,7 +87,7 @@ impl Board {
         let mut dirtiest: Option<Job> = None;
         for partition in all {
             let waits = self.failures.get(&partition.id).is_some_and(|failure| failure.retry_at > now.mono);
-            if waits || self.in_progress.contains(&partition.id) {
+            if waits || partition.is_cleaning_paused() || self.in_progress.contains(&partition.id) {
                 continue;
             }
             let dirt = match partition.dirt(now) {

@@ -1,4 +1,4 @@
-//! One cleaning, step by step: throttled, given up when the broker stops, and never under a partition's lock for longer
+//! One cleaning, step by step: throttled, given up when the broker stops or the log is to move, and never under a partition's lock for longer
 //! than a few renames.
 
 use std::time::Duration;
@@ -36,8 +36,11 @@ impl Shared {
     fn take_steps(&self, job: &Job, number: usize, cleaning: &mut Cleaning) -> Result<(), CleanError> {
         let partition = &job.partition;
         loop {
+            if partition.is_cleaning_paused() {
+                return Err(CleanError::Aborted);
+            }
             match cleaning.step()? {
-                CleaningStep::Worked { bytes } => self.pay(bytes, number)?,
+                CleaningStep::Worked { bytes } => self.pay(bytes, job, number)?,
                 CleaningStep::WantsFiles => partition.create_replacement(cleaning, self.clock.now())?,
                 CleaningStep::WantsSwap => partition.swap(cleaning, self.clock.now())?,
                 CleaningStep::Done => return Ok(()),
@@ -46,14 +49,14 @@ impl Shared {
     }
 
     /// Waits until the bytes are within the rate.
-    fn pay(&self, bytes: u64, number: usize) -> Result<(), CleanError> {
+    fn pay(&self, bytes: u64, job: &Job, number: usize) -> Result<(), CleanError> {
         let rate = self.config.load().cleaner.io_bytes_per_second_max;
         let wait_ms = self.throttle.lock().take(bytes, rate, self.clock.now().mono);
         let mut left = Duration::from_millis(wait_ms);
         let mut goes_on = self.is_wanted(number);
         while goes_on && !left.is_zero() {
             let piece = left.min(WAIT_MAX);
-            goes_on = self.wait(piece, number);
+            goes_on = self.wait(piece, number) && !job.partition.is_cleaning_paused();
             left -= piece;
         }
         if goes_on { Ok(()) } else { Err(CleanError::Aborted) }

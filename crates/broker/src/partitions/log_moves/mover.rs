@@ -107,7 +107,7 @@ impl Mover {
 
     fn discard(&self, name: &TopicPartition, to: usize, future: &PartitionLog) {
         match self.dir(to).discard(future.dir(), name, Uuid::new_v4()) {
-            Ok(deleted) => self.parts.logs.remove_files(to, vec![deleted]),
+            Ok(deleted) => self.parts.logs.remove_files(to, vec![deleted], self.parts.clock.now()),
             Err(error) => {
                 tracing::warn!(partition = %name, %error, "a future log stays until the next start")
             }
@@ -120,6 +120,7 @@ impl Mover {
         if futures.contains_key(name) {
             return Ok(());
         }
+        job.partition.await_paused_cleaning();
         let (to, now, id) = (self.dir(job.to), self.parts.clock.now(), job.partition.id.topic_id);
         let made = job.partition.lend_log(|log| to.create_future(log, id, Uuid::new_v4(), now));
         if let Some(made) = made {
@@ -206,7 +207,7 @@ impl Mover {
         logs.moved(name, self.dir(from), job.to);
         self.parts.assignments.assign(job.partition.id, DirectoryId(self.dir(job.to).directory_id()));
         match moved.old {
-            Ok(deleted) => logs.remove_files(from, vec![deleted]),
+            Ok(deleted) => logs.remove_files(from, vec![deleted], self.parts.clock.now()),
             Err(error) => {
                 tracing::error!(partition = %name, %error, "the old log could not be removed");
                 logs.failures().report_dir(self.dir(from).path());
@@ -228,8 +229,7 @@ impl Mover {
         }
         let mut plan = self.plan.lock();
         if plan.moves.get(name).is_some_and(|running| running.id == job.id) {
-            plan.moves.remove(name);
-            plan.version += 1;
+            plan.remove(name);
         }
     }
 

@@ -1,11 +1,22 @@
 //! What compaction does under a replica's lock.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ottla_model::{Now, Offset};
 use ottla_storage::{CleanError, Cleanable, CleanerSettings, Cleaning, PartitionLog, StorageError};
+use parking_lot::Mutex;
 
 use super::Partition;
+
+/// Keeps compaction away from a log that is being copied to another dir: a copy that has taken a record before its
+/// tombstone must meet the tombstone.
+#[derive(Debug, Default)]
+pub(super) struct CleaningGate {
+    is_shut: AtomicBool,
+    /// Held while segments are replaced.
+    swapping: Mutex<()>,
+}
 
 /// What a compacted log offers.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +27,25 @@ pub(in crate::partitions) struct Dirt {
 }
 
 impl Partition {
+    /// Gives up a cleaning under way and lets none begin, until [`Partition::resume_cleaning`]. Source: Kafka's
+    /// `LogManager.abortAndPauseCleaning`.
+    pub(in crate::partitions) fn pause_cleaning(&self) {
+        self.cleaning.is_shut.store(true, Ordering::SeqCst);
+    }
+
+    pub(in crate::partitions) fn resume_cleaning(&self) {
+        self.cleaning.is_shut.store(false, Ordering::SeqCst);
+    }
+
+    pub(in crate::partitions) fn is_cleaning_paused(&self) -> bool {
+        self.cleaning.is_shut.load(Ordering::SeqCst)
+    }
+
+    /// Returns once no cleaning that was under way when it was paused can change the log any more: at most an fsync.
+    pub(in crate::partitions) fn await_paused_cleaning(&self) {
+        drop(self.cleaning.swapping.lock());
+    }
+
     /// What there is to compact; `None` in a log that is not compacted, or not served.
     pub(in crate::partitions) fn dirt(&self, now: Now) -> Result<Option<Dirt>, StorageError> {
         let mut state = self.state.lock();
@@ -49,6 +79,10 @@ impl Partition {
 
     /// Puts a compacted segment in the place of those that it replaces. The directory is synced between two short locks.
     pub(in crate::partitions) fn swap(&self, cleaning: &mut Cleaning, now: Now) -> Result<(), CleanError> {
+        let _swapping = self.cleaning.swapping.lock();
+        if self.is_cleaning_paused() {
+            return Err(CleanError::Aborted);
+        }
         let Some(names) = self.with_log(|log| log.begin_swap(cleaning))? else { return Ok(()) };
         names.run()?;
         self.with_log(|log| log.finish_swap(cleaning, now))
