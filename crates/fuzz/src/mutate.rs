@@ -47,6 +47,15 @@ impl Mutator {
         bytes
     }
 
+    /// The beginning of a valid body, then a count and as many of the smallest elements as it may mean.
+    pub fn dense(&mut self, valid: &[u8]) -> Vec<u8> {
+        let mut bytes = valid[..self.below(valid.len() + 1)].to_vec();
+        let pattern: Vec<u8> = (0..=self.below(6)).map(|_| EDGES[self.below(3)]).collect();
+        bytes.extend(if self.below(2) == 0 { vec![0xe8, 0x07] } else { vec![0, 0, 0x03, 0xe7] });
+        bytes.extend(pattern.iter().cycle().take(999 * pattern.len() + self.below(8)));
+        bytes
+    }
+
     fn wound_once(&mut self, bytes: &mut Vec<u8>, other: &[u8]) {
         let at = self.below(bytes.len() + 1);
         match self.below(9) {

@@ -18,6 +18,9 @@ const RESERVED_PER_BYTE: &[(&str, usize)] = &[("frames", 20), ("requests", 400),
 /// Bytes reserved however little came in: one allocation's rounding, an error's text.
 const RESERVED_BASE: usize = 8_192;
 
+/// A dense input is long.
+const DENSE_ONE_IN: usize = 100;
+
 fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |value| value.parse().expect("a number"))
 }
@@ -40,6 +43,9 @@ fn every_target_holds_on_wounded_seeds() {
         for _ in 0..setting("OTTLA_FUZZ_INPUTS", target.quick) {
             let (one, other) = (mutator.below(kept.len()), mutator.below(kept.len()));
             hold(target, &mutator.wound(&kept[one], &kept[other]));
+            if mutator.below(DENSE_ONE_IN) == 0 {
+                hold(target, &mutator.dense(&kept[one]));
+            }
         }
         println!("{}: {:?}", target.name, started.elapsed());
     }
