@@ -44,7 +44,7 @@ fn run(direction: Direction, bytes: &[u8]) {
         let guarded = check_body(key, direction, version, &body);
         let taken = crate_takes(key, direction, version, body);
         assert!(guarded.is_ok(), "{key} {direction:?} v{version} is read, but {guarded:?}");
-        assert_eq!(taken.or(guarded.clone().ok()), guarded.ok(), "{key} {direction:?} v{version}");
+        assert_eq!(taken.or(guarded.ok()), guarded.ok(), "{key} {direction:?} v{version}");
     }
 }
 
