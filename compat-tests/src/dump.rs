@@ -85,6 +85,22 @@ pub fn dump_all(data: &Path, compacted: &[&str]) -> Dumped {
     dumped
 }
 
+/// Dumps every file of one partition that a cleaner works on; nothing but files of the log may be left there.
+#[track_caller]
+pub fn dump_cleaned(dir: &Path) -> Dumped {
+    // `deleted`: no longer the log's, it waits for `file.delete.delay.ms` or for the next start.
+    const KINDS: [&str; 5] = ["log", "index", "timeindex", "snapshot", "deleted"];
+    for entry in fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())).flatten() {
+        let path = entry.path();
+        let of_the_log = path.extension().is_some_and(|kind| KINDS.iter().any(|known| kind == *known));
+        let plain = ["partition.metadata", "leader-epoch-checkpoint"].iter().any(|name| path.ends_with(name));
+        assert!(of_the_log || plain, "{} is left", path.display());
+    }
+    let mut dumped = Dumped::default();
+    dump_partition(dir, decoder(""), Gaps::Cleaned, &mut dumped);
+    dumped
+}
+
 fn decoder(topic: &str) -> &'static [&'static str] {
     match topic {
         "__consumer_offsets" => &["--deep-iteration", "--offsets-decoder"],
