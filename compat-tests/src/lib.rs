@@ -15,6 +15,7 @@ pub mod kcat;
 pub mod layout;
 pub mod ledger;
 pub mod librdkafka;
+pub mod listed;
 pub mod needs;
 pub mod outcomes;
 pub mod partition;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use ottla_compat_tests::differential::excluded::{EXCLUDED, is_excluded};
-use ottla_compat_tests::differential::known::unexplained;
 use ottla_compat_tests::differential::recording::Recorded;
 use ottla_compat_tests::differential::schema::SCHEMA;
 use ottla_compat_tests::differential::script::Script;
 use ottla_compat_tests::differential::{random, suite};
+use ottla_compat_tests::listed::unexplained;
 use ottla_compat_tests::{Target, needs};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| suite::script(suite::SEEDS));

@@ -6,10 +6,10 @@ use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use ottla_compat_tests::Target;
-use ottla_compat_tests::differential::known::{self, Known};
 use ottla_compat_tests::differential::recording::{self, Recorded};
 use ottla_compat_tests::differential::script::Instance;
 use ottla_compat_tests::differential::suite;
+use ottla_compat_tests::listed::{self, Known};
 
 const USAGE: &str = "\
 differential record [FILE]     asks a real Kafka what a file of cases says (or all), and writes its answers down
@@ -74,7 +74,7 @@ fn show(recorded: &[Recorded]) -> ExitCode {
 /// Prints what differs and is not listed.
 fn report(kafka: &[Recorded], others: &[Recorded], known: &[Known]) -> ExitCode {
     let found = suite::compared(kafka, others);
-    let (unlisted, _) = known::unexplained(&found, known);
+    let (unlisted, _) = listed::unexplained(&found, known);
     for difference in &unlisted {
         println!("{difference}");
     }

@@ -1,17 +1,7 @@
-//! The differences that are known: `differential/differences.txt`, one a line, each with its reason.
+//! A difference between two answers as the list `differential/differences.txt` writes it: see [`crate::listed`].
 
 use super::compare::Difference;
-
-/// `conversation | reaction:path | Kafka's value | ours | reason`; `*` stands for anything in all but the reason.
-#[derive(Debug)]
-pub struct Known {
-    patterns: [String; 4],
-    /// The reason begins with [`UNSTABLE`]: it is there in one run and not in the next, by the brokers' speed.
-    unstable: bool,
-    line: usize,
-}
-
-const UNSTABLE: &str = "unstable: ";
+use crate::listed::{self, Columns};
 
 /// A difference found, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +12,7 @@ pub struct Found {
     pub difference: Difference,
 }
 
-impl Found {
+impl Columns for Found {
     fn columns(&self) -> [String; 4] {
         let Difference { path, kafka, ours } = &self.difference;
         [self.id.clone(), format!("{}:{path}", self.reaction), kafka.clone(), ours.clone()]
@@ -32,93 +22,6 @@ impl Found {
 /// As a line of the file, without its reason.
 impl std::fmt::Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.columns().join(" | "))
-    }
-}
-
-pub fn read(text: &str) -> Result<Vec<Known>, String> {
-    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
-    lines
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(line, text)| {
-            let mut columns = text.splitn(5, " | ").map(|column| column.trim().to_owned());
-            let patterns = std::array::from_fn(|_| columns.next().unwrap_or_default());
-            match columns.next() {
-                Some(reason) if reason.len() > 10 => {
-                    Ok(Known { patterns, unstable: reason.starts_with(UNSTABLE), line })
-                }
-                _ => Err(format!("line {line}: a difference without a reason: {text}")),
-            }
-        })
-        .collect()
-}
-
-/// What is found and not listed, and the lines of the list that nothing matches any more.
-pub fn unexplained<'a>(found: &'a [Found], known: &[Known]) -> (Vec<&'a Found>, Vec<usize>) {
-    let mut used = vec![false; known.len()];
-    let mut unlisted = Vec::new();
-    for difference in found {
-        let columns = difference.columns();
-        let mut listed = false;
-        for (at, known) in known.iter().enumerate() {
-            if known.patterns.iter().zip(&columns).all(|(pattern, text)| matches(pattern, text)) {
-                used[at] = true;
-                listed = true;
-            }
-        }
-        if !listed {
-            unlisted.push(difference);
-        }
-    }
-    let gone = known.iter().zip(used).filter(|(known, used)| !used && !known.unstable);
-    let gone = gone.map(|(known, _)| known.line);
-    (unlisted, gone.collect())
-}
-
-/// `*` in the pattern is any text.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut pieces = pattern.split('*');
-    let first = pieces.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let Some(last) = pattern.contains('*').then(|| pieces.next_back().unwrap_or_default()) else {
-        return rest.is_empty();
-    };
-    for piece in pieces {
-        let Some(at) = rest.find(piece) else { return false };
-        rest = &rest[at + piece.len()..];
-    }
-    rest.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(id: &str) -> Found {
-        let difference = Difference { path: "A[0]".into(), kafka: "1".into(), ours: "2".into() };
-        Found { id: id.into(), reaction: 1, difference }
-    }
-
-    #[test]
-    fn stars_match_anything() {
-        for (pattern, text, expected) in [
-            ("a*c", "abc", true),
-            ("a*c", "ab", false),
-            ("*", "", true),
-            ("a", "ab", false),
-            ("*b*", "abc", true),
-        ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn unlisted_and_gone_are_told() {
-        let list = "# comment\nf/a v* | 1:A[0] | 1 | 2 | a good reason\nf/c | * | * | * | another reason\nf/d | * | * | * | unstable: it depends\n";
-        let known = read(list).expect("a list");
-        let differences = [found("f/a v1"), found("f/b")];
-        let (unlisted, gone) = unexplained(&differences, &known);
-        assert_eq!((unlisted, gone), (vec![&differences[1]], vec![3]));
-        assert!(read("f/a | 1:A | 1 | 2").is_err(), "no reason");
+        f.write_str(&listed::line(self))
     }
 }

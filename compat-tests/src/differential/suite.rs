@@ -17,6 +17,7 @@ use super::script::{Instance, Script};
 use super::session::{Endpoint, converse};
 use super::{Value, codec, malformed, parse, random};
 use crate::layout::crate_dir;
+use crate::listed::{self, Known};
 use crate::wire::{Connection, Reaction};
 use crate::{Broker, Target};
 
@@ -171,7 +172,7 @@ pub fn compared(kafka: &[Recorded], ours: &[Recorded]) -> Vec<Found> {
 }
 
 /// The differences that are listed.
-pub fn known() -> Vec<super::known::Known> {
+pub fn known() -> Vec<Known> {
     let text = fs::read_to_string(dir().join("differences.txt")).expect("the list of differences");
-    super::known::read(&text).unwrap_or_else(|error| panic!("differences.txt: {error}"))
+    listed::read(&text).unwrap_or_else(|error| panic!("differences.txt: {error}"))
 }
