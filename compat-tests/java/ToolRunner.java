@@ -9,6 +9,7 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
+import java.security.Permission;
 import java.util.HexFormat;
 import java.util.Map;
 import java.util.Queue;
@@ -50,7 +51,26 @@ public final class ToolRunner {
         }
     }
 
+    /** Argument parsers end the JVM of a tool that is called wrongly, past Kafka's own Exit. */
+    @SuppressWarnings("removal")
+    private static final class ExitTrap extends SecurityManager {
+        @Override
+        public void checkExit(int code) {
+            if (CURRENT.get() != null) {
+                exit(code);
+            }
+        }
+
+        @Override
+        public void checkPermission(Permission permission) {}
+
+        @Override
+        public void checkPermission(Permission permission, Object context) {}
+    }
+
+    @SuppressWarnings("removal")
     public static void main(String[] args) throws Exception {
+        System.setSecurityManager(new ExitTrap());
         System.setOut(new PrintStream(new Demux(true), true, StandardCharsets.UTF_8));
         System.setErr(new PrintStream(new Demux(false), true, StandardCharsets.UTF_8));
         System.setIn(new DemuxInput());

@@ -46,11 +46,13 @@ impl Broker {
         broker
     }
 
-    /// Ports and a directory, and no process yet.
+    /// Ports and a directory, and no process yet; `{dir}` in a setting is that directory.
     pub fn prepared(overrides: &[(&str, &str)]) -> Self {
-        let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let dir = scratch_dir("broker");
+        let path = dir.display().to_string();
+        let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), v.replace("{dir}", &path))).collect();
         let [port, second_port] = free_ports();
-        let settings = Settings { port, second_port, dir: scratch_dir("broker"), overrides };
+        let settings = Settings { port, second_port, dir, overrides };
         Self { target: Target::current(), settings, child: None }
     }
 

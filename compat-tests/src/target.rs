@@ -64,9 +64,11 @@ impl Target {
 
 fn ottla_command(settings: &Settings) -> Command {
     let mut command = bound_command(ottla_binary());
+    // `--data-dir` goes before `log.dirs`.
+    if !settings.overrides.iter().any(|(key, _)| key == "log.dirs") {
+        command.arg("--data-dir").arg(settings.dir.join("data"));
+    }
     command
-        .arg("--data-dir")
-        .arg(settings.dir.join("data"))
         .arg("--listen")
         .arg(format!("127.0.0.1:{}", settings.port))
         .arg("--metrics-listen")

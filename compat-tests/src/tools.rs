@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::broker::Broker;
-use crate::layout::cache_dir;
-use crate::process::{bound_command, run as run_process, spawn};
+use crate::layout::{cache_dir, scratch_dir};
+use crate::process::{bound_command, run as run_process, spawn, wait_at_most};
 
 pub const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 pub const CONFIGS: &str = "kafka.admin.ConfigCommand";
@@ -151,6 +155,32 @@ pub fn run_alone(tool: &str, args: &[&str]) -> Ran {
     Ran { command, code, out: text(&output.stdout), err: text(&output.stderr) }
 }
 
+/// Runs `tool`, which has no end, in a JVM of its own: SIGTERM once a line of its stdout holds `text`. `None` if none
+/// does within `limit`.
+pub fn run_staying(tool: &str, args: &[&str], text: &str, limit: Duration) -> Option<Ran> {
+    let mut command = own_jvm(tool, args);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = spawn(command).expect("start a tool");
+    let stdout = BufReader::new(child.stdout.take().expect("piped stdout"));
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let deadline = Instant::now() + limit;
+    let mut out = String::new();
+    let shows = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Ok(line) = receiver.recv_timeout(left) else { break false };
+        out.push_str(&format!("{line}\n"));
+        if line.contains(text) {
+            break true;
+        }
+    };
+    let _ = kill(Pid::from_raw(i32::try_from(child.id()).expect("a process id")), Signal::SIGTERM);
+    let status = wait_at_most(&mut child, limit);
+    let _ = child.kill();
+    let code = status.and_then(|status| status.code()).unwrap_or(-1);
+    shows.then(|| Ran { command: shown(tool, args), code, out, err: String::new() })
+}
+
 /// A command that runs `tool` in a JVM of its own, for tools that stay.
 pub fn own_jvm(tool: &str, args: &[&str]) -> Command {
     let mut command = java();
@@ -158,12 +188,19 @@ pub fn own_jvm(tool: &str, args: &[&str]) -> Command {
     command
 }
 
+/// Where tools put their temporary files.
+pub fn temporary_dir() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| scratch_dir("tmp"))
+}
+
 fn java() -> Command {
     let cache = cache_dir();
     let mut command = bound_command("java");
     command
-        .args(["-Xmx256M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .args(["-Xmx256M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.security.manager=allow"])
         .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+        .arg(format!("-Djava.io.tmpdir={}", temporary_dir().display()))
         .args([
             "-cp",
             &format!("{}:{}/*", cache.join("classes").display(), cache.join("tools/libs").display()),

@@ -2,17 +2,17 @@
 //!
 //! Each script of `differential/tools` holds tool runs with Kafka's recorded output. With Ottla (the default) its output
 //! must be the same but for what `differences.txt` lists; with `OTTLA_COMPAT_TARGET=kafka` the recording is checked,
-//! and with `OTTLA_DIFFERENTIAL=record` written again. `OTTLA_DIFFERENTIAL=list` lists what differs on Ottla now: known
-//! differences keep their reasons, new ones wait for theirs. Without that variable nothing is run: the list is not whole
-//! yet, and scripts without `= ` lines are not recorded yet.
+//! and with `OTTLA_DIFFERENTIAL=record` written again.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use ottla_compat_tests::layout::crate_dir;
-use ottla_compat_tests::needs::asked_for;
-use ottla_compat_tests::transcript::{Difference, Differences, Run, Script};
+use ottla_compat_tests::listed::{self, Known};
+use ottla_compat_tests::tools::run_bare;
+use ottla_compat_tests::transcript::tool_table::{NOT_RUN, TOOLS};
+use ottla_compat_tests::transcript::{Difference, Run, Script, between};
 use ottla_compat_tests::{Target, needs};
 
 fn scripts_dir() -> PathBuf {
@@ -24,94 +24,98 @@ fn read(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-fn differences() -> Differences {
-    Differences::parse(&read("differences.txt")).unwrap_or_else(|e| panic!("differences.txt: {e}"))
+fn script(name: &str) -> Script {
+    Script::parse(&read(&format!("{name}.txt"))).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-fn check(file: &str) {
+fn known() -> Vec<Known> {
+    listed::read(&read("differences.txt")).unwrap_or_else(|e| panic!("differences.txt: {e}"))
+}
+
+/// Where a difference of this script is said to be begins with this.
+fn place(name: &str) -> String {
+    format!("{name} ")
+}
+
+fn check(name: &str) {
     needs!(Broker, Tools);
-    let script = Script::parse(&read(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
-    if !asked_for("OTTLA_DIFFERENTIAL") {
-        return;
-    }
+    let script = script(name);
     let answers = Run::whole(&script);
-    let mode = std::env::var("OTTLA_DIFFERENTIAL").unwrap_or_default();
-    if mode == "record" {
+    if std::env::var("OTTLA_DIFFERENTIAL").is_ok_and(|mode| mode == "record") {
         assert_eq!(Target::current(), Target::Kafka, "only a real Kafka is recorded");
         let recorded = script.with_answers(&answers).to_string();
-        fs::write(scripts_dir().join(file), recorded).expect("write the recording");
+        fs::write(scripts_dir().join(format!("{name}.txt")), recorded).expect("write the recording");
         return;
     }
-    let found: Vec<Difference> = script
-        .steps()
-        .zip(&answers)
-        .filter_map(|(step, answer)| {
-            let name = format!("{file} {}", step.title());
-            Difference::between(name, &step.recorded.compared(), &answer.compared())
-        })
-        .collect();
-    if mode == "list" {
-        list(file, &found);
+    let mut found: Vec<Difference> = Vec::new();
+    for (step, answer) in script.steps().zip(&answers) {
+        let place = format!("{}{}", place(name), step.title());
+        found.extend(between(&place, &step.recorded.compared(), &answer.compared()));
     }
-    let listed = if Target::current() == Target::Kafka { Differences::default() } else { differences() };
-    let (unlisted, gone) = listed.check(file, &found);
-    let shown = |list: &[Difference]| list.iter().map(|d| format!("{d}\n")).collect::<String>();
+    let mut known = if Target::current() == Target::Kafka { Vec::new() } else { known() };
+    known.retain(|known| known.is_of(&place(name)));
+    let (unlisted, gone) = listed::unexplained(&found, &known);
+    let unlisted: Vec<String> = unlisted.iter().map(ToString::to_string).collect();
     assert!(
         unlisted.is_empty() && gone.is_empty(),
-        "{file}: {} of {} steps differ and are not listed:\n\n{}\n{} are listed and gone:\n\n{}",
-        unlisted.len(),
-        answers.len(),
-        shown(&unlisted),
-        gone.len(),
-        shown(&gone)
+        "not listed (script and run | stream | Kafka | ours):\n{}\n\nlisted and gone, lines {gone:?} of differences.txt",
+        unlisted.join("\n")
     );
-}
-
-fn list(file: &str, found: &[Difference]) {
-    static FILE: Mutex<()> = Mutex::new(());
-    let _alone = FILE.lock();
-    let listed = differences().relisted(file, found);
-    fs::write(scripts_dir().join("differences.txt"), listed.to_string()).expect("write the list");
 }
 
 macro_rules! scripts {
     ($($name:ident),+ $(,)?) => {
-        const SCRIPTS: &[&str] = &[$(concat!(stringify!($name), ".txt")),+];
+        const SCRIPTS: &[&str] = &[$(stringify!($name)),+];
         $(#[test]
         fn $name() {
-            check(concat!(stringify!($name), ".txt"));
+            check(stringify!($name));
         })+
     };
 }
 
 scripts!(
+    clients,
     cluster,
     configs_brokers,
     configs_others,
     configs_topics,
     console,
+    disk,
     groups,
     groups_live,
     offsets,
     offsets_topic,
+    other_groups,
     reassign,
     security,
     topics,
     transactions,
-    workload,
 );
 
 #[test]
 fn every_script_has_its_test_and_every_listed_difference_its_script() {
     let entries = fs::read_dir(scripts_dir()).expect("the scripts' directory");
-    let mut names: Vec<String> =
-        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    names.retain(|name| name != "differences.txt");
-    names.sort();
-    let mut tested = SCRIPTS.to_vec();
-    tested.sort_unstable();
-    assert_eq!(names, tested);
-    let differences = differences();
-    let stray = differences.steps().find(|step| !SCRIPTS.iter().any(|name| step.starts_with(name)));
-    assert_eq!(stray, None, "a listed difference of no script");
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let scripts: BTreeSet<String> = names.filter(|name| name != "differences.txt").collect();
+    let tested: BTreeSet<String> = SCRIPTS.iter().map(|name| format!("{name}.txt")).collect();
+    assert_eq!(scripts, tested);
+    let of_a_script = |known: &Known| SCRIPTS.iter().any(|name| known.is_of(&place(name)));
+    let stray: Vec<Known> = known().into_iter().filter(|known| !of_a_script(known)).collect();
+    assert!(stray.is_empty(), "listed differences of no script: {stray:#?}");
+}
+
+#[test]
+fn every_official_tool_is_run_or_has_its_reason() {
+    let scripts: Vec<Script> = SCRIPTS.iter().map(|name| script(name)).collect();
+    let run: BTreeSet<&str> =
+        scripts.iter().flat_map(Script::steps).filter_map(|step| step.command.split(' ').next()).collect();
+    let idle: Vec<&str> = TOOLS.iter().map(|(name, _)| *name).filter(|name| !run.contains(name)).collect();
+    assert!(idle.is_empty(), "no script runs {idle:?}");
+
+    needs!(Tools);
+    let printed = run_bare("MainClasses", &["kafka-tools-", "kafka_2.13-"], "").ok();
+    let there: BTreeSet<&str> = printed.lines().into_iter().collect();
+    let run = TOOLS.iter().map(|(_, class)| *class);
+    let named: BTreeSet<&str> = run.chain(NOT_RUN.iter().map(|(class, _)| *class)).collect();
+    assert_eq!(there, named, "the jars' classes with a main, and those that tool_table.rs names");
 }

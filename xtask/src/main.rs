@@ -6,7 +6,6 @@
 mod bench;
 mod command;
 mod error;
-mod fuzz;
 mod golden;
 mod setup;
 mod structure;
@@ -25,12 +24,10 @@ cargo xtask COMMAND
                      people's suites whole, and docs/COMPATIBILITY.md made of what passed
   compat [ARGS...]   only the tests with other people's clients; ARGS (after a first `--all`) go to `cargo test`
   compat-kafka [..]  the same against a real Apache Kafka
-  tool-differential record|compare|list [NAME]
-                     the official tools' output on a real Apache Kafka and on Ottla
+  tool-differential record|verify|compare [NAME]
+                     the official tools' output on a real Apache Kafka (written down; compared with what is), on Ottla
   differential ARG.. the differential conversations with a real Kafka and Ottla: record, verify, replay, compare
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
-  fuzz [ARGS...]     hostile bytes, guided by the code they reach; ARGS: names of targets, --seconds N for each (60),
-                     --keep to add what reached new code to the corpora
   golden             make the golden vectors again with Kafka's own classes
   structure          dependency edges, purity and file lengths
   bench [ARGS...]    what the release broker costs, against bare system calls; ARGS: names, --rounds N, --check
@@ -46,7 +43,6 @@ fn main() -> ExitCode {
         Some("tool-differential") => test::tool_differential(rest),
         Some("differential") => test::differential(rest),
         Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
-        Some("fuzz") => fuzz::fuzz(rest),
         Some("golden") => golden::make(),
         Some("structure") => structure::check(),
         Some("bench") => bench::bench(rest),

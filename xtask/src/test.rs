@@ -81,32 +81,30 @@ pub(crate) fn compat_against_kafka(args: &[String]) -> Result<()> {
     summary.finish()
 }
 
-/// The official tools' output on Ottla beside that on a real Apache Kafka: `record` writes Kafka's down, `compare` runs
-/// both, `list` writes down what differs on Ottla.
+/// The official tools' output beside that on a real Apache Kafka: `record` writes Kafka's down, `verify` runs Kafka against
+/// its recording, `compare` Ottla.
 pub(crate) fn tool_differential(args: &[String]) -> Result<()> {
-    let mode = args.first().map_or("compare", String::as_str);
-    let (on_kafka, on_ottla) = match mode {
-        "record" => (true, false),
-        "compare" => (true, true),
-        "list" => (false, true),
+    let (on_kafka, what) = match args.first().map_or("compare", String::as_str) {
+        "record" => (true, "tools on Kafka, recorded"),
+        "verify" => (true, "tools on Kafka"),
+        "compare" => (false, "tools on Ottla"),
         other => return Err(Error::Usage(format!("tool-differential {other}"))),
     };
     setup::run(on_kafka)?;
     let mut command_args = vec!["--test".to_owned(), "tool_differential".to_owned(), "--".to_owned()];
     command_args.extend(args.iter().skip(1).cloned());
-    let command = || {
-        let mut command = compat_command(&command_args);
-        command.env("OTTLA_DIFFERENTIAL", mode);
-        command
-    };
-    let mut summary = Summary::default();
+    let mut command = compat_command(&command_args);
     if on_kafka {
-        summary.tests("tools on Kafka", command().env("OTTLA_COMPAT_TARGET", "kafka"));
-    }
-    if on_ottla {
+        command.env("OTTLA_COMPAT_TARGET", "kafka");
+    } else {
         build_release()?;
-        summary.tests("tools on Ottla", command().env("OTTLA_BIN", release_binary()));
+        command.env("OTTLA_BIN", release_binary());
     }
+    if args.first().is_some_and(|mode| mode == "record") {
+        command.env("OTTLA_DIFFERENTIAL", "record");
+    }
+    let mut summary = Summary::default();
+    summary.tests(what, &mut command);
     summary.finish()
 }
 

@@ -2,14 +2,15 @@
 //!
 //! A script (`compat-tests/differential/tools/*.txt`) is a conversation and its recording in one file: [`Script`] reads and
 //! writes it, [`Run`] has it with a broker, [`Normal`] replaces what differs between any two runs, and
-//! [`Differences`] holds what may differ between the brokers, each with its reason.
+//! [`Difference`] is what differs between the brokers; [`crate::listed`] reads the list of what may.
 
 mod differences;
 mod normal;
 mod run;
 mod script;
+pub mod tool_table;
 
-pub use differences::{Difference, Differences};
+pub use differences::{Difference, between};
 pub use normal::Normal;
 pub use run::Run;
 pub use script::{Answer, Item, Script, Step};

@@ -29,7 +29,12 @@ struct Rules {
     number: Regex,
     table_gap: Regex,
     client: Regex,
-    metadata_offset: Regex,
+    /// What is another number each time, after what names it.
+    varying: Regex,
+    timeout: Regex,
+    date: Regex,
+    sets: [Regex; 3],
+    configs: Regex,
 }
 
 impl Default for Rules {
@@ -51,8 +56,23 @@ impl Default for Rules {
             client: regex(
                 r"\b((?:adminclient|producer|console-producer|console-consumer|consumer)(?:-[\w.]*?)?)-\d+\b",
             ),
-            // The features' epoch is an offset of the metadata log, which grows with time.
-            metadata_offset: regex(r"\bEpoch: \d+$"),
+            // The features' epoch is an offset of the metadata log, which grows with time; a CRC is over times too.
+            varying: regex(
+                r#"(\bEpoch: |\bcrc: |"avg_throughput":|"metadataHash":|kafka-log-cleaner-\w+-|log-cleaner-test-)-?\d+(\.\d+)?\b"#,
+            ),
+            // How far a call came before its time was over depends on the machine.
+            timeout: regex(
+                r"(?:Timed out waiting for a node assignment\. Call: (\w+)(?:\(api=\w+\))?|Call\(callName=(\w+).*? attempt\(s\))",
+            ),
+            date: regex(r"\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d[,.:]\d+"),
+            // Sets of the JVM's, in the order of identity hashes.
+            sets: [
+                regex(r"\[[^\[\]]+\](, \[[^\[\]]+\])+"),
+                regex(r"[A-Z_]{2,}(, [A-Z_]{2,})+"),
+                regex(r"(Dead|Empty|Stable)(, (Dead|Empty|Stable))+"),
+            ],
+            // A topic's settings come in the order of a hash map.
+            configs: regex(r"\bConfigs: (.+)$"),
         }
     }
 }
@@ -67,6 +87,8 @@ impl Normal {
     /// the client's retries; a tool's list of options is one line. `shape`: every number is replaced, for tools that measure.
     pub fn lines(&mut self, text: &str, shape: bool) -> Vec<String> {
         let mut lines = Vec::new();
+        // Formatters print their objects without an end of the line.
+        let text = text.replace("}{\"key\":", "}\n{\"key\":");
         for line in text.lines().map(str::trim_end) {
             if self.rules.trace.is_match(line) || line.is_empty() {
                 continue;
@@ -98,10 +120,25 @@ impl Normal {
         });
         let text = rules.time.replace_all(&text, |found: &Captures<'_>| time(&found[0]));
         let text = rules.client.replace_all(&text, "$1-N");
-        let text = rules.metadata_offset.replace_all(&text, "Epoch: N");
+        let text = rules.varying.replace_all(&text, "${1}N");
+        let text = rules.timeout.replace_all(&text, "<in time no $1$2>");
+        let text = rules.date.replace_all(&text, "<date>");
+        let text = rules.sets.iter().fold(text, |text, set| {
+            let sorted = set.replace_all(&text, |found: &Captures<'_>| sorted(&found[0], ", "));
+            sorted.into_owned().into()
+        });
+        let text = rules
+            .configs
+            .replace(&text, |found: &Captures<'_>| format!("Configs: {}", sorted(&found[1], ",")));
         // Columns are as wide as their widest id, address or path.
         rules.table_gap.replace_all(&text, "  ").into_owned()
     }
+}
+
+fn sorted(list: &str, separator: &str) -> String {
+    let mut items: Vec<&str> = list.split(separator).collect();
+    items.sort_unstable();
+    items.join(separator)
 }
 
 fn named(ids: &mut HashMap<String, String>, id: &str) -> String {
@@ -141,6 +178,19 @@ mod tests {
     fn times_of_the_run_are_replaced_and_others_stay() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis();
         assert_eq!(one(&format!("CreateTime:{now} 1700000000000")), "CreateTime:<now> 1700000000000");
+    }
+
+    #[test]
+    fn what_chance_decides_is_replaced() {
+        assert_eq!(
+            one("takes [group], [all-groups] or [READ, ALL]"),
+            "takes [all-groups], [group] or [ALL, READ]"
+        );
+        let late =
+            "TimeoutException: Call(callName=x(api=METADATA), tries=9) timed out at 1 after 9 attempt(s)";
+        let early = "TimeoutException: Timed out waiting for a node assignment. Call: x(api=METADATA)";
+        assert_eq!(one(late), one(early));
+        assert_eq!(one("2026-01-02 03:04:05,678: Epoch: 7 crc: 99 x"), "<date>: Epoch: N crc: N x");
     }
 
     #[test]

@@ -10,48 +10,15 @@ use nix::unistd::Pid;
 
 use super::normal::Normal;
 use super::script::{Answer, Item, Script, Step};
+use super::tool_table::{main_class, measures, runs_alone};
 use crate::broker::Broker;
 use crate::process::{spawn, wait_at_most};
-use crate::tools::{self, Ran, own_jvm, run_alone, run_within};
+use crate::tools::{Ran, own_jvm, run_alone, run_staying, run_within, temporary_dir};
 
 const UNTIL_LIMIT: Duration = Duration::from_secs(30);
 /// Longer than any tool's own patience.
 const STEP_LIMIT: Duration = Duration::from_secs(75);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-
-/// Short names of the official tools' main classes.
-const TOOLS: [(&str, &str); 27] = [
-    ("acls", "org.apache.kafka.tools.AclCommand"),
-    ("broker-api-versions", tools::BROKER_API_VERSIONS),
-    ("client-metrics", "org.apache.kafka.tools.ClientMetricsCommand"),
-    ("cluster", tools::CLUSTER),
-    ("configs", tools::CONFIGS),
-    ("console-consumer", tools::CONSOLE_CONSUMER),
-    ("console-producer", tools::CONSOLE_PRODUCER),
-    ("consumer-groups", tools::CONSUMER_GROUPS),
-    ("consumer-perf-test", tools::CONSUMER_PERF),
-    ("delegation-tokens", "org.apache.kafka.tools.DelegationTokenCommand"),
-    ("delete-records", tools::DELETE_RECORDS),
-    ("dump-log", tools::DUMP_LOG),
-    ("e2e-latency", tools::E2E_LATENCY),
-    ("features", tools::FEATURES),
-    ("get-offsets", tools::GET_OFFSETS),
-    ("groups", tools::GROUPS),
-    ("leader-election", "org.apache.kafka.tools.LeaderElectionCommand"),
-    ("log-dirs", tools::LOG_DIRS),
-    ("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
-    ("producer-perf-test", tools::PRODUCER_PERF),
-    ("reassign-partitions", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"),
-    ("replica-verification", "org.apache.kafka.tools.ReplicaVerificationTool"),
-    ("streams-application-reset", "org.apache.kafka.tools.StreamsResetter"),
-    ("topics", tools::TOPICS),
-    ("transactions", tools::TRANSACTIONS),
-    ("verifiable-consumer", tools::VERIFIABLE_CONSUMER),
-    ("verifiable-producer", tools::VERIFIABLE_PRODUCER),
-];
-
-/// Tools that measure: only the shape of what they print is compared.
-const MEASURING: [&str; 3] = ["consumer-perf-test", "e2e-latency", "producer-perf-test"];
 
 /// A script's conversation with one broker of its own.
 #[derive(Debug)]
@@ -82,7 +49,7 @@ impl Run {
             }
             Item::Start { name, command } => self.start(name, command),
             Item::Stop(name) => self.stop(name),
-            Item::Broker(how) => self.restart(how),
+            Item::Broker(how) => self.end_broker(how),
             Item::Step(step) => return Some(self.step(step)),
         }
         None
@@ -92,13 +59,13 @@ impl Run {
         let (name, class, args) = self.call(&step.command, step.with_server);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let stdin: String = step.stdin.iter().map(|line| format!("{line}\n")).collect();
-        let shape = step.shape || MEASURING.contains(&name.as_str());
+        let shape = step.shape || measures(&name);
         let deadline = Instant::now() + UNTIL_LIMIT;
         loop {
-            let ran = if step.alone {
-                Some(run_alone(class, &args))
-            } else {
-                run_within(STEP_LIMIT, class, &args, &stdin)
+            let ran = match &step.stays {
+                Some(text) => run_staying(class, &args, text, STEP_LIMIT),
+                None if runs_alone(&name) => Some(run_alone(class, &args)),
+                None => run_within(STEP_LIMIT, class, &args, &stdin),
             };
             let Some(ran) = ran else {
                 return Answer { lines: vec![format!("2 no end within {STEP_LIMIT:?}")], code: -1 };
@@ -126,8 +93,7 @@ impl Run {
     fn call(&self, command: &str, with_server: bool) -> (String, &'static str, Vec<String>) {
         let mut words = words(command).into_iter();
         let name = words.next().unwrap_or_default();
-        let class = TOOLS.iter().find(|(short, _)| *short == name);
-        let class = class.unwrap_or_else(|| panic!("no tool {name:?}: {command}")).1;
+        let class = main_class(&name).unwrap_or_else(|| panic!("no tool {name:?}: {command}"));
         let mut args = Vec::new();
         if with_server {
             args.extend(["--bootstrap-server".to_owned(), self.broker.address()]);
@@ -158,13 +124,15 @@ impl Run {
         assert!(wait_at_most(&mut child, STOP_LIMIT).is_some(), "{name} does not end");
     }
 
-    fn restart(&mut self, how: &str) {
+    fn end_broker(&mut self, how: &str) {
         if how == "kill" {
             self.broker.kill_9();
         } else {
             self.broker.terminate(STOP_LIMIT);
         }
-        self.broker.restart();
+        if how != "stop" {
+            self.broker.restart();
+        }
     }
 }
 
@@ -175,6 +143,7 @@ fn known(broker: &Broker) -> Vec<(String, String)> {
     let mut known = vec![
         (broker.data_dir().display().to_string(), "<data>".to_owned()),
         (broker.dir().display().to_string(), "<dir>".to_owned()),
+        (temporary_dir().display().to_string(), "<tmp>".to_owned()),
         (broker.address(), "<broker>".to_owned()),
         (broker.port().to_string(), "<port>".to_owned()),
         (broker.second_port().to_string(), "<second-port>".to_owned()),
@@ -215,11 +184,5 @@ mod tests {
     #[test]
     fn quotes_keep_spaces_and_empty_words() {
         assert_eq!(words("a  'b c' \"d'e\" '' f=\"g h\" "), ["a", "b c", "d'e", "", "f=g h"]);
-    }
-
-    #[test]
-    fn tools_are_sorted_and_measuring_ones_known() {
-        assert!(TOOLS.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert!(MEASURING.iter().all(|name| TOOLS.iter().any(|(short, _)| short == name)));
     }
 }

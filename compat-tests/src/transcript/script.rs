@@ -5,14 +5,14 @@
 //! set log.retention.ms=1000                 a setting of the broker (before the first step)
 //! file plan.json {"version":1}              a file; steps name it {dir}/plan.json; \n is a line break
 //! start NAME console-consumer --topic t     a tool that stays, in a JVM of its own, until `stop NAME`
-//! broker restart                            SIGTERM and a new start; `broker kill`: kill -9 and a new start
+//! broker restart                            SIGTERM and a new start; `broker kill`: kill -9 and a new start; `broker stop`
 //! $ topics --create --topic t               a step: a tool's short name and its arguments
 //! $! topics --create                        the same without --bootstrap-server
 //! < a line on the tool's stdin
 //! until Stable                              run again until it shows this
 //! unordered                                 the lines' order means nothing
 //! shape                                     numbers mean nothing
-//! alone                                     in a JVM of its own: argparse4j ends the JVM on a wrong argument
+//! stays max lag is                          a tool without an end: SIGTERM once stdout shows this
 //! 1 a line on stdout
 //! 2 a line on stderr
 //! = 0                                       the exit code
@@ -41,7 +41,7 @@ pub enum Item {
         command: String,
     },
     Stop(String),
-    /// `restart` or `kill`.
+    /// `restart`, `kill` or `stop`.
     Broker(String),
     Step(Step),
 }
@@ -56,7 +56,7 @@ pub struct Step {
     pub until: Option<String>,
     pub unordered: bool,
     pub shape: bool,
-    pub alone: bool,
+    pub stays: Option<String>,
     pub recorded: Answer,
 }
 
@@ -107,7 +107,7 @@ impl Script {
                 });
             }
             "stop" => self.items.push(Item::Stop(rest.to_owned())),
-            "broker" if ["restart", "kill"].contains(&rest) => {
+            "broker" if ["restart", "kill", "stop"].contains(&rest) => {
                 self.items.push(Item::Broker(rest.to_owned()));
             }
             "$" | "$!" => self.items.push(Item::Step(Step {
@@ -127,7 +127,7 @@ impl Script {
             "until" => step.until = Some(rest.to_owned()),
             "unordered" => step.unordered = true,
             "shape" => step.shape = true,
-            "alone" => step.alone = true,
+            "stays" => step.stays = Some(rest.to_owned()),
             "1" | "2" => step.recorded.lines.push(line.to_owned()),
             "=" => step.recorded.code = rest.parse().map_err(|_| "an exit code expected")?,
             _ => return Err("not understood"),
@@ -206,8 +206,8 @@ impl Display for Step {
         if self.shape {
             writeln!(text, "shape")?;
         }
-        if self.alone {
-            writeln!(text, "alone")?;
+        if let Some(stays) = &self.stays {
+            writeln!(text, "stays {stays}")?;
         }
         for line in &self.recorded.compared() {
             writeln!(text, "{line}")?;
@@ -236,7 +236,7 @@ $! console-producer --topic a
 until x
 unordered
 shape
-alone
+stays y
 2 oh no
 = 1
 stop member

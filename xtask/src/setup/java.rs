@@ -1,4 +1,4 @@
-//! The official tools and the reference broker: jars through Maven, our `ToolRunner` through javac.
+//! The official tools and the reference broker: jars through Maven, our own classes through javac.
 
 use std::path::Path;
 
@@ -6,20 +6,24 @@ use super::{cache_dir, compat_dir, stamp};
 use crate::command::{command, create_dir, run};
 use crate::error::Result;
 
-/// The tools' jars in `.cache/tools/libs`, `ToolRunner` in `.cache/classes`.
+/// Classes of our own that run beside the tools.
+const SOURCES: [&str; 2] = ["java/ToolRunner.java", "java/MainClasses.java"];
+
+/// The tools' jars in `.cache/tools/libs`, our classes in `.cache/classes`.
 pub(super) fn tools() -> Result<()> {
     let dir = cache_dir().join("tools");
     let pom = compat_dir().join("java/tools/pom.xml");
     stamp::once(&dir, std::slice::from_ref(&pom), |dir| copy_dependencies(&pom, dir))?;
 
-    let source = compat_dir().join("java/ToolRunner.java");
-    stamp::once(&cache_dir().join("classes"), &[source.clone(), pom], |classes| {
+    let sources = SOURCES.map(|source| compat_dir().join(source));
+    let inputs = [&sources[..], &[pom]].concat();
+    stamp::once(&cache_dir().join("classes"), &inputs, |classes| {
         run(command("javac")
             .arg("-cp")
             .arg(format!("{}/*", dir.join("libs").display()))
             .arg("-d")
             .arg(classes)
-            .arg(&source))
+            .args(&sources))
     })
 }
 
