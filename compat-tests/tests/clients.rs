@@ -12,7 +12,7 @@ use ottla_compat_tests::scoreboard::{conclude, read_list};
 use ottla_compat_tests::suite_list::Scope;
 use ottla_compat_tests::{Broker, needs};
 
-const LIMIT: Duration = Duration::from_secs(280);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Every library against a broker of its own, and all that they came to against the list.
 #[test]

@@ -9,7 +9,7 @@ use ottla_compat_tests::process::{bound_command, run};
 use ottla_compat_tests::scoreboard::conclude;
 use ottla_compat_tests::{Broker, needs};
 
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What the suite's own container sets: it asks for broker 0, and for three partitions of topics nobody created.
 const SETTINGS: [(&str, &str); 2] = [("node.id", "0"), ("num.partitions", "3")];

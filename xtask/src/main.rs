@@ -6,6 +6,7 @@
 mod bench;
 mod command;
 mod error;
+mod fuzz;
 mod golden;
 mod setup;
 mod structure;
@@ -28,6 +29,8 @@ cargo xtask COMMAND
                      the official tools' output on a real Apache Kafka (written down; compared with what is), on Ottla
   differential ARG.. the differential conversations with a real Kafka and Ottla: record, verify, replay, compare
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
+  fuzz [ARGS...]     hostile bytes, guided by the code they reach; ARGS: names of targets, --seconds N for each (60),
+                     --keep to add what reached new code to the corpora
   golden             make the golden vectors again with Kafka's own classes
   structure          dependency edges, purity and file lengths
   bench [ARGS...]    what the release broker costs, against bare system calls; ARGS: names, --rounds N, --check
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Some("tool-differential") => test::tool_differential(rest),
         Some("differential") => test::differential(rest),
         Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
+        Some("fuzz") => fuzz::fuzz(rest),
         Some("golden") => golden::make(),
         Some("structure") => structure::check(),
         Some("bench") => bench::bench(rest),

@@ -100,10 +100,16 @@ impl PartitionLog {
     }
 
     fn load(&mut self, start: LogStart, is_new: bool, now: Now) -> Result<(), StorageError> {
-        self.rebuild_missing_indexes()?;
+        let interval = self.config.index_interval_bytes;
+        for segment in self.segments.iter_mut().filter(|segment| segment.lacks_index()) {
+            segment.reindex(interval)?;
+        }
         let checked = !start.clean && !is_new;
-        self.log_end_offset =
-            if checked { self.recover(start.recovery_point, now)? } else { self.active_mut().load_tail()? };
+        self.log_end_offset = if checked {
+            self.recover(start.recovery_point, now)?
+        } else {
+            self.active_mut().load_tail(interval)?
+        };
         self.log_start_offset = self.log_start_offset.min(self.log_end_offset);
         self.epochs.truncate_from_end(self.log_end_offset);
         self.epochs.truncate_from_start(self.log_start_offset);
@@ -113,18 +119,6 @@ impl PartitionLog {
             self.flush.add_directory_entries();
             self.recovery_point = self.recovery_point.max(start.recovery_point.min(self.log_end_offset));
             self.flush_now(now)?;
-        }
-        Ok(())
-    }
-
-    fn rebuild_missing_indexes(&mut self) -> Result<(), StorageError> {
-        let interval = self.config.index_interval_bytes;
-        for segment in self.segments.iter_mut().filter(|segment| segment.lacks_index()) {
-            // Nothing is doubted but the indexes: headers are read, CRCs are not checked.
-            segment.drop_index_entries()?;
-            segment.recover(Offset(i64::MAX), interval)?;
-            segment.seal()?;
-            segment.write_indexes()?;
         }
         Ok(())
     }

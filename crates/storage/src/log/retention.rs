@@ -31,6 +31,7 @@ impl PartitionLog {
         high_watermark: Offset,
     ) -> Result<RetentionRun, StorageError> {
         self.guarded(|log| {
+            log.remake_doubted_indexes()?;
             let mut doomed = log.below_start();
             if log.config.cleanup_policy.delete {
                 doomed = doomed.max(log.beyond_bytes(doomed, high_watermark));
@@ -38,6 +39,16 @@ impl PartitionLog {
             }
             log.delete_first(doomed, now)
         })
+    }
+
+    fn remake_doubted_indexes(&mut self) -> Result<(), StorageError> {
+        let interval = self.config.index_interval_bytes;
+        for segment in self.segments.iter_mut().filter(|segment| segment.is_doubted()) {
+            // A flush that is under way must not write old entries into the new index.
+            self.flush.truncated();
+            segment.reindex(interval)?;
+        }
+        Ok(())
     }
 
     fn below_start(&self) -> usize {

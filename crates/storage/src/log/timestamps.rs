@@ -55,12 +55,11 @@ fn find_in_segment(
 ) -> Result<Option<TimestampOffset>, StorageError> {
     // No batch up to this entry's offset has a larger timestamp than the entry, which is below the wanted one.
     let before = segment.time_index().partition_point(|entry| entry.timestamp < timestamp.get())?;
-    let from = match before.checked_sub(1) {
-        Some(number) => {
-            segment.base_offset().plus(i64::from(segment.time_index().get(number)?.relative_offset))
-        }
-        None => segment.base_offset(),
+    let known = match before.checked_sub(1) {
+        Some(number) => segment.timed_batch(segment.time_index().get(number)?)?,
+        None => None,
     };
+    let from = known.map_or(segment.base_offset(), |batch| batch.header.last_offset());
     let Some(first) = segment.locate(from.max(start))? else { return Ok(None) };
     let mut walk = segment.walk(first.position)?;
     while let Some(batch) = walk.next()? {

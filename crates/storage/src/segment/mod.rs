@@ -5,10 +5,12 @@ mod index;
 mod lazy_file;
 mod recover;
 mod stage;
+mod trust;
 mod walk;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ottla_model::batch::BatchHeader;
 use ottla_model::{Now, Offset, TimestampMs};
@@ -64,8 +66,8 @@ pub(crate) struct Segment {
     time_index: SparseIndex<TimeEntry>,
     size: u32,
     bytes_since_entry: u32,
-    /// `None` until looked up: the time index knows.
-    max_timestamp: Option<MaxTimestamp>,
+    /// `None` until looked up; then `None` inside if no record has a timestamp.
+    max_timestamp: Option<Option<MaxTimestamp>>,
     /// When the segment was made or opened; it decides about rolling when its records have no timestamps.
     created: TimestampMs,
     /// The first batch's timestamp, from which `segment.ms` counts; `None` until looked up.
@@ -73,6 +75,8 @@ pub(crate) struct Segment {
     /// When the last append was, for retention when records have no timestamps.
     modified: TimestampMs,
     allocated: u32,
+    /// An index entry was found wrong.
+    doubted: AtomicBool,
 }
 
 impl Segment {
@@ -111,6 +115,7 @@ impl Segment {
             first_timestamp: None,
             modified: now.wall,
             allocated: 0,
+            doubted: AtomicBool::new(false),
         })
     }
 
@@ -138,6 +143,7 @@ impl Segment {
             first_timestamp: None,
             modified,
             allocated: size,
+            doubted: AtomicBool::new(false),
         })
     }
 
@@ -223,8 +229,7 @@ impl Segment {
         if self.size == 0 {
             self.first_timestamp = Some(header.max_timestamp);
         }
-        let max = later(self.max_timestamp()?, header);
-        self.max_timestamp = max;
+        self.max_timestamp = Some(later(self.max_timestamp()?, header));
         if self.bytes_since_entry > index_interval_bytes {
             self.index
                 .append(OffsetEntry { relative_offset: self.relative(last_offset), position: self.size });
@@ -246,33 +251,30 @@ impl Segment {
         Ok(())
     }
 
-    /// `None` if the segment holds no timestamp, which is also so while it is empty.
-    pub(crate) fn max_timestamp(&mut self) -> Result<Option<MaxTimestamp>, StorageError> {
-        if self.max_timestamp.is_none() && self.size > 0 {
-            self.max_timestamp = self.time_index.last()?.map(|last| MaxTimestamp {
-                timestamp: TimestampMs(last.timestamp),
-                offset: self.base_offset.plus(i64::from(last.relative_offset)),
-            });
-        }
-        Ok(self.max_timestamp)
-    }
-
-    /// Bytes appended since the last index entry, and the largest timestamp since the last time index entry: for a
-    /// segment that was opened, not appended to from its start.
-    pub(crate) fn load_tail(&mut self) -> Result<Offset, StorageError> {
+    /// Bytes appended since the last index entry, and the end: for a segment that was opened, not appended to from its
+    /// start. An index whose last entry is wrong is made anew.
+    pub(crate) fn load_tail(&mut self, index_interval_bytes: u32) -> Result<Offset, StorageError> {
         if self.size == 0 {
             return Ok(self.base_offset);
         }
-        let entry = self.index.last()?;
-        let mut end_offset = self.base_offset;
-        let mut max = self.max_timestamp()?;
-        let mut walk = self.walk(entry.map_or(0, |entry| entry.position))?;
-        while let Some(batch) = walk.next()? {
-            end_offset = batch.header.next_offset();
-            max = later(max, &batch.header);
+        let mut entry = self.index.last()?;
+        let mut end_offset = self.walk_to_end(entry)?;
+        if self.is_doubted() {
+            self.reindex(index_interval_bytes)?;
+            entry = self.index.last()?;
+            end_offset = self.walk_to_end(entry)?;
         }
-        self.max_timestamp = max;
-        self.bytes_since_entry = self.size - entry.map_or(0, |entry| entry.position);
+        self.bytes_since_entry = self.size.saturating_sub(entry.map_or(0, |entry| entry.position));
+        Ok(end_offset)
+    }
+
+    fn walk_to_end(&self, entry: Option<OffsetEntry>) -> Result<Offset, StorageError> {
+        let (mut batch, mut walk) = self.walk_from_entry(entry)?;
+        let mut end_offset = self.base_offset;
+        while let Some(found) = batch {
+            end_offset = found.header.next_offset();
+            batch = walk.next()?;
+        }
         Ok(end_offset)
     }
 
@@ -377,7 +379,11 @@ impl Segment {
     }
 
     /// Cuts the segment in front of the batch that contains `offset` (or follows it).
-    pub(crate) fn truncate_to(&mut self, offset: Offset) -> Result<(), StorageError> {
+    pub(crate) fn truncate_to(
+        &mut self,
+        offset: Offset,
+        index_interval_bytes: u32,
+    ) -> Result<(), StorageError> {
         let Some(batch) = self.locate(offset)? else { return Ok(()) };
         // Entries carry last offsets: those of a batch that is kept lie below its successor's base offset.
         let kept_below = self.relative(batch.header.base_offset);
@@ -393,7 +399,7 @@ impl Segment {
             self.first_timestamp = None;
             self.bytes_since_entry = 0;
         } else {
-            self.load_tail()?;
+            self.load_tail(index_interval_bytes)?;
         }
         Ok(())
     }

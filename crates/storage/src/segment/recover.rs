@@ -1,5 +1,7 @@
 //! Checking a segment after an unclean stop, and rebuilding its indexes.
 
+use std::sync::atomic::Ordering;
+
 use ottla_model::batch::{BatchHeader, HEADER_LEN};
 use ottla_model::{LeaderEpoch, Offset};
 
@@ -34,10 +36,7 @@ impl Segment {
         // Counting goes on with the batch of the last trusted entry, which will not be indexed again: nothing lies
         // between it and its entry.
         let position = self.drop_untrusted_entries(trusted_below)?;
-        self.size = position;
-        self.bytes_since_entry = 0;
-        self.max_timestamp = None;
-        self.first_timestamp = None;
+        self.restart_counting(position);
         let mut recovered = Recovered { end_offset: self.base_offset, ..Recovered::default() };
         let file = self.log.get()?;
         let mut reader = Chunks::new(file, file_size, CHUNK_BYTES);
@@ -54,11 +53,12 @@ impl Segment {
         }
         self.allocated = self.size;
         self.write_indexes()?;
+        self.doubted.store(false, Ordering::Relaxed);
         Ok(recovered)
     }
 
     /// The header of the batch at the current end, if it is sound and follows `end_offset`.
-    fn sound_batch(
+    pub(super) fn sound_batch(
         &self,
         reader: &mut Chunks,
         end_offset: Offset,

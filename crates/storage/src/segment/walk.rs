@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ottla_model::Offset;
 use ottla_model::batch::{BatchError, BatchHeader, HEADER_LEN};
 
 use crate::disk::DiskFile;
@@ -55,18 +54,6 @@ impl Segment {
         Ok(Some(BatchAt { header, position }))
     }
 
-    /// The first batch whose last offset is at least `offset`; `None` if there is none in this segment.
-    pub(crate) fn locate(&self, offset: Offset) -> Result<Option<BatchAt>, StorageError> {
-        let entry = self.index.floor(self.relative(offset.max(self.base_offset)))?;
-        let mut walk = self.walk(entry.map_or(0, |entry| entry.position))?;
-        while let Some(batch) = walk.next()? {
-            if batch.header.last_offset() >= offset {
-                return Ok(Some(batch));
-            }
-        }
-        Ok(None)
-    }
-
     /// The whole bytes of a batch found here.
     pub(crate) fn read_batch(&self, batch: &BatchAt) -> Result<Vec<u8>, StorageError> {
         let size = batch.header.size();
@@ -94,8 +81,9 @@ impl Walk<'_> {
         let bytes = self.window.get(in_window..self.filled).unwrap_or(&[]);
         let header = BatchHeader::read(bytes).map_err(|error| self.segment.no_batch(self.position, error))?;
         let batch = BatchAt { header, position: self.position };
-        let too_long = |_| self.segment.no_batch(self.position, BatchError::Length(header.batch_length));
-        self.position = u32::try_from(batch.end()).map_err(too_long)?;
+        let end = u32::try_from(batch.end()).ok().filter(|end| *end <= self.segment.size);
+        let too_long = || self.segment.no_batch(self.position, BatchError::Length(header.batch_length));
+        self.position = end.ok_or_else(too_long)?;
         Ok(Some(batch))
     }
 

@@ -1,0 +1,12 @@
+//! Hostile bytes, a function each: what every input must satisfy is asserted inside, so that whatever calls it with
+//! bytes (libFuzzer, the seeded run of the test command, a saved input) finds the same faults.
+//!
+//! Never: randomness, files, sockets. A target is deterministic in its bytes.
+
+mod corpus;
+mod mutate;
+mod targets;
+
+pub use corpus::{from_hex, keep, saved};
+pub use mutate::Mutator;
+pub use targets::{TARGETS, Target, target};
