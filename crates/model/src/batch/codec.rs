@@ -35,7 +35,10 @@ pub fn decompress_section(codec: Compression, section: &[u8], limit: usize) -> R
         Compression::None => Ok(section.to_vec()),
         Compression::Gzip => drain(flate2::bufread::MultiGzDecoder::new(section), section.len(), limit),
         Compression::Snappy => unsnap(section, limit),
+        Compression::Lz4 if !lz4_frame_is_whole(section) => Err(BatchError::Decompress),
         Compression::Lz4 => drain(lz4_flex::frame::FrameDecoder::new(section), section.len(), limit),
+        // No frame at all is the end of the records to zstd-jni, not a damaged frame.
+        Compression::Zstd if section.is_empty() => Ok(Vec::new()),
         Compression::Zstd => {
             let decoder =
                 zstd::stream::read::Decoder::with_buffer(section).map_err(|_| BatchError::Decompress)?;
@@ -63,6 +66,27 @@ pub fn compress(codec: Compression, level: Option<i32>, section: &[u8]) -> Resul
         Compression::Zstd => zstd::stream::encode_all(section, level.unwrap_or(3)),
     };
     written.map_err(|_| BatchError::Compress)
+}
+
+/// Whether a frame has its end mark, without which Java clients refuse it; the decoder here does not ask for it.
+fn lz4_frame_is_whole(frame: &[u8]) -> bool {
+    const BLOCK_CHECKSUM: u8 = 1 << 4;
+    const CONTENT_SIZE: u8 = 1 << 3;
+    const DICTIONARY_ID: u8 = 1;
+    /// Of a block's length: it is stored as it was.
+    const STORED: u32 = 1 << 31;
+    let Some(flags) = frame.get(4).copied() else { return false };
+    let optional = |flag: u8, len: usize| if flags & flag == 0 { 0 } else { len };
+    // Magic, flags, block size, checksum of the header.
+    let mut at = 7 + optional(CONTENT_SIZE, 8) + optional(DICTIONARY_ID, 4);
+    while let Some(len) = frame.get(at..).and_then(|left| left.first_chunk::<4>()) {
+        let len = u32::from_le_bytes(*len) & !STORED;
+        if len == 0 {
+            return true;
+        }
+        at += 4 + usize::try_from(len).unwrap_or(usize::MAX / 2) + optional(BLOCK_CHECKSUM, 4);
+    }
+    false
 }
 
 fn drain(mut from: impl Read, compressed_len: usize, limit: usize) -> Result<Vec<u8>, BatchError> {

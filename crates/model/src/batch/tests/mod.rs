@@ -206,3 +206,22 @@ fn levels_are_honoured_and_read_back() {
         assert!(lens[1] < lens[0], "{codec:?}: {lens:?}");
     }
 }
+
+#[test]
+fn a_stream_that_is_cut_off_is_refused() {
+    let section: Vec<u8> = (0..200_000_u32).flat_map(|n| (n % 251).to_be_bytes()).collect();
+    for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+        let whole = compress(codec, None, &section).unwrap();
+        assert_eq!(decompress_section(codec, &whole, 1 << 20).unwrap(), section);
+        for missing in [1, 2, 3, 4, 5, whole.len() / 2, whole.len() - 1] {
+            let cut = decompress_section(codec, &whole[..whole.len() - missing], 1 << 20);
+            assert_eq!(cut, Err(BatchError::Decompress), "{codec:?} without the last {missing} bytes");
+        }
+    }
+    // As other encoders write it: sizes and checksums of blocks and contents.
+    let info = lz4_flex::frame::FrameInfo::new().content_size(Some(800_000)).block_checksums(true);
+    let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info.content_checksum(true), Vec::new());
+    std::io::Write::write_all(&mut encoder, &section).unwrap();
+    let whole = encoder.finish().unwrap();
+    assert_eq!(decompress_section(Compression::Lz4, &whole, 1 << 20).unwrap(), section);
+}
