@@ -70,6 +70,12 @@ pub struct Dumped {
 /// indexes and time indexes against their logs, producers' snapshots. `compacted`: the topics that a cleaner works on.
 #[track_caller]
 pub fn dump_all(data: &Path, compacted: &[&str]) -> Dumped {
+    dump_unless(data, compacted, |_| false)
+}
+
+/// As [`dump_all`], without the files that `is_left_out`.
+#[track_caller]
+pub fn dump_unless(data: &Path, compacted: &[&str], is_left_out: impl Fn(&Path) -> bool) -> Dumped {
     let entries = fs::read_dir(data).unwrap_or_else(|e| panic!("{}: {e}", data.display()));
     let mut dumped = Dumped::default();
     for dir in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
@@ -80,7 +86,7 @@ pub fn dump_all(data: &Path, compacted: &[&str]) -> Dumped {
         let topic = name.rsplit_once('-').map_or(name.as_str(), |(topic, _)| topic);
         let cleaned = topic == "__consumer_offsets" || compacted.contains(&topic);
         let gaps = if cleaned { Gaps::Cleaned } else { Gaps::None };
-        dump_partition(&dir, decoder(topic), gaps, &mut dumped);
+        dump_partition(&dir, decoder(topic), gaps, &is_left_out, &mut dumped);
     }
     dumped
 }
@@ -110,12 +116,19 @@ fn decoder(topic: &str) -> &'static [&'static str] {
 }
 
 #[track_caller]
-fn dump_partition(dir: &Path, decoder: &[&str], gaps: Gaps, dumped: &mut Dumped) {
-    for log in files(dir, "log") {
+fn dump_partition(
+    dir: &Path,
+    decoder: &[&str],
+    gaps: Gaps,
+    is_left_out: &dyn Fn(&Path) -> bool,
+    dumped: &mut Dumped,
+) {
+    let files = |extension| files(dir, extension).into_iter().filter(|path| !is_left_out(path));
+    for log in files("log") {
         dump_with(&log, decoder, gaps);
         dumped.logs += 1;
     }
-    for index in [files(dir, "index"), files(dir, "timeindex")].concat() {
+    for index in files("index").chain(files("timeindex")) {
         dump(&index, &[]);
         // Of an empty time index the tool says that it is sound.
         let empty = index.extension().is_some_and(|found| found == "index")
@@ -125,7 +138,7 @@ fn dump_partition(dir: &Path, decoder: &[&str], gaps: Gaps, dumped: &mut Dumped)
         dump(&index, &["--verify-index-only"]);
         dumped.indexes += 1;
     }
-    for snapshot in files(dir, "snapshot") {
+    for snapshot in files("snapshot") {
         dump(&snapshot, &[]);
         dumped.snapshots += 1;
     }

@@ -64,15 +64,6 @@ pub fn met(needs: &[Need]) -> bool {
     false
 }
 
-/// True when this environment variable is set: for tests that are run by a command of their own, and say so otherwise.
-pub fn asked_for(variable: &str) -> bool {
-    let asked = std::env::var_os(variable).is_some();
-    if !asked {
-        say(&format!("SKIPPED: runs where {variable} is set"));
-    }
-    asked
-}
-
 /// Says aloud that a test speaks of one target only; true when the current target is that one.
 pub fn only_on(target: Target) -> bool {
     if Target::current() == target {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use ottla_compat_tests::broker::free_ports;
-use ottla_compat_tests::kcat::{consume_all, kcat, produce_lines};
+use ottla_compat_tests::kcat::{consume_all, kcat, kcat_any, produce_lines};
 use ottla_compat_tests::layout::{ottla_binary, scratch_dir};
 use ottla_compat_tests::needs::only_on;
 use ottla_compat_tests::process::{bound_command, run};
@@ -54,6 +54,23 @@ fn banner_is_printed_once_with_what_a_newcomer_needs() {
         assert!(banner.contains(part), "no {part:?} in:\n{banner}");
     }
     assert!(banner.lines().count() <= 8, "short:\n{banner}");
+}
+
+/// There is nothing left to serve, so it does not stay to look as if there were.
+#[test]
+fn a_broker_whose_last_log_dir_fails_ends_with_a_clear_line_and_status_1() {
+    needs!(Broker, Kcat);
+    let mut broker = Broker::start_with(&[("log.segment.bytes", "1048576")]);
+    produce_lines(&broker, "t", "a\n");
+    fs::rename(broker.data_dir(), broker.dir().join("away")).expect("rename the log dir");
+    // The next segment cannot be made.
+    let large = format!("{}\n", "v".repeat(700_000)).repeat(3);
+    let timeout = ["-X", "message.timeout.ms=3000", "-X", "batch.num.messages=1"];
+    kcat_any(&broker, &[&["-P", "-t", "t", "-p", "0"], &timeout[..]].concat(), Some(large.as_bytes()));
+    assert_eq!(broker.wait_exit(STOPS_WITHIN).code(), Some(1));
+    let line = format!("Shutdown broker because all log dirs in {} have failed", broker.data_dir().display());
+    let said = format!("{}{}", broker.stdout(), broker.stderr());
+    assert!(said.contains(&line), "{said}");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! kafka-dump-log is silent on every file of a data directory of ours after a varied life.
 
 use ottla_compat_tests::dump::{Dumped, dump_all};
-use ottla_compat_tests::needs::asked_for;
 use ottla_compat_tests::process::eventually;
 use ottla_compat_tests::tools::{self, CONSUMER_GROUPS, TOPICS};
 use ottla_compat_tests::{Broker, Target, needs};
@@ -33,10 +32,7 @@ fn short_lived(broker: &Broker) {
 #[test]
 fn dump_log_is_silent_on_a_directory_with_a_varied_life() {
     needs!(Broker, Tools, Python);
-    if !asked_for("OTTLA_DISKS") {
-        return;
-    }
-    let mut broker = Broker::start_as(Target::current(), &OFTEN);
+    let mut broker = Broker::start_as(Target::Ottla, &OFTEN);
     create_topics(&broker, "0");
     write_round(&broker, 0);
     group(&broker, "classic");
@@ -56,13 +52,13 @@ fn dump_log_is_silent_on_a_directory_with_a_varied_life() {
         let logs = ottla_compat_tests::dump::files(&broker.partition_dir("short", 0), "log");
         logs.first().filter(|log| !log.ends_with("00000000000000000000.log")).map(|_| ())
     });
-    eventually("the cleaner has been there", LIMIT, || (cleaned_to(&broker) > 0).then_some(()));
+    eventually("the cleaner has been there", LIMIT, || (cleaned_to(&broker, "compacted") > 0).then_some(()));
     broker.kill_9();
     broker.restart();
     broker.terminate(LIMIT);
     let Dumped { logs, indexes, snapshots } = dump_all(&broker.data_dir(), &["compacted"]);
     assert!(
-        logs > 20 && indexes > 2 * 20 && snapshots > 10,
+        logs >= 15 && indexes >= 2 * 15 && snapshots >= 10,
         "{logs} logs, {indexes} indexes, {snapshots} snapshots"
     );
 }

@@ -1,8 +1,11 @@
 //! Files on disk, both ways with Apache Kafka: its tools read ours, and each serves what the other wrote.
 
 mod both_ways;
+mod coordinator;
 mod dump;
+mod offsets_topic;
 
+use std::process::Command;
 use std::time::Duration;
 
 use ottla_compat_tests::Broker;
@@ -51,7 +54,7 @@ fn write_round_without_ids(broker: &Broker, round: u32) {
 }
 
 fn write(broker: &Broker, round: u32, producer: &str) {
-    let mut command = bound_command(cache_dir().join("python/venv/bin/python"));
+    let mut command = python();
     command
         .arg(crate_dir().join("python/records.py"))
         .arg(broker.address())
@@ -59,6 +62,13 @@ fn write(broker: &Broker, round: u32, producer: &str) {
         .arg(producer);
     let output = run(command, None, LIMIT);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Python with the newest client libraries.
+fn python() -> Command {
+    let mut command = bound_command(cache_dir().join("clients/python-newest/venv/bin/python"));
+    command.arg("-B");
+    command
 }
 
 /// A group of this protocol that has read and committed a hundred records of `codecs`.
@@ -70,10 +80,10 @@ fn group(broker: &Broker, protocol: &str) {
     tools::run(broker, CONSOLE_CONSUMER, &[&args[..], &more].concat()).ok();
 }
 
-/// How far the cleaner has come in `compacted`, by the checkpoint that Kafka and Ottla write alike; 0 before it began.
-fn cleaned_to(broker: &Broker) -> i64 {
+/// How far the cleaner has come in a topic, by the checkpoint that Kafka and Ottla write alike; 0 before it began.
+fn cleaned_to(broker: &Broker, topic: &str) -> i64 {
     let path = broker.data_dir().join("cleaner-offset-checkpoint");
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("compacted 0 "));
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{topic} 0 ")));
     line.and_then(|offset| offset.parse().ok()).unwrap_or(0)
 }
