@@ -103,7 +103,7 @@ pub fn dump_cleaned(dir: &Path) -> Dumped {
         assert!(of_the_log || plain, "{} is left", path.display());
     }
     let mut dumped = Dumped::default();
-    dump_partition(dir, decoder(""), Gaps::Cleaned, &mut dumped);
+    dump_partition(dir, decoder(""), Gaps::Cleaned, &|_| false, &mut dumped);
     dumped
 }
 
