@@ -115,6 +115,21 @@ async fn a_power_cut_loses_nothing_that_was_answered() {
 }
 
 #[tokio::test]
+async fn a_disk_that_fails_ends_the_quorum_which_says_why() {
+    let node = Crashing { disk: SimDisk::new(), meta: MemoryStore::default() };
+    let (quorum, _publisher) = node.start().await;
+    let term = quorum.leading_term().unwrap();
+    quorum.propose(term, TimestampMs(1), create("kept")).await.unwrap();
+    let failure = tokio::spawn(quorum.failure());
+    node.disk.fail_after(0);
+    let failed = quorum.propose(term, TimestampMs(1), create("lost")).await;
+    assert!(matches!(failed, Err(ProposeError::Failed(_))), "{failed:?}");
+    let why = tokio::time::timeout(std::time::Duration::from_secs(10), failure).await.unwrap().unwrap();
+    assert!(why.contains("the power is off"), "{why}");
+    quorum.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_proposal_of_an_older_term_is_dropped() {
     let node = Crashing { disk: SimDisk::new(), meta: MemoryStore::default() };
     let (quorum, publisher) = node.start().await;
