@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use ottla_client::Client;
-use ottla_model::Offset;
+use ottla_model::batch::BatchBuilder;
+use ottla_model::{Offset, TimestampMs};
 use ottla_protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
 use ottla_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
@@ -51,13 +52,16 @@ async fn move_to(broker: &Broker, client: &Client, topic: &str, number: usize) -
 
 /// Sets or deletes a config of the broker.
 async fn configure(client: &Client, name: &'static str, value: Option<String>) -> i16 {
-    alter_configs(client, "1", name, value).await
+    alter_configs(client, (BROKER, "1"), name, value).await
 }
 
-/// Sets or deletes a config of a broker, or of all (an empty name).
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+
+/// Sets or deletes a config of a resource; a broker without a name is all of them.
 async fn alter_configs(
     client: &Client,
-    broker: &'static str,
+    (kind, resource): (i8, &'static str),
     name: &'static str,
     value: Option<String>,
 ) -> i16 {
@@ -66,8 +70,8 @@ async fn alter_configs(
         .with_config_operation(i8::from(value.is_none()))
         .with_value(value.map(StrBytes::from_string));
     let resource = AlterConfigsResource::default()
-        .with_resource_type(4)
-        .with_resource_name(StrBytes::from_static_str(broker))
+        .with_resource_type(kind)
+        .with_resource_name(StrBytes::from_static_str(resource))
         .with_configs(vec![config]);
     let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
     client.call(&request).await.unwrap().responses[0].error_code
@@ -177,7 +181,10 @@ async fn the_files_of_a_deleted_topic_stay_for_the_delay_that_is_set_and_over_a_
     let broker = broker.restart().await;
     assert_eq!(waiting(&broker), 1, "after a restart");
     let client = broker.client().await;
-    assert_eq!(alter_configs(&client, "", "log.segment.delete.delay.ms", Some("1".to_owned())).await, 0);
+    assert_eq!(
+        alter_configs(&client, (BROKER, ""), "log.segment.delete.delay.ms", Some("1".to_owned())).await,
+        0
+    );
     eventually("the files are gone", async || waiting(&broker) == 0).await;
 }
 
@@ -333,4 +340,37 @@ async fn a_dir_that_fails_while_it_is_used_goes_offline_and_the_others_stay() {
     let client = broker.client().await;
     assert_eq!(values_from(&client, "t3", Offset::ZERO).await, ["t3"]);
     client.produce("t1", 0, batch(&["back"]), -1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_not_compacted_while_it_moves() {
+    let broker = Broker::start_with_log_dirs(2).await;
+    let client = broker.client().await;
+    let backoff = "log.cleaner.backoff.ms";
+    assert_eq!(alter_configs(&client, (BROKER, ""), backoff, Some("5".to_owned())).await, 0);
+    let throttle = "replica.alter.log.dirs.io.max.bytes.per.second";
+    assert_eq!(configure(&client, throttle, Some("1000".to_owned())).await, 0);
+    let lag = "min.compaction.lag.ms";
+    broker
+        .create("t", &[("cleanup.policy", "compact"), ("segment.bytes", "1048576"), (lag, "3600000")])
+        .await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    for _ in 0..12 {
+        let mut builder = BatchBuilder::new(Offset::ZERO);
+        let timestamp = TimestampMs(i64::try_from(now).unwrap());
+        builder.push(timestamp, Some(b"k"), Some(&[b'v'; 300_000]), &[]);
+        client.produce("t", 0, builder.build().unwrap().into(), -1).await.unwrap();
+    }
+    assert_eq!(move_to(&broker, &client, "t", 1).await, 0);
+    eventually("a future log", async || place_of(&broker, &client, "t").await == (Some(0), true)).await;
+    let is_compacted = || {
+        let checkpoint = std::fs::read_to_string(broker.data_dir().join("cleaner-offset-checkpoint"));
+        checkpoint.is_ok_and(|checkpoint| checkpoint.contains("t 0 "))
+    };
+    assert_eq!(alter_configs(&client, (TOPIC, "t"), lag, Some("0".to_owned())).await, 0);
+    // A hundred times the cleaner's rest.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!is_compacted());
+    assert_eq!(move_to(&broker, &client, "t", 0).await, 0);
+    eventually("compaction once the move is taken back", async || is_compacted()).await;
 }
