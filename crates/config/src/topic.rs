@@ -24,17 +24,7 @@ pub enum CompressionType {
     Zstd,
 }
 
-/// `leader.replication.throttled.replicas` and its sister (KIP-73).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ThrottledReplicas {
-    #[default]
-    None,
-    All,
-    /// (partition, broker id) pairs.
-    Listed(Vec<(i32, i32)>),
-}
-
-/// Every setting of a topic with its effective value. Numbers mean what they mean in Kafka: -1 is "no limit" for
+/// What Ottla does by a topic's settings, with the effective values. Numbers mean what they mean in Kafka: -1 is "no limit" for
 /// retention, `i64::MAX` "never" for flushing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicConfig {
@@ -44,15 +34,10 @@ pub struct TopicConfig {
     pub compression_lz4_level: i32,
     pub compression_zstd_level: i32,
     pub delete_retention_ms: i64,
-    pub dead_letter_queue_enable: bool,
     pub file_delete_delay_ms: i64,
     pub flush_messages: i64,
     pub flush_ms: i64,
-    pub follower_throttled_replicas: ThrottledReplicas,
     pub index_interval_bytes: i32,
-    pub leader_throttled_replicas: ThrottledReplicas,
-    pub local_retention_bytes: i64,
-    pub local_retention_ms: i64,
     pub max_compaction_lag_ms: i64,
     pub max_decompressed_message_bytes: i32,
     pub max_message_bytes: i32,
@@ -63,10 +48,6 @@ pub struct TopicConfig {
     pub min_compaction_lag_ms: i64,
     pub min_insync_replicas: i32,
     pub preallocate: bool,
-    pub remote_copy_lag_bytes: i64,
-    pub remote_copy_lag_ms: i64,
-    pub remote_log_copy_disable: bool,
-    pub remote_log_delete_on_disable: bool,
     pub remote_storage_enable: bool,
     pub retention_bytes: i64,
     pub retention_ms: i64,

@@ -6,8 +6,8 @@ use ottla_model::batch::TimestampType;
 
 use crate::value::split_list;
 use crate::{
-    BrokerConfig, CleanupPolicy, CompressionType, ConfigError, ConfigMap, Layers, Scope, ThrottledReplicas,
-    TopicConfig, Value, definition, synonyms,
+    BrokerConfig, CleanupPolicy, CompressionType, ConfigError, ConfigMap, Layers, Scope, TopicConfig, Value,
+    definition, synonyms,
 };
 
 pub(crate) fn resolve(overrides: &ConfigMap, broker: &BrokerConfig) -> Result<TopicConfig, ConfigError> {
@@ -18,16 +18,11 @@ pub(crate) fn resolve(overrides: &ConfigMap, broker: &BrokerConfig) -> Result<To
         compression_gzip_level: effective.int("compression.gzip.level")?,
         compression_lz4_level: effective.int("compression.lz4.level")?,
         compression_zstd_level: effective.int("compression.zstd.level")?,
-        dead_letter_queue_enable: effective.boolean("errors.deadletterqueue.group.enable")?,
         delete_retention_ms: effective.long("delete.retention.ms")?,
         file_delete_delay_ms: effective.long("file.delete.delay.ms")?,
         flush_messages: effective.long("flush.messages")?,
         flush_ms: effective.long("flush.ms")?,
-        follower_throttled_replicas: throttled(&effective.list("follower.replication.throttled.replicas")),
         index_interval_bytes: effective.int("index.interval.bytes")?,
-        leader_throttled_replicas: throttled(&effective.list("leader.replication.throttled.replicas")),
-        local_retention_bytes: effective.long("local.retention.bytes")?,
-        local_retention_ms: effective.long("local.retention.ms")?,
         max_compaction_lag_ms: effective.long("max.compaction.lag.ms")?,
         max_decompressed_message_bytes: effective.int("max.decompressed.message.bytes")?,
         max_message_bytes: effective.int("max.message.bytes")?,
@@ -38,10 +33,6 @@ pub(crate) fn resolve(overrides: &ConfigMap, broker: &BrokerConfig) -> Result<To
         min_compaction_lag_ms: effective.long("min.compaction.lag.ms")?,
         min_insync_replicas: effective.int("min.insync.replicas")?,
         preallocate: effective.boolean("preallocate")?,
-        remote_copy_lag_bytes: effective.long("remote.copy.lag.bytes")?,
-        remote_copy_lag_ms: effective.long("remote.copy.lag.ms")?,
-        remote_log_copy_disable: effective.boolean("remote.log.copy.disable")?,
-        remote_log_delete_on_disable: effective.boolean("remote.log.delete.on.disable")?,
         remote_storage_enable: effective.boolean("remote.storage.enable")?,
         retention_bytes: effective.long("retention.bytes")?,
         retention_ms: effective.long("retention.ms")?,
@@ -122,16 +113,4 @@ fn compression_type(text: &str) -> CompressionType {
 
 fn timestamp_type(text: &str) -> TimestampType {
     if text == "LogAppendTime" { TimestampType::LogAppendTime } else { TimestampType::CreateTime }
-}
-
-fn throttled(entries: &[String]) -> ThrottledReplicas {
-    if entries.iter().any(|entry| entry == "*") {
-        return ThrottledReplicas::All;
-    }
-    let pairs: Vec<(i32, i32)> = entries
-        .iter()
-        .filter_map(|entry| entry.split_once(':'))
-        .filter_map(|(partition, broker)| Some((partition.trim().parse().ok()?, broker.trim().parse().ok()?)))
-        .collect();
-    if pairs.is_empty() { ThrottledReplicas::None } else { ThrottledReplicas::Listed(pairs) }
 }

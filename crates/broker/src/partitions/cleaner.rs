@@ -3,6 +3,7 @@
 
 mod board;
 mod clean;
+mod crew;
 mod throttle;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +21,7 @@ use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
 use board::{Board, Job, LastCleaning};
+use crew::Crew;
 use throttle::Throttle;
 
 /// Compaction of all logs on this broker.
@@ -36,6 +38,7 @@ struct Shared {
     config: Arc<ArcSwap<BrokerConfig>>,
     clock: Clock,
     metrics: Arc<Metrics>,
+    crew: Crew,
     board: Mutex<Board>,
     throttle: Mutex<Throttle>,
     /// By thread.
@@ -60,6 +63,7 @@ impl Cleaner {
             config,
             clock,
             metrics,
+            crew: Crew::default(),
             board: Mutex::default(),
             throttle: Mutex::default(),
             last: Mutex::default(),
@@ -75,15 +79,9 @@ impl Cleaner {
         self.shared.last.lock().resize(wanted, LastCleaning::default());
         self.shared.news.notify_all();
         let mut threads = self.threads.lock();
-        // Those of higher numbers end by themselves; one of them may be wanted again before it has seen that.
-        for (number, thread) in threads.iter_mut().enumerate().take(wanted) {
-            if thread.is_finished()
-                && let Some(started) = self.shared.start_thread(number)
-            {
-                *thread = started;
-            }
-        }
-        for number in threads.len()..wanted {
+        // Those of higher numbers end by themselves.
+        threads.retain(|thread| !thread.is_finished());
+        for number in self.shared.crew.take_missing(wanted) {
             threads.extend(self.shared.start_thread(number));
         }
     }
@@ -103,7 +101,7 @@ impl Cleaner {
     pub(crate) fn measure(&self) {
         let gauges = &self.shared.metrics.cleaner;
         let wanted = thread_count(&self.shared.config.load().cleaner);
-        let alive = self.threads.lock().iter().take(wanted).filter(|thread| !thread.is_finished()).count();
+        let alive = self.shared.crew.count(wanted);
         gauges.threads.set(count(alive));
         gauges.dead_threads.set(count(wanted - alive));
         let figures = self.shared.board.lock().figures();
@@ -128,11 +126,17 @@ impl Shared {
         let shared = Arc::clone(self);
         let started =
             std::thread::Builder::new().name(format!("cleaner-{number}")).spawn(move || shared.work(number));
-        started.inspect_err(|error| tracing::error!(%error, "a cleaner thread could not be started")).ok()
+        started
+            .inspect_err(|error| {
+                tracing::error!(%error, "a cleaner thread could not be started");
+                self.crew.goes_on(number, || false);
+            })
+            .ok()
     }
 
     fn work(&self, number: usize) {
-        while self.is_wanted(number) {
+        let _place = Place { crew: &self.crew, number };
+        while self.crew.goes_on(number, || self.is_wanted(number)) {
             let job = self.board.lock().take_dirtiest(&self.partitions, self.clock.now());
             match &job {
                 Some(job) => self.run(job, number),
@@ -218,6 +222,20 @@ impl Shared {
             if let Err(error) = partition.apply_retention(self.clock.now()) {
                 tracing::error!(partition = %partition.name, %error, "retention failed");
             }
+        }
+    }
+}
+
+/// A thread's place among the others, which is free again if the thread panics.
+struct Place<'a> {
+    crew: &'a Crew,
+    number: usize,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.crew.goes_on(self.number, || false);
         }
     }
 }

@@ -48,9 +48,9 @@ impl Shared {
         }
     }
 
-    /// Waits until the bytes are within the rate.
+    /// Waits until the bytes are within the rate, which may change while it waits.
     fn pay(&self, bytes: u64, job: &Job, number: usize) -> Result<(), CleanError> {
-        let rate = self.config.load().cleaner.io_bytes_per_second_max;
+        let mut rate = self.config.load().cleaner.io_bytes_per_second_max;
         let wait_ms = self.throttle.lock().take(bytes, rate, self.clock.now().mono);
         let mut left = Duration::from_millis(wait_ms);
         let mut goes_on = self.is_wanted(number);
@@ -58,6 +58,9 @@ impl Shared {
             let piece = left.min(WAIT_MAX);
             goes_on = self.wait(piece, number) && !job.partition.is_cleaning_paused();
             left -= piece;
+            let rate_now = self.config.load().cleaner.io_bytes_per_second_max;
+            left = left.mul_f64((rate / rate_now).clamp(0.0, 1.0));
+            rate = rate_now;
         }
         if goes_on { Ok(()) } else { Err(CleanError::Aborted) }
     }
@@ -71,5 +74,31 @@ fn settings(config: &CleanerConfig) -> CleanerSettings {
         dedupe_buffer_bytes: u64::try_from(config.dedupe_buffer_bytes).unwrap_or(0) / threads,
         dedupe_load_factor: config.dedupe_load_factor,
         io_buffer_bytes: usize::try_from(io_bytes).unwrap_or(usize::MAX).max(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_config::{BrokerConfig, ConfigMap};
+
+    #[test]
+    fn a_thread_has_its_share_of_what_the_settings_say() {
+        let settings = |changed: &[(&str, &str)]| {
+            let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let map: ConfigMap = changed.iter().map(text).collect();
+            super::settings(&BrokerConfig::from_static(map).expect("builds").cleaner)
+        };
+        let alone = settings(&[]);
+        assert_eq!(alone.dedupe_buffer_bytes, 134_217_728);
+        assert_eq!(alone.io_buffer_bytes, 524_288 / 2);
+        let one_of_two = settings(&[
+            ("log.cleaner.threads", "2"),
+            ("log.cleaner.dedupe.buffer.size", "8000000"),
+            ("log.cleaner.io.buffer.size", "65536"),
+            ("log.cleaner.io.buffer.load.factor", "0.5"),
+        ]);
+        assert_eq!(one_of_two.dedupe_buffer_bytes, 4_000_000);
+        assert_eq!(one_of_two.io_buffer_bytes, 65_536 / 4);
+        assert!((one_of_two.dedupe_load_factor - 0.5).abs() < f64::EPSILON);
     }
 }

@@ -6,6 +6,7 @@ use ottla_model::MonoMs;
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     paid_at_ms: f64,
+    bytes_per_second: f64,
 }
 
 impl Throttle {
@@ -13,8 +14,11 @@ impl Throttle {
     pub(super) fn take(&mut self, bytes: u64, bytes_per_second: f64, now: MonoMs) -> u64 {
         let now_ms = now.0 as f64;
         // No rate at all would wait for ever.
-        let cost_ms = bytes as f64 * 1000.0 / bytes_per_second.max(1.0);
-        self.paid_at_ms = self.paid_at_ms.max(now_ms) + cost_ms;
+        let bytes_per_second = bytes_per_second.max(1.0);
+        // What is owed since the rate was another is paid at the one that holds now.
+        let owed_ms = (self.paid_at_ms - now_ms).max(0.0) * (self.bytes_per_second / bytes_per_second);
+        self.bytes_per_second = bytes_per_second;
+        self.paid_at_ms = now_ms + owed_ms + bytes as f64 * 1000.0 / bytes_per_second;
         let wait_ms = self.paid_at_ms - now_ms;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
         let whole = wait_ms as u64;
@@ -34,6 +38,13 @@ mod tests {
         assert_eq!(throttle.take(100, 1000.0, MonoMs(1100)), 100);
         // What was not used is not saved up.
         assert_eq!(throttle.take(100, 1000.0, MonoMs(9000)), 100);
+    }
+
+    #[test]
+    fn what_is_owed_is_paid_at_the_new_rate() {
+        let mut throttle = Throttle::default();
+        assert_eq!(throttle.take(1000, 1.0, MonoMs(0)), 1_000_000);
+        assert_eq!(throttle.take(0, 1000.0, MonoMs(0)), 1_000);
     }
 
     #[test]
