@@ -13,7 +13,10 @@ use ottla_model::batch::BatchBuilder;
 use ottla_model::{Offset, TimestampMs};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
-use ottla_protocol::messages::{CreateTopicsRequest, DeleteTopicsRequest, StrBytes, TopicName};
+use ottla_protocol::messages::{
+    CreateTopicsRequest, DeleteTopicsRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest, StrBytes,
+    TopicName,
+};
 use tempfile::TempDir;
 
 /// A broker and its data directory.
@@ -120,6 +123,23 @@ impl Broker {
             response.topics[0].error_message
         );
         response.topics[0].topic_id
+    }
+
+    /// Waits until a group has its coordinator here.
+    pub(crate) async fn find_coordinator(&self, group: &str) {
+        let client = self.client().await;
+        let key = StrBytes::from_string(group.to_owned());
+        let find = FindCoordinatorRequest::default().with_coordinator_keys(vec![key.clone()]);
+        let beat = HeartbeatRequest::default()
+            .with_group_id(GroupId(key))
+            .with_member_id(StrBytes::from_static_str("m"));
+        loop {
+            client.call(&find).await.unwrap();
+            if client.call(&beat).await.unwrap().error_code == ErrorCode::UnknownMemberId.code() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     }
 
     pub(crate) async fn delete(&self, topic: &str) {
