@@ -77,9 +77,18 @@ fn ottla_command(settings: &Settings) -> Command {
         command.arg("--override").arg(format!("{key}={value}"));
     }
     for (key, value) in &settings.overrides {
-        command.arg("--override").arg(format!("{key}={value}"));
+        command.arg("--override").arg(format!("{key}={}", settings.placed(value)));
     }
     command
+}
+
+impl Settings {
+    /// A value with this broker's ports in it.
+    fn placed(&self, value: &str) -> String {
+        value
+            .replace("<port>", &self.port.to_string())
+            .replace("<second port>", &self.second_port.to_string())
+    }
 }
 
 fn kafka_command(settings: &Settings) -> Command {

@@ -24,6 +24,16 @@ use crate::{Broker, Target};
 /// Settings of both brokers, beside the harness's own: records of 2023 stay, and no group waits for long.
 pub const SETTINGS: [(&str, &str); 2] = [("log.retention.ms", "-1"), ("num.partitions", "2")];
 
+/// What the file of a Kafka says of itself, for an Ottla that shall describe the same.
+const OF_KAFKAS_FILE: [(&str, &str); 6] = [
+    ("process.roles", "broker,controller"),
+    ("node.id", "1"),
+    ("listeners", "PLAINTEXT://127.0.0.1:<port>,CONTROLLER://127.0.0.1:<second port>"),
+    ("advertised.listeners", "PLAINTEXT://127.0.0.1:<port>"),
+    ("controller.listener.names", "CONTROLLER"),
+    ("controller.quorum.voters", "1@127.0.0.1:<second port>"),
+];
+
 /// The seeds whose conversations are recorded.
 pub const SEEDS: RangeInclusive<u64> = 1..=60;
 
@@ -68,7 +78,10 @@ fn texts(below: &str) -> Vec<(String, String)> {
 
 /// Starts a broker for conversations: groups have their coordinator before the first of them.
 pub fn start(target: Target) -> (Broker, Endpoint) {
-    let broker = Broker::start_as(target, &SETTINGS);
+    let broker = match target {
+        Target::Kafka => Broker::start_as(target, &SETTINGS),
+        Target::Ottla => Broker::start_as(target, &[&SETTINGS[..], &OF_KAFKAS_FILE].concat()),
+    };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis();
     let mut texts = vec![
         (broker.data_dir().display().to_string(), "<data>".to_owned()),

@@ -275,6 +275,7 @@ fn housekeeping(services: &Services) -> Housekeeping {
 }
 
 fn dir_failures(services: &Services, broker_epoch: i64) -> DirFailureHandler {
+    let timeout_ms = u64::try_from(services.config.load().log.failure_timeout_ms).unwrap_or(0);
     DirFailureHandler {
         failures: services.logs.failures(),
         logs: Arc::clone(&services.logs),
@@ -283,6 +284,7 @@ fn dir_failures(services: &Services, broker_epoch: i64) -> DirFailureHandler {
         node_id: services.identity.node_id,
         broker_epoch,
         metadata_dir: services.config.load().controller.metadata_dir.clone(),
+        timeout: Duration::from_millis(timeout_ms),
     }
 }
 

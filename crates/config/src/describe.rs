@@ -34,9 +34,10 @@ pub fn describe_broker(broker: &BrokerConfig) -> Vec<ConfigEntry> {
     others.dedup();
     entries.extend(others.into_iter().map(|name| {
         let synonyms = broker_synonyms(name, broker);
-        match dynamic_only(name) {
-            Some(definition) => ConfigEntry::of(definition, layers.text(name), synonyms),
-            None => unknown_entry(name, synonyms),
+        match (dynamic_only(name), of_listener(name)) {
+            (Some(definition), _) => ConfigEntry::of(definition, layers.text(name), synonyms),
+            (None, Some(definition)) => listener_entry(name, definition, layers.set(name), synonyms),
+            (None, None) => unknown_entry(name, synonyms),
         }
     }));
     entries
@@ -124,10 +125,26 @@ fn broker_synonyms(name: &str, broker: &BrokerConfig) -> Vec<ConfigSynonym> {
 
 fn synonym(name: &str, value: &str, source: ConfigSource) -> ConfigSynonym {
     // A key that nobody knows may be a secret.
-    let known = definition(Scope::Broker, name).or_else(|| dynamic_only(name));
+    let known = definition(Scope::Broker, name).or_else(|| dynamic_only(name)).or_else(|| of_listener(name));
     let hidden = known.is_none_or(Definition::is_sensitive);
     let value = Some(value.to_owned()).filter(|_| !hidden);
     ConfigSynonym { name: name.to_owned(), value, source }
+}
+
+/// The broker setting that a listener sets for itself.
+fn of_listener(name: &str) -> Option<&'static Definition> {
+    definition(Scope::Broker, synonyms::of_listener(name)?.1)
+}
+
+/// Kafka calls what a listener sets for itself read-only, though it is not.
+fn listener_entry(
+    name: &str,
+    definition: &Definition,
+    value: Option<&str>,
+    synonyms: Vec<ConfigSynonym>,
+) -> ConfigEntry {
+    let entry = ConfigEntry::of(definition, value, synonyms);
+    ConfigEntry { name: name.to_owned(), read_only: true, ..entry }
 }
 
 fn unknown_entry(name: &str, synonyms: Vec<ConfigSynonym>) -> ConfigEntry {
@@ -147,7 +164,12 @@ fn cluster_default_entry(name: &str, value: &str, broker: &BrokerConfig) -> Conf
     let mut synonyms = broker_synonyms(name, broker);
     synonyms.retain(|synonym| synonym.source == ConfigSource::DynamicDefaultBroker);
     let known = definition(Scope::Broker, name).or_else(|| dynamic_only(name));
-    let Some(definition) = known else { return unknown_entry(name, synonyms) };
+    let Some(definition) = known else {
+        return match of_listener(name) {
+            Some(definition) => listener_entry(name, definition, Some(value), synonyms),
+            None => unknown_entry(name, synonyms),
+        };
+    };
     let mut entry = ConfigEntry::of(definition, Some(value), synonyms);
     entry.read_only = definition.update == UpdateMode::ReadOnly;
     entry

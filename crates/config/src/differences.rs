@@ -33,6 +33,11 @@ pub const DIFFERENCES: &[Difference] = &[
         why: "the quorum of one voter needs no listener, so none has to be named",
     },
     Difference {
+        name: "metadata.log.segment.bytes",
+        default: Some("8388608"),
+        why: "what a snapshot replaces is removed by whole segments, and a start reads what is left",
+    },
+    Difference {
         name: "socket.listen.backlog.size",
         default: Some("1024"),
         why: "a burst of clients is not made to repeat its handshakes",

@@ -26,8 +26,8 @@ mod value;
 
 pub use broker::{
     BrokerConfig, CleanerConfig, ConfigMap, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Layers,
-    Listener, LogDirsConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig,
-    ReplicationConfig, TopicDefaults,
+    Listener, ListenerLimits, LogDirsConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig,
+    ProducerIdConfig, ReplicationConfig, TopicDefaults,
 };
 pub use check::Check;
 pub use definition::{ConfigType, DefaultValue, Definition, Effect, Scope, UpdateMode};
@@ -42,7 +42,7 @@ pub use properties::{Properties, Property};
 pub use replication_factor::clamp_replication_factor;
 pub use review::Warning;
 pub use table::{definition, definitions, dynamic_only_definitions};
-pub use topic::{CleanupPolicy, CompressionType, ThrottledReplicas, TopicConfig};
+pub use topic::{CleanupPolicy, CompressionType, TopicConfig};
 pub use validate::{
     BrokerResource, ListChange, change_list, validate_broker, validate_client_metrics, validate_group,
     validate_topic,

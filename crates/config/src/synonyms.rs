@@ -72,6 +72,11 @@ pub(crate) fn inherited<'a>(topic_setting: &str, layers: &'a Layers) -> Option<C
     }
 }
 
+/// What may be said of one listener: `listener.name.NAME.` before a broker setting; the name and that setting.
+pub(crate) fn of_listener(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("listener.name.")?.split_once('.')
+}
+
 /// The names under which a broker setting may be set, the strongest first (`DynamicBrokerConfig`'s synonyms).
 pub(crate) fn broker_names(name: &str) -> Vec<&str> {
     const CHAINS: [&[&str]; 3] = [
@@ -81,6 +86,9 @@ pub(crate) fn broker_names(name: &str) -> Vec<&str> {
     ];
     if name == "log.flush.interval.ms" {
         return vec![name, "log.flush.scheduler.interval.ms"];
+    }
+    if let Some((_, base)) = of_listener(name) {
+        return vec![name, base];
     }
     match CHAINS.into_iter().find(|chain| chain.contains(&name)) {
         Some(chain) => chain.to_vec(),
@@ -92,6 +100,9 @@ pub(crate) fn broker_names(name: &str) -> Vec<&str> {
 pub(crate) fn hidden_by(name: &str) -> Vec<&str> {
     if name == "log.flush.scheduler.interval.ms" {
         return vec!["log.flush.interval.ms"];
+    }
+    if of_listener(name).is_some() {
+        return Vec::new();
     }
     broker_names(name)
         .into_iter()

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_config::BrokerConfig;
 use ottla_metadata::{DirectoryId, MetadataImage, new_cluster_records};
@@ -18,14 +19,12 @@ use crate::decision::{self, Context, Decision, Settings};
 use crate::decision_loop::{DecisionLoop, Job, Outcome};
 use crate::error::{BrokerError, ControllerError, FeatureError, StartError};
 use crate::publish::{MetadataSubscription, Publisher};
-use crate::raft::{Quorum, QuorumConfig, QuorumStatus};
+use crate::raft::{Quorum, QuorumConfig, QuorumStatus, SnapshotLimits};
 
 /// The metadata log's directory below `metadata.log.dir`.
 const LOG_DIR: &str = "__cluster_metadata-0";
 /// Commands that wait to be decided; a caller waits when there are more.
 const QUEUE_LEN: usize = 1_024;
-/// Bytes after which the metadata log goes on in a new file.
-const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What a controller needs to know before its log says the rest.
 #[derive(Clone, Debug)]
@@ -277,13 +276,22 @@ impl Controller {
 }
 
 fn quorum_config(config: &ControllerConfig) -> QuorumConfig {
+    let settings = &config.broker.controller;
     QuorumConfig {
         dir: config.dir.join(LOG_DIR),
         node_id: config.node_id,
         directory_id: config.directory_id,
         cluster_id: config.cluster_id.as_str().into(),
-        segment_bytes: SEGMENT_BYTES,
+        segment_bytes: u64::try_from(settings.segment_bytes).unwrap_or(0),
         snapshot_every_entries: config.snapshot_every_entries,
+        snapshots: SnapshotLimits {
+            bytes_max: u64::try_from(settings.record_bytes_between_snapshots_max).unwrap_or(0),
+            // 0: by size only.
+            interval: u64::try_from(settings.snapshot_interval_max_ms)
+                .ok()
+                .filter(|ms| *ms > 0)
+                .map(Duration::from_millis),
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use ottla_model::batch::BatchBuilder;
+use ottla_model::batch::{BatchBuilder, Compression};
 use ottla_model::{MonoMs, Now, Offset, ProducerEpoch, ProducerId};
 
 use crate::load::{LoadError, Loader};
@@ -17,11 +17,13 @@ pub struct CoreConfig {
     /// How long a write may stay uncommitted before its requests are answered with an error
     /// (`offsets.commit.timeout.ms`).
     pub write_timeout_ms: u64,
+    /// How the batches are compressed (`offsets.topic.compression.codec`).
+    pub compression: Compression,
 }
 
 impl Default for CoreConfig {
     fn default() -> Self {
-        Self { batch_bytes_max: 1_048_588, write_timeout_ms: 5_000 }
+        Self { batch_bytes_max: 1_048_588, write_timeout_ms: 5_000, compression: Compression::None }
     }
 }
 
@@ -253,7 +255,7 @@ impl<S: Shard> ShardCore<S> {
 
     /// How many records, from the first on, one batch takes; at least one.
     fn fitting(&self, records: &[S::Record], now: Now) -> usize {
-        let mut builder = batch_builder();
+        let mut builder = self.batch_builder();
         let is_over = |record: &S::Record| {
             let (key, value) = (record.encode_key(), record.encode_value());
             builder.push(now.wall, Some(&key), value.as_deref(), &[]);
@@ -264,7 +266,7 @@ impl<S: Shard> ShardCore<S> {
 
     /// Replays the records of a write and encodes them. On an error nothing has changed.
     fn stage(&mut self, write: WriteId, records: Vec<S::Record>, now: Now) -> Result<Vec<u8>, WriteError> {
-        let mut builder = batch_builder();
+        let mut builder = self.batch_builder();
         for record in &records {
             let (key, value) = (record.encode_key(), record.encode_value());
             check_readable::<S::Record>(&key, value.as_deref())?;
@@ -283,6 +285,13 @@ impl<S: Shard> ShardCore<S> {
             }
         }
         Ok(batch)
+    }
+
+    /// Without a producer, and yet with sequences from 0: so Kafka's coordinators write.
+    fn batch_builder(&self) -> BatchBuilder {
+        BatchBuilder::new(Offset::ZERO)
+            .producer(ProducerId::NONE, ProducerEpoch::NONE, 0)
+            .compression(self.config.compression, None)
     }
 
     /// Replies of an operation without records: behind the last outstanding write.
@@ -341,11 +350,6 @@ impl<S: Shard> ShardCore<S> {
         }
         self.fail(expired, &WriteError::TimedOut, now);
     }
-}
-
-/// Without a producer, and yet with sequences from 0: so Kafka's coordinators write.
-fn batch_builder() -> BatchBuilder {
-    BatchBuilder::new(Offset::ZERO).producer(ProducerId::NONE, ProducerEpoch::NONE, 0)
 }
 
 /// The length of a string in a record is an `i16`, and requests may carry longer ones: what would not be read back must

@@ -23,6 +23,8 @@ use crate::metadata_view::MetadataView;
 pub(crate) struct ConsumerGroupDescribe {
     pub groups: Arc<Groups>,
     pub view: Arc<MetadataView>,
+    /// `group.coordinator.rebalance.protocols` has them.
+    pub enabled: bool,
 }
 
 impl Handler for ConsumerGroupDescribe {
@@ -34,7 +36,7 @@ impl Handler for ConsumerGroupDescribe {
         request: ConsumerGroupDescribeRequest,
     ) -> Reply<ConsumerGroupDescribeResponse> {
         let asked = request.include_authorized_operations;
-        let is_off = self.view.image().features().level(GROUP_VERSION) == 0;
+        let is_off = !self.enabled || self.view.image().features().level(GROUP_VERSION) == 0;
         let groups = request.group_ids.iter().map(|id| {
             if is_off {
                 return refuse(id, ErrorCode::UnsupportedVersion, None);

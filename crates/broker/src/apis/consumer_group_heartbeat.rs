@@ -21,6 +21,8 @@ use crate::metadata_view::MetadataView;
 pub(crate) struct ConsumerGroupHeartbeat {
     pub groups: Arc<Groups>,
     pub view: Arc<MetadataView>,
+    /// `group.coordinator.rebalance.protocols` has them.
+    pub enabled: bool,
 }
 
 impl Handler for ConsumerGroupHeartbeat {
@@ -31,7 +33,7 @@ impl Handler for ConsumerGroupHeartbeat {
         context: &RequestContext,
         request: ConsumerGroupHeartbeatRequest,
     ) -> Reply<ConsumerGroupHeartbeatResponse> {
-        if self.view.image().features().level(GROUP_VERSION) == 0 {
+        if !self.enabled || self.view.image().features().level(GROUP_VERSION) == 0 {
             return Reply::Ready(refuse(ErrorCode::UnsupportedVersion, None));
         }
         let heartbeat = heartbeat_request(context, &request);

@@ -115,7 +115,7 @@ impl Describer<'_> {
                 Ok(Described::Configs(Scope::Broker, describe_cluster_default(self.broker)))
             }
             Some(ConfigResourceType::Broker) => {
-                self.check_broker(name)?;
+                self.check_broker(name, " or empty string,")?;
                 Ok(Described::Configs(Scope::Broker, describe_broker(self.broker)))
             }
             Some(kind @ ConfigResourceType::Group) => {
@@ -128,7 +128,7 @@ impl Describer<'_> {
             }
             Some(ConfigResourceType::BrokerLogger) => {
                 named(name, "Broker id must not be empty")?;
-                self.check_broker(name)?;
+                self.check_broker(name, "")?;
                 Ok(Described::Loggers(self.loggers.all()))
             }
             None => Err(Refused::invalid_request(MALFORMED)),
@@ -146,7 +146,8 @@ impl Describer<'_> {
         }
     }
 
-    fn check_broker(&self, name: &str) -> Result<(), Refused> {
+    /// `others`: what else than its id the resource may be named.
+    fn check_broker(&self, name: &str, others: &str) -> Result<(), Refused> {
         let id: i32 = name.parse().map_err(|_| {
             Refused::invalid_request(format!("Broker id must be an integer, but it is: {name}"))
         })?;
@@ -154,8 +155,7 @@ impl Describer<'_> {
             return Ok(());
         }
         let expected = self.node_id;
-        let message =
-            format!("Unexpected broker id, expected {expected} or empty string, but received {name}");
+        let message = format!("Unexpected broker id, expected {expected}{others} but received {name}");
         Err(Refused::invalid_request(message))
     }
 }

@@ -168,6 +168,7 @@ fn cluster(services: &Services) -> Vec<Box<dyn Api>> {
 fn group_apis(services: &Services) -> Vec<Box<dyn Api>> {
     let groups = || Arc::clone(&services.groups);
     let view = || Arc::clone(&services.metadata);
+    let enabled = services.config.load().groups.consumer_enabled;
     vec![
         typed(find_coordinator::FindCoordinator { groups: groups(), view: view() }),
         typed(join_group::JoinGroup { groups: groups() }),
@@ -180,8 +181,8 @@ fn group_apis(services: &Services) -> Vec<Box<dyn Api>> {
         typed(offset_commit::OffsetCommit { groups: groups(), view: view() }),
         typed(offset_fetch::OffsetFetch { groups: groups(), view: view() }),
         typed(offset_delete::OffsetDelete { groups: groups(), view: view() }),
-        typed(consumer_group_heartbeat::ConsumerGroupHeartbeat { groups: groups(), view: view() }),
-        typed(consumer_group_describe::ConsumerGroupDescribe { groups: groups(), view: view() }),
+        typed(consumer_group_heartbeat::ConsumerGroupHeartbeat { groups: groups(), view: view(), enabled }),
+        typed(consumer_group_describe::ConsumerGroupDescribe { groups: groups(), view: view(), enabled }),
     ]
 }
 

@@ -14,7 +14,11 @@ use ottla_metadata::{ConfigResourceType, MetadataImage};
 use crate::internal_topics::CONSUMER_OFFSETS;
 
 pub(super) fn core(config: &BrokerConfig, batch_bytes_max: usize) -> CoreConfig {
-    CoreConfig { batch_bytes_max, write_timeout_ms: unsigned(config.offsets.commit_timeout_ms) }
+    CoreConfig {
+        batch_bytes_max,
+        write_timeout_ms: unsigned(config.offsets.commit_timeout_ms),
+        compression: config.offsets.topic_compression,
+    }
 }
 
 pub(super) fn groups(config: &BrokerConfig) -> GroupConfig {

@@ -49,7 +49,12 @@ impl Listener {
             tokio::select! {
                 accepted = self.socket.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        let admitted = match admission.admit(peer.ip()) {
+                        // Who comes next waits, too, in the socket's backlog.
+                        let admitted = tokio::select! {
+                            admitted = admission.admit(&self.name, peer.ip()) => admitted,
+                            _ = stop.changed() => break,
+                        };
+                        let admitted = match admitted {
                             Ok(admitted) => admitted,
                             Err(reason) => {
                                 dispatcher.metrics().broker.connection_rejected();

@@ -4,6 +4,7 @@ mod admission;
 mod bind;
 mod budget;
 mod conn;
+mod connection_rate;
 mod gather;
 mod listener;
 mod out;

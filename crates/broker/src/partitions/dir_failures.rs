@@ -4,12 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_controller::Controller;
 use ottla_model::BrokerId;
 use ottla_storage::StorageError;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+use tokio::time::error::Elapsed;
 
 use super::{LogHome, Partitions, absolute};
 
@@ -64,6 +66,8 @@ pub(crate) struct DirFailureHandler {
     pub broker_epoch: i64,
     /// `metadata.log.dir`.
     pub metadata_dir: PathBuf,
+    /// `log.dir.failure.timeout.ms`.
+    pub timeout: Duration,
 }
 
 impl DirFailureHandler {
@@ -74,7 +78,14 @@ impl DirFailureHandler {
             let handler = Arc::clone(&self);
             let taking = move || handler.take_offline(&failed);
             match tokio::task::spawn_blocking(taking).await {
-                Ok(true) => self.tell_controller().await,
+                Ok(true) => {
+                    if tell(self.timeout, || self.tell_controller()).await.is_err() {
+                        let ms = self.timeout.as_millis();
+                        let why =
+                            format!("the controller has not been told of a failed log dir within {ms} ms");
+                        self.failures.fatal.send_replace(Some(why));
+                    }
+                }
                 Ok(false) => {}
                 Err(error) => tracing::error!(%error, "a failed log dir could not be taken offline"),
             }
@@ -123,12 +134,47 @@ impl DirFailureHandler {
         })
     }
 
-    async fn tell_controller(&self) {
+    /// Gives whether the controller knows now.
+    async fn tell_controller(&self) -> bool {
         let online = self.logs.online_ids();
         match self.controller.set_online_log_dirs(self.node_id, self.broker_epoch, online).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => tracing::error!(%error, "the controller refuses the log dirs"),
             Err(error) => tracing::error!(%error, "the controller does not know of the failed log dir"),
         }
+        false
+    }
+}
+
+/// Between two attempts to tell the controller.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Tries again and again, for so long.
+async fn tell<F: Future<Output = bool>>(
+    timeout: Duration,
+    mut attempt: impl FnMut() -> F,
+) -> Result<(), Elapsed> {
+    let trying = async {
+        while !attempt().await {
+            tokio::time::sleep(RETRY).await;
+        }
+    };
+    tokio::time::timeout(timeout, trying).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_controller_is_told_until_it_knows_or_the_time_is_over() {
+        let mut attempts = 0;
+        let knows_at_third = || {
+            attempts += 1;
+            std::future::ready(attempts == 3)
+        };
+        assert!(tell(Duration::from_secs(60), knows_at_third).await.is_ok());
+        assert_eq!(attempts, 3);
+        assert!(tell(Duration::from_millis(1), || std::future::ready(false)).await.is_err());
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
+use ottla_storage::OffsetCheckpoint;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{Flusher, LogHome, Partitions};
@@ -36,7 +37,9 @@ impl Housekeeping {
         };
         let mut flush = every(FLUSH_CHECK);
         let mut retention = every(millis(config.log.retention_check_interval_ms));
-        let mut checkpoints = every(millis(i64::from(config.log.recovery_point_checkpoint_interval_ms)));
+        let mut recovery_points = every(millis(i64::from(config.log.recovery_point_checkpoint_interval_ms)));
+        let mut log_starts = every(millis(i64::from(config.log.start_offset_checkpoint_interval_ms)));
+        let mut high_watermarks = every(millis(config.replication.high_watermark_checkpoint_interval_ms));
         let mut producers = every(millis(i64::from(config.producer_ids.expiration_check_interval_ms)));
         loop {
             tokio::select! {
@@ -47,7 +50,13 @@ impl Housekeeping {
                     }
                 }
                 _ = retention.tick() => self.on_thread(Self::retain).await,
-                _ = checkpoints.tick() => self.on_thread(Self::checkpoint).await,
+                _ = recovery_points.tick() => self.on_thread(Self::checkpoint_recovery_points).await,
+                _ = log_starts.tick() => {
+                    self.on_thread(|housekeeping| housekeeping.checkpoint(OffsetCheckpoint::LogStart)).await;
+                }
+                _ = high_watermarks.tick() => {
+                    self.on_thread(|housekeeping| housekeeping.checkpoint(OffsetCheckpoint::Replication)).await;
+                }
                 _ = producers.tick() => self.on_thread(Self::expire_producers).await,
             }
         }
@@ -98,11 +107,15 @@ impl Housekeeping {
         }
     }
 
-    fn checkpoint(&self) {
+    fn checkpoint_recovery_points(&self) {
         for partition in self.partitions.all() {
             partition.close_idle_files();
         }
-        self.logs.write_checkpoints(&self.partitions.all());
+        self.checkpoint(OffsetCheckpoint::RecoveryPoint);
+    }
+
+    fn checkpoint(&self, which: OffsetCheckpoint) {
+        self.logs.write_checkpoint(which, &self.partitions.all());
     }
 
     fn expire_producers(&self) {

@@ -375,32 +375,29 @@ impl LogHome {
         }
     }
 
-    /// Writes the recovery points, log starts and high watermarks of all logs.
-    pub(crate) fn write_checkpoints(&self, partitions: &[Arc<Partition>]) {
+    /// Writes the recovery points, log starts or high watermarks of all logs.
+    pub(crate) fn write_checkpoint(&self, which: OffsetCheckpoint, partitions: &[Arc<Partition>]) {
         let checkpoints_final = self.checkpoints_final.lock();
         if *checkpoints_final {
             return;
         }
         for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
-            let mut recovery_points = BTreeMap::new();
-            let mut log_starts = BTreeMap::new();
-            let mut high_watermarks = BTreeMap::new();
-            for partition in partitions {
+            let here = |partition: &Arc<Partition>| {
                 let state = partition.lock();
                 // One that was closed since the caller listed it has left the checkpoints, or is about to.
                 if state.is_closed() || state.log.dir().parent() != Some(dir.path()) {
-                    continue;
+                    return None;
                 }
-                recovery_points.insert(partition.name.clone(), state.log.recovery_point());
-                high_watermarks.insert(partition.name.clone(), state.machine.high_watermark());
-                log_starts
-                    .extend(state.log.log_start_to_checkpoint().map(|start| (partition.name.clone(), start)));
-            }
-            let written = dir
-                .write_checkpoint(OffsetCheckpoint::RecoveryPoint, &recovery_points)
-                .and_then(|()| dir.write_checkpoint(OffsetCheckpoint::LogStart, &log_starts))
-                .and_then(|()| dir.write_checkpoint(OffsetCheckpoint::Replication, &high_watermarks));
-            if let Err(error) = written {
+                let offset = match which {
+                    OffsetCheckpoint::RecoveryPoint => Some(state.log.recovery_point()),
+                    OffsetCheckpoint::Replication => Some(state.machine.high_watermark()),
+                    OffsetCheckpoint::LogStart => state.log.log_start_to_checkpoint(),
+                    OffsetCheckpoint::Cleaner => None,
+                };
+                Some((partition.name.clone(), offset?))
+            };
+            let offsets: BTreeMap<TopicPartition, Offset> = partitions.iter().filter_map(here).collect();
+            if let Err(error) = dir.write_checkpoint(which, &offsets) {
                 tracing::error!(dir = %dir.path().display(), %error, "checkpoints could not be written");
                 self.failures.report_dir(dir.path());
             }

@@ -1,16 +1,19 @@
 //! Builds each group of broker settings from the layers.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ottla_model::BrokerId;
+use ottla_model::batch::Compression;
 
 use super::layers::Layers;
 use super::listeners;
 use super::types::{
-    CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, LogDirsConfig, MigrationPolicy,
-    NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig, TopicDefaults,
+    CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, ListenerLimits, LogDirsConfig,
+    MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig,
+    TopicDefaults,
 };
-use crate::ConfigError;
+use crate::{ConfigError, Value, synonyms};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -41,12 +44,36 @@ pub(super) fn net(layers: &Layers) -> Result<NetConfig, ConfigError> {
         listen_backlog_size: layers.int("socket.listen.backlog.size")?,
         connections_max_idle_ms: layers.long("connections.max.idle.ms")?,
         connections_max: layers.int("max.connections")?,
+        connection_creation_rate_max: layers.int("max.connection.creation.rate")?,
+        listener_limits: listener_limits(layers)?,
         connections_per_ip_max: layers.int("max.connections.per.ip")?,
         connections_per_ip_overrides: connection_overrides(layers)?,
         queued_request_bytes_max: layers.long("queued.max.request.bytes")?,
         metrics_listen: layers.non_empty("ottla.metrics.listen").filter(|address| address != "off"),
         request_partitions_max: layers.int("max.request.partition.size.limit")?,
     })
+}
+
+/// Of every listener that sets a limit of its own, in any layer.
+fn listener_limits(layers: &Layers) -> Result<BTreeMap<String, ListenerLimits>, ConfigError> {
+    let mut limits: BTreeMap<String, ListenerLimits> = BTreeMap::new();
+    for layer in [&layers.fixed, &layers.dynamic_default, &layers.dynamic_broker] {
+        for (name, text) in layer {
+            let Some((listener, base)) = synonyms::of_listener(name) else { continue };
+            let limits = limits.entry(listener.to_ascii_uppercase()).or_default();
+            let limit = match base {
+                "max.connections" => &mut limits.connections_max,
+                "max.connection.creation.rate" => &mut limits.creation_rate_max,
+                _ => continue,
+            };
+            if let Some(definition) = crate::definition(crate::Scope::Broker, base)
+                && let Value::Int(n) = definition.parse(text)?
+            {
+                *limit = Some(n);
+            }
+        }
+    }
+    Ok(limits)
 }
 
 /// `host:limit` pairs, separated by commas.
@@ -81,6 +108,7 @@ pub(super) fn log(layers: &Layers) -> Result<LogDirsConfig, ConfigError> {
         delete_delay_ms: layers.long("log.segment.delete.delay.ms")?,
         initial_task_delay_ms: layers.long("log.initial.task.delay.ms")?,
         recovery_threads_per_dir: layers.int("num.recovery.threads.per.data.dir")?,
+        failure_timeout_ms: layers.long("log.dir.failure.timeout.ms")?,
     })
 }
 
@@ -164,6 +192,10 @@ pub(super) fn group_coordinator(layers: &Layers) -> Result<GroupCoordinatorConfi
         consumer_assignment_interval_ms: layers.int("group.consumer.assignment.interval.ms")?,
         consumer_assignment_interval_min_ms: layers.int("group.consumer.min.assignment.interval.ms")?,
         consumer_assignment_interval_max_ms: layers.int("group.consumer.max.assignment.interval.ms")?,
+        consumer_enabled: layers
+            .list("group.coordinator.rebalance.protocols")
+            .iter()
+            .any(|p| p == "consumer"),
         consumer_size_max: layers.int("group.consumer.max.size")?,
         consumer_assignors: layers.list("group.consumer.assignors"),
         consumer_regex_refresh_interval_ms: layers.int("group.consumer.regex.refresh.interval.ms")?,
@@ -187,9 +219,22 @@ pub(super) fn offsets(layers: &Layers) -> Result<OffsetsConfig, ConfigError> {
         commit_timeout_ms: layers.int("offsets.commit.timeout.ms")?,
         retention_ms: layers.long("offsets.retention.minutes")?.saturating_mul(MINUTE_MS),
         retention_check_interval_ms: layers.long("offsets.retention.check.interval.ms")?,
+        topic_compression: offsets_compression(layers)?,
         topic_num_partitions: layers.int("offsets.topic.num.partitions")?,
         topic_replication_factor: layers.short("offsets.topic.replication.factor")?,
         topic_segment_bytes: layers.int("offsets.topic.segment.bytes")?,
+    })
+}
+
+/// By Kafka's numbers of codecs (`CompressionType.id`).
+fn offsets_compression(layers: &Layers) -> Result<Compression, ConfigError> {
+    Ok(match layers.int("offsets.topic.compression.codec")? {
+        0 => Compression::None,
+        1 => Compression::Gzip,
+        2 => Compression::Snappy,
+        3 => Compression::Lz4,
+        4 => Compression::Zstd,
+        other => return Err(ConfigError::conflict(format!("Unknown compression type id: {other}"))),
     })
 }
 

@@ -10,9 +10,9 @@ mod value_rules;
 pub(crate) use layers::default_text;
 pub use layers::{ConfigMap, Layers};
 pub use types::{
-    CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Listener, LogDirsConfig,
-    MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig,
-    TopicDefaults,
+    CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Listener, ListenerLimits,
+    LogDirsConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig,
+    ReplicationConfig, TopicDefaults,
 };
 
 use crate::{ConfigError, Scope, Warning, definition, review};

@@ -246,6 +246,7 @@ fn another(definition: &Definition) -> String {
         "max.connections.per.ip.overrides" => "127.0.0.1:5".to_owned(),
         "group.consumer.assignors" => "range".to_owned(),
         "group.consumer.migration.policy" => "upgrade".to_owned(),
+        "group.coordinator.rebalance.protocols" => "classic".to_owned(),
         "log.cleanup.policy" | "cleanup.policy" => "compact".to_owned(),
         "log.message.timestamp.type" | "message.timestamp.type" => "LogAppendTime".to_owned(),
         "compression.type" => "zstd".to_owned(),

@@ -1,8 +1,10 @@
 //! The groups of broker settings that Ottla uses.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ottla_model::BrokerId;
+use ottla_model::batch::Compression;
 
 /// Who this node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,15 @@ pub struct Listener {
     pub host: String,
     /// 0 in `listeners`: any free port.
     pub port: u16,
+}
+
+/// What a listener may set for itself, as `listener.name.NAME.` before the setting's name (KIP-612).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListenerLimits {
+    /// `max.connections` of the listener.
+    pub connections_max: Option<i32>,
+    /// `max.connection.creation.rate` of the listener, connections a second.
+    pub creation_rate_max: Option<i32>,
 }
 
 /// Listeners, sockets and requests.
@@ -47,6 +58,10 @@ pub struct NetConfig {
     pub connections_max_idle_ms: i64,
     /// `max.connections`.
     pub connections_max: i32,
+    /// `max.connection.creation.rate`: connections a second, over all listeners.
+    pub connection_creation_rate_max: i32,
+    /// What listeners set for themselves, by name (upper case).
+    pub listener_limits: BTreeMap<String, ListenerLimits>,
     /// `max.connections.per.ip`.
     pub connections_per_ip_max: i32,
     /// `max.connections.per.ip.overrides`: (host or address, limit).
@@ -82,6 +97,8 @@ pub struct LogDirsConfig {
     pub initial_task_delay_ms: i64,
     /// `num.recovery.threads.per.data.dir`.
     pub recovery_threads_per_dir: i32,
+    /// `log.dir.failure.timeout.ms`: how long the controller may not know of a failed dir before the broker stops.
+    pub failure_timeout_ms: i64,
 }
 
 /// Log compaction (`log.cleaner.*`). What a topic may say itself is in [`crate::TopicConfig`].
@@ -165,6 +182,8 @@ pub struct GroupCoordinatorConfig {
     pub consumer_assignment_interval_min_ms: i32,
     /// `group.consumer.max.assignment.interval.ms`.
     pub consumer_assignment_interval_max_ms: i32,
+    /// `group.coordinator.rebalance.protocols` has `consumer`.
+    pub consumer_enabled: bool,
     /// `group.consumer.max.size`.
     pub consumer_size_max: i32,
     /// `group.consumer.assignors`, the default first.
@@ -195,6 +214,8 @@ pub struct OffsetsConfig {
     pub retention_ms: i64,
     /// `offsets.retention.check.interval.ms`.
     pub retention_check_interval_ms: i64,
+    /// `offsets.topic.compression.codec`: how the coordinators compress what they write.
+    pub topic_compression: Compression,
     /// `offsets.topic.num.partitions`.
     pub topic_num_partitions: i32,
     /// `offsets.topic.replication.factor`, as set; [`crate::clamp_replication_factor`] fits it to the cluster.

@@ -10,6 +10,7 @@ pub(super) fn check(layers: &Layers) -> Result<(), ConfigError> {
     check_cleaner(layers)?;
     check_replica_waits(layers)?;
     check_connections(layers)?;
+    check_rebalance_protocols(layers)?;
     check_group_coordinator(layers)
 }
 
@@ -79,6 +80,15 @@ fn check_connections(layers: &Layers) -> Result<(), ConfigError> {
              connections.max.idle.ms={idle_max_ms} to prevent failed authentication responses from timing out"
         ),
     )
+}
+
+/// Every protocol but the classic one may be switched off.
+fn check_rebalance_protocols(layers: &Layers) -> Result<(), ConfigError> {
+    let protocols = layers.list("group.coordinator.rebalance.protocols");
+    if protocols.iter().any(|protocol| protocol == "classic") {
+        return Ok(());
+    }
+    Err(ConfigError::conflict("Disabling the 'classic' protocol is not supported."))
 }
 
 /// The bounds of what consumer groups set for themselves must leave room for what the broker sets.

@@ -1,8 +1,8 @@
 //! Settings of the node, the controller quorum and the metadata log.
 
 use super::{
-    Definition, INTERNAL, JVM, METADATA_LOG, ONE_NODE, QUEUE, UNSTABLE, boolean, int, internal, list, long,
-    string,
+    Definition, INTERNAL, JVM, METADATA_RETENTION, METADATA_ROLL, ONE_NODE, QUEUE, UNSTABLE, boolean, int,
+    internal, list, long, string,
 };
 use crate::Check::{Any, AtLeast, BootstrapServers, ListOf, QuorumVoters};
 use crate::DefaultValue::{Null, Required, Text};
@@ -60,25 +60,13 @@ pub(super) const ROWS: &[Definition] = &[
         Inert(INTERNAL),
     )),
     string("metadata.log.dir", Null, Any, ReadOnly, Honoured),
-    long(
-        "metadata.log.max.record.bytes.between.snapshots",
-        Text("20971520"),
-        AtLeast(1),
-        ReadOnly,
-        NotYet(METADATA_LOG),
-    ),
-    long(
-        "metadata.log.max.snapshot.interval.ms",
-        Text("3600000"),
-        AtLeast(0),
-        ReadOnly,
-        NotYet(METADATA_LOG),
-    ),
-    int("metadata.log.segment.bytes", Text("1073741824"), AtLeast(8_388_608), ReadOnly, NotYet(METADATA_LOG)),
-    long("metadata.log.segment.ms", Text("604800000"), Any, ReadOnly, NotYet(METADATA_LOG)),
+    long("metadata.log.max.record.bytes.between.snapshots", Text("20971520"), AtLeast(1), ReadOnly, Honoured),
+    long("metadata.log.max.snapshot.interval.ms", Text("3600000"), AtLeast(0), ReadOnly, Honoured),
+    int("metadata.log.segment.bytes", Text("1073741824"), AtLeast(8_388_608), ReadOnly, Honoured),
+    long("metadata.log.segment.ms", Text("604800000"), Any, ReadOnly, NotYet(METADATA_ROLL)),
     int("metadata.max.idle.interval.ms", Text("500"), AtLeast(0), ReadOnly, Inert(ONE_NODE)),
-    long("metadata.max.retention.bytes", Text("104857600"), Any, ReadOnly, NotYet(METADATA_LOG)),
-    long("metadata.max.retention.ms", Text("604800000"), Any, ReadOnly, NotYet(METADATA_LOG)),
+    long("metadata.max.retention.bytes", Text("104857600"), Any, ReadOnly, NotYet(METADATA_RETENTION)),
+    long("metadata.max.retention.ms", Text("604800000"), Any, ReadOnly, NotYet(METADATA_RETENTION)),
     int("node.id", Required, AtLeast(0), ReadOnly, Honoured),
     list(
         "process.roles",

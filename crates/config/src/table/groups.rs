@@ -1,12 +1,9 @@
 //! Settings of the group coordinator: classic and consumer groups, committed offsets.
 
-use super::{
-    BUFFERS, Definition, GROUP_PROTOCOLS, OFFSETS_CODEC, THREADS, boolean, int, internal, list, long, short,
-    string,
-};
+use super::{BUFFERS, Definition, THREADS, boolean, int, internal, list, long, short, string};
 use crate::Check::{Any, AtLeast, ListOf, OneOfAnyCase};
 use crate::DefaultValue::Text;
-use crate::Effect::{Honoured, Inert, NotYet};
+use crate::Effect::{Honoured, Inert};
 use crate::UpdateMode::{ClusterWide, ReadOnly};
 
 pub(super) const ROWS: &[Definition] = &[
@@ -62,7 +59,7 @@ pub(super) const ROWS: &[Definition] = &[
         Text("classic,consumer,streams"),
         ListOf { words: &["consumer", "classic", "share", "streams"], may_be_empty: false },
         ReadOnly,
-        NotYet(GROUP_PROTOCOLS),
+        Honoured,
     ),
     int("group.coordinator.threads", Text("4"), AtLeast(1), ReadOnly, Inert(THREADS)),
     int("group.initial.rebalance.delay.ms", Text("3000"), Any, ReadOnly, Honoured),
@@ -74,7 +71,7 @@ pub(super) const ROWS: &[Definition] = &[
     int("offsets.load.buffer.size", Text("5242880"), AtLeast(1), ReadOnly, Inert(BUFFERS)),
     long("offsets.retention.check.interval.ms", Text("600000"), AtLeast(1), ReadOnly, Honoured),
     int("offsets.retention.minutes", Text("10080"), AtLeast(1), ReadOnly, Honoured),
-    int("offsets.topic.compression.codec", Text("0"), Any, ReadOnly, NotYet(OFFSETS_CODEC)),
+    int("offsets.topic.compression.codec", Text("0"), Any, ReadOnly, Honoured),
     int("offsets.topic.num.partitions", Text("50"), AtLeast(1), ReadOnly, Honoured),
     short("offsets.topic.replication.factor", Text("3"), AtLeast(1), ReadOnly, Honoured),
     int("offsets.topic.segment.bytes", Text("104857600"), AtLeast(1), ReadOnly, Honoured),

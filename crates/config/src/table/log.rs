@@ -1,11 +1,9 @@
 //! Settings of the log, most of them defaults of topics.
 
-use super::{
-    CHECKPOINTS, Definition, LOG_DIRS, ONE_NODE, boolean, double, int, internal, list, long, string,
-};
+use super::{Definition, ONE_NODE, boolean, double, int, internal, list, long, string};
 use crate::Check::{Any, AtLeast, Between, Fraction, GzipLevel, ListOf, OneOf};
 use crate::DefaultValue::{Null, Text};
-use crate::Effect::{Honoured, Inert, NotYet};
+use crate::Effect::{Honoured, Inert};
 use crate::UpdateMode::{ClusterWide, PerBroker, ReadOnly};
 
 pub(super) const ROWS: &[Definition] = &[
@@ -39,19 +37,13 @@ pub(super) const ROWS: &[Definition] = &[
         Honoured,
     ),
     list("log.dir", Text("/tmp/kafka-logs"), ListOf { words: &[], may_be_empty: false }, ReadOnly, Honoured),
-    long("log.dir.failure.timeout.ms", Text("30000"), AtLeast(1), ReadOnly, NotYet(LOG_DIRS)),
+    long("log.dir.failure.timeout.ms", Text("30000"), AtLeast(1), ReadOnly, Honoured),
     list("log.dirs", Null, ListOf { words: &[], may_be_empty: false }, ReadOnly, Honoured),
     long("log.flush.interval.messages", Text("9223372036854775807"), AtLeast(1), ClusterWide, Honoured),
     long("log.flush.interval.ms", Null, Any, ClusterWide, Honoured),
     int("log.flush.offset.checkpoint.interval.ms", Text("60000"), AtLeast(0), ReadOnly, Honoured),
     long("log.flush.scheduler.interval.ms", Text("9223372036854775807"), Any, ReadOnly, Honoured),
-    int(
-        "log.flush.start.offset.checkpoint.interval.ms",
-        Text("60000"),
-        AtLeast(0),
-        ReadOnly,
-        NotYet(CHECKPOINTS),
-    ),
+    int("log.flush.start.offset.checkpoint.interval.ms", Text("60000"), AtLeast(0), ReadOnly, Honoured),
     int("log.index.interval.bytes", Text("4096"), AtLeast(0), ClusterWide, Honoured),
     int("log.index.size.max.bytes", Text("10485760"), AtLeast(4), ClusterWide, Honoured),
     internal(long("log.initial.task.delay.ms", Text("30000"), AtLeast(0), ReadOnly, Honoured)),

@@ -100,11 +100,8 @@ const AUTHORIZER: &str = "authorization";
 const PLUGINS: &str = "loading a class of the JVM's";
 const QUOTAS: &str = "quotas";
 const DLQ: &str = "the dead letter queue of share groups";
-const LOG_DIRS: &str = "this handling of log directories";
-const CHECKPOINTS: &str = "a period of its own for this checkpoint";
-const OFFSETS_CODEC: &str = "compression of __consumer_offsets";
-const GROUP_PROTOCOLS: &str = "a choice of group protocols";
-const METADATA_LOG: &str = "a choice of the metadata log's segments and snapshots";
+const METADATA_RETENTION: &str = "keeping what the metadata log's latest snapshot replaces";
+const METADATA_ROLL: &str = "rolling the metadata log by time";
 const UNSTABLE: &str = "an unstable version";
 
 // Why a setting that is accepted changes nothing.

@@ -1,9 +1,9 @@
 //! Settings of listeners, sockets and requests.
 
-use super::{Definition, ONE_NODE, QUEUE, QUOTAS, THREADS, int, list, long, string};
+use super::{Definition, ONE_NODE, QUEUE, THREADS, int, list, long, string};
 use crate::Check::{Any, AtLeast, ListOf};
 use crate::DefaultValue::{Null, Text};
-use crate::Effect::{Honoured, Inert, NotYet};
+use crate::Effect::{Honoured, Inert};
 use crate::UpdateMode::{ClusterWide, PerBroker, ReadOnly};
 
 pub(super) const ROWS: &[Definition] = &[
@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Definition] = &[
         PerBroker,
         Honoured,
     ),
-    int("max.connection.creation.rate", Text("2147483647"), AtLeast(0), ClusterWide, NotYet(QUOTAS)),
+    int("max.connection.creation.rate", Text("2147483647"), AtLeast(0), ClusterWide, Honoured),
     int("max.connections", Text("2147483647"), AtLeast(0), ClusterWide, Honoured),
     int("max.connections.per.ip", Text("2147483647"), AtLeast(0), ClusterWide, Honoured),
     string("max.connections.per.ip.overrides", Text(""), Any, ClusterWide, Honoured),

@@ -1,9 +1,9 @@
 //! Settings of topics at creation, fetch and replication.
 
-use super::{CHECKPOINTS, Definition, ONE_NODE, PURGATORY, THREADS, boolean, int, internal, long, string};
+use super::{Definition, ONE_NODE, PURGATORY, THREADS, boolean, int, internal, long, string};
 use crate::Check::{Any, AtLeast};
 use crate::DefaultValue::{Null, Text};
-use crate::Effect::{Honoured, Inert, NotYet};
+use crate::Effect::{Honoured, Inert};
 use crate::UpdateMode::{ClusterWide, ReadOnly};
 
 pub(super) const ROWS: &[Definition] = &[
@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Definition] = &[
     int("replica.fetch.min.bytes", Text("1"), Any, ReadOnly, Inert(ONE_NODE)),
     int("replica.fetch.response.max.bytes", Text("10485760"), AtLeast(0), ReadOnly, Inert(ONE_NODE)),
     int("replica.fetch.wait.max.ms", Text("500"), Any, ReadOnly, Inert(ONE_NODE)),
-    long("replica.high.watermark.checkpoint.interval.ms", Text("5000"), Any, ReadOnly, NotYet(CHECKPOINTS)),
+    long("replica.high.watermark.checkpoint.interval.ms", Text("5000"), Any, ReadOnly, Honoured),
     long("replica.lag.time.max.ms", Text("30000"), Any, ReadOnly, Honoured),
     string("replica.selector.class", Null, Any, ReadOnly, Inert(ONE_NODE)),
     int("replica.socket.receive.buffer.bytes", Text("65536"), Any, ReadOnly, Inert(ONE_NODE)),

@@ -4,7 +4,7 @@ use crate::support::check_supported;
 use crate::value::split_list;
 use crate::{
     BrokerConfig, Check, ConfigError, ConfigMap, ConfigType, Definition, Scope, UpdateMode, broker_default,
-    definition, dynamic_only,
+    definition, dynamic_only, synonyms,
 };
 
 /// Which dynamic broker settings are changed.
@@ -46,7 +46,19 @@ pub fn validate_broker(
         BrokerResource::One => broker.with_dynamic(layers.dynamic_default, overrides.clone()),
         BrokerResource::All => broker.with_dynamic(overrides.clone(), layers.dynamic_broker),
     }?;
+    check_listeners(overrides)?;
     check_threads(broker, &after)
+}
+
+/// What a listener may set for itself has to let somebody in (`ListenerConnectionQuota.validateReconfiguration`).
+fn check_listeners(overrides: &ConfigMap) -> Result<(), ConfigError> {
+    for (name, text) in overrides {
+        let limit = of_listener(name).filter(|base| LIMITS_OF_LISTENERS.contains(base));
+        if let Some(base) = limit.filter(|_| text.trim().parse().is_ok_and(|n: i32| n <= 0)) {
+            return Err(invalid_dynamic(name, &format!("Invalid {base} {}", text.trim())));
+        }
+    }
+    Ok(())
 }
 
 /// Key and trust stores (`SslConfigs.RECONFIGURABLE_CONFIGS`).
@@ -65,6 +77,8 @@ const STORES: [&str; 10] = [
 /// What Kafka takes from `listener.name.NAME.` and may be the same for all brokers.
 const OF_ALL_LISTENERS: [&str; 3] =
     ["max.connections", "max.connection.creation.rate", "num.network.threads"];
+/// What a listener may set for itself, and it has an effect.
+const LIMITS_OF_LISTENERS: [&str; 2] = ["max.connections", "max.connection.creation.rate"];
 /// What Kafka can change while it runs, and Ottla sets up once, when it starts.
 const SET_UP_AT_START: [&str; 2] = ["listeners", "listener.security.protocol.map"];
 
@@ -81,7 +95,7 @@ fn is_per_broker(name: &str) -> bool {
 
 /// The setting that `listener.name.NAME.` stands before.
 fn of_listener(name: &str) -> Option<&str> {
-    name.strip_prefix("listener.name.")?.split_once('.').map(|(_, base)| base)
+    synonyms::of_listener(name).map(|(_, base)| base)
 }
 
 fn refuse_all(names: &[&str], reason: &str) -> Result<(), ConfigError> {
@@ -124,6 +138,9 @@ fn refuse_duplicates(name: &str, text: &str) -> Result<(), ConfigError> {
 
 fn check_honoured(name: &str, text: &str, broker: &BrokerConfig) -> Result<(), ConfigError> {
     if let Some(base) = of_listener(name) {
+        if LIMITS_OF_LISTENERS.contains(&base) {
+            return Ok(());
+        }
         let hides = known(base).is_none_or(Definition::is_sensitive);
         let value = if hides { "[hidden]" } else { text };
         return Err(ConfigError::not_yet(name, value, "a setting of one listener", "set it for all of them"));
@@ -133,6 +150,9 @@ fn check_honoured(name: &str, text: &str, broker: &BrokerConfig) -> Result<(), C
     };
     check_supported(definition, text)?;
     let started_with = broker.layers().fixed.get(name).map(String::as_str).or_else(|| broker_default(name));
+    if name == "listeners" {
+        check_controller_listener(text, broker)?;
+    }
     if SET_UP_AT_START.contains(&name) && started_with != Some(text) {
         return Err(ConfigError::not_yet(name, text, "a change while the broker runs", "remove it"));
     }
@@ -140,6 +160,20 @@ fn check_honoured(name: &str, text: &str, broker: &BrokerConfig) -> Result<(), C
         return check_reporters(text);
     }
     Ok(())
+}
+
+/// Where the file names a listener for the controller, there must be one.
+fn check_controller_listener(listeners: &str, broker: &BrokerConfig) -> Result<(), ConfigError> {
+    let name_of = |entry: &str| entry.split("://").next().unwrap_or_default().trim().to_ascii_uppercase();
+    let controller = &broker.net.controller_listeners;
+    let stays = |entry: &String| controller.iter().any(|listener| listener.name == name_of(entry));
+    if controller.is_empty() || split_list(listeners.trim()).iter().any(stays) {
+        return Ok(());
+    }
+    Err(ConfigError::conflict(
+        "requirement failed: controller.listener.names must contain at least one value appearing in the 'listeners' \
+         configuration when running the KRaft controller role",
+    ))
 }
 
 /// The one that Kafka comes with may be named; no other can be loaded.

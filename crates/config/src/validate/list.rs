@@ -6,6 +6,8 @@ use crate::{ConfigError, ConfigType, Definition};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListChange {
     Append,
+    /// As Kafka's brokers append for themselves: what is twice among the new items stays so, and is refused later.
+    AppendAll,
     Subtract,
 }
 
@@ -14,7 +16,7 @@ impl ListChange {
     #[must_use]
     pub fn not_a_list(self, name: &str) -> ConfigError {
         let operation = match self {
-            Self::Append => "APPEND",
+            Self::Append | Self::AppendAll => "APPEND",
             Self::Subtract => "SUBTRACT",
         };
         ConfigError::refused(name, format!("Can't {operation} to key {name} because its type is not LIST."))
@@ -37,9 +39,11 @@ pub fn change_list(
     }
     let mut list: Vec<&str> = split(current.unwrap_or_default());
     list.retain(|item| !item.is_empty());
+    let before = list.len();
     for item in split(items) {
         match (change, list.iter().position(|have| *have == item)) {
-            (ListChange::Append, None) => list.push(item),
+            (ListChange::Append | ListChange::AppendAll, None) => list.push(item),
+            (ListChange::AppendAll, Some(at)) if at >= before => list.push(item),
             (ListChange::Subtract, Some(at)) => drop(list.remove(at)),
             _ => {}
         }

@@ -116,6 +116,10 @@ fn lists_grow_and_shrink() {
         Ok("compact")
     );
     assert_eq!(change_list(list, None, "compact", ListChange::Append).as_deref(), Ok("compact"));
+    assert_eq!(
+        change_list(list, Some("delete"), "compact,delete,compact", ListChange::AppendAll).as_deref(),
+        Ok("delete,compact,compact")
+    );
     let number = definition(Scope::Topic, "retention.ms").expect("known");
     assert!(change_list(number, None, "1", ListChange::Append).is_err());
 }

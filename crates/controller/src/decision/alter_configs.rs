@@ -53,6 +53,9 @@ fn apply_ops(
         let value = match op.op {
             AlterConfigOp::Set => Some(op.value.clone()),
             AlterConfigOp::Delete => None,
+            AlterConfigOp::Append if resource.kind == ConfigResourceType::Broker => {
+                Some(change(resource, op, current, ListChange::AppendAll)?)
+            }
             AlterConfigOp::Append => Some(change(resource, op, current, ListChange::Append)?),
             AlterConfigOp::Subtract => Some(change(resource, op, current, ListChange::Subtract)?),
         };
@@ -92,7 +95,7 @@ fn change(
 /// Of a broker's settings Kafka says it in other words (`ConfigAdminManager.prepareIncrementalConfigs`).
 fn not_a_broker_list(is_known: bool, name: &str, change: ListChange) -> ConfigChangeError {
     let verb = match change {
-        ListChange::Append => "append",
+        ListChange::Append | ListChange::AppendAll => "append",
         ListChange::Subtract => "subtract",
     };
     ConfigChangeError::InvalidConfig(if is_known {

@@ -67,6 +67,11 @@ impl LogStore {
         next.max(*self.shared.installed_end_offset.lock())
     }
 
+    /// Bytes of all entries that were in the log when it was opened, and have been appended since.
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.shared.log.lock().appended_bytes()
+    }
+
     /// The offset after the entry of that index; `None` if the log does not hold it.
     pub(crate) fn end_offset(&self, index: u64) -> Option<i64> {
         self.shared.log.lock().end_offset(index)

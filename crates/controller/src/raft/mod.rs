@@ -13,11 +13,13 @@ mod segmented_log;
 #[cfg(test)]
 mod segmented_log_tests;
 mod snapshot;
+mod snapshot_clock;
 mod state_machine;
 mod types;
 
 pub(crate) use quorum::{ProposeError, Quorum, QuorumConfig};
 pub use quorum::{QuorumStatus, VoterStatus};
+pub(crate) use snapshot_clock::SnapshotLimits;
 
 #[cfg(test)]
 mod tests;

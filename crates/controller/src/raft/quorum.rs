@@ -18,12 +18,13 @@ use super::log_store::LogStore;
 use super::meta_store::{MetaKey, MetaStore, SledStore};
 use super::network::NoPeers;
 use super::snapshot::SnapshotStore;
+use super::snapshot_clock::{SnapshotClock, SnapshotLimits};
 use super::state_machine::StateMachine;
 use super::types::{Applied, Proposal, TypeConfig, Voter};
 use crate::error::StartError;
 use crate::publish::Publisher;
 
-type OurRaft = Raft<TypeConfig, StateMachine>;
+pub(super) type OurRaft = Raft<TypeConfig, StateMachine>;
 
 /// Where a voter lives and who it is.
 #[derive(Clone, Debug)]
@@ -35,6 +36,7 @@ pub(crate) struct QuorumConfig {
     pub(crate) cluster_id: Arc<str>,
     pub(crate) segment_bytes: u64,
     pub(crate) snapshot_every_entries: u64,
+    pub(crate) snapshots: SnapshotLimits,
 }
 
 /// Why a proposal was not applied.
@@ -69,6 +71,7 @@ pub struct VoterStatus {
 pub(crate) struct Quorum {
     raft: OurRaft,
     log: LogStore,
+    snapshots: SnapshotClock,
     /// Ends once the store is closed, so that the next start can open it.
     closed: Option<oneshot::Receiver<()>>,
 }
@@ -111,7 +114,8 @@ impl Quorum {
             StateMachine::open(config.cluster_id.clone(), publisher, snapshots, log.clone()).map_err(io)?;
         let raft = Raft::new(node(config.node_id), raft_config(&config)?, NoPeers, log.clone(), machine);
         let raft = raft.await.map_err(raft_error)?;
-        let quorum = Self { raft, log, closed: None };
+        let snapshots = SnapshotClock::start(raft.clone(), log.clone(), config.snapshots);
+        let quorum = Self { raft, log, snapshots, closed: None };
         quorum.lead(&config).await?;
         Ok(quorum)
     }
@@ -186,6 +190,7 @@ impl Quorum {
 
     /// Stops, and waits until another may open the log.
     pub(crate) async fn shutdown(self) {
+        self.snapshots.stop().await;
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "the metadata quorum did not shut down cleanly");
         }

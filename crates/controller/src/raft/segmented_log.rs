@@ -51,6 +51,7 @@ pub(crate) struct SegmentedLog {
     segments: VecDeque<Segment>,
     places: VecDeque<EntryPlace>,
     next_offset: i64,
+    appended_bytes: u64,
 }
 
 impl fmt::Debug for SegmentedLog {
@@ -78,6 +79,7 @@ impl SegmentedLog {
             segments: VecDeque::new(),
             places: VecDeque::new(),
             next_offset,
+            appended_bytes: 0,
         };
         let bases = log.segment_files()?;
         for (i, base_offset) in bases.iter().enumerate() {
@@ -86,6 +88,7 @@ impl SegmentedLog {
         if let Some(purged) = purged {
             log.drop_purged(purged)?;
         }
+        log.appended_bytes = log.places.iter().map(|place| place.header.len as u64).sum();
         Ok(log)
     }
 
@@ -103,6 +106,11 @@ impl SegmentedLog {
     /// The record offset after the entry of that index; `None` if the log does not hold it.
     pub(crate) fn end_offset(&self, index: u64) -> Option<i64> {
         self.place(index).map(|place| place.header.end_offset)
+    }
+
+    /// Bytes of the entries that were there at the start, and of those that came since; what goes still counts.
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.appended_bytes
     }
 
     pub(crate) fn next_offset(&self) -> i64 {
@@ -126,6 +134,7 @@ impl SegmentedLog {
         let place = EntryPlace { file: segment.file.clone(), pos: segment.len, header };
         segment.len += batch.len() as u64;
         let file = place.file.clone();
+        self.appended_bytes += batch.len() as u64;
         self.next_offset = header.end_offset;
         self.places.push_back(place);
         Ok(file)

@@ -14,6 +14,7 @@ use super::memory_store::MemoryStore;
 use super::meta_store::{MetaStore, SledStore};
 use super::quorum::{ProposeError, Quorum, QuorumConfig};
 use super::snapshot::SnapshotStore;
+use super::snapshot_clock::SnapshotLimits;
 use super::state_machine::StateMachine;
 use super::types::TypeConfig;
 use crate::publish::Publisher;
@@ -80,6 +81,7 @@ impl Crashing {
             cluster_id: "cluster".into(),
             segment_bytes: SEGMENT_BYTES,
             snapshot_every_entries: 10,
+            snapshots: SnapshotLimits { bytes_max: u64::MAX, interval: None },
         };
         let meta = Arc::new(self.meta.of_process());
         let quorum = Quorum::start_with(config, disk, meta, publisher.clone()).await.unwrap();

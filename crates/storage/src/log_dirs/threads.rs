@@ -17,3 +17,23 @@ pub(super) fn on_threads(
         outcome
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn as_many_threads_work_at_once_as_are_asked_for() {
+        for count in 1..4 {
+            // Nobody passes before all are there.
+            let all_there = Barrier::new(count);
+            let work = || {
+                all_there.wait();
+                Ok(())
+            };
+            assert!(on_threads(count, work).is_ok());
+        }
+    }
+}
