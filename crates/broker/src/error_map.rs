@@ -76,7 +76,7 @@ pub(crate) fn topic(error: &TopicError) -> ErrorCode {
         TopicError::AlreadyExists { .. } => ErrorCode::TopicAlreadyExists,
         TopicError::UnknownName => ErrorCode::UnknownTopicOrPartition,
         TopicError::UnknownId(_) => ErrorCode::UnknownTopicId,
-        TopicError::InvalidRequest(_) => ErrorCode::InvalidRequest,
+        TopicError::InvalidRequest(_) | TopicError::NameAndId { .. } => ErrorCode::InvalidRequest,
         TopicError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
         TopicError::InvalidReplicationFactor(_) => ErrorCode::InvalidReplicationFactor,
         TopicError::InvalidReplicaAssignment(_) => ErrorCode::InvalidReplicaAssignment,

@@ -32,12 +32,16 @@ impl MetadataView {
     }
 
     pub(crate) fn publish(&self, image: Arc<MetadataImage>) {
-        let offset = image.provenance().offset;
         self.image.store(image);
-        self.applied.send_replace(offset);
     }
 
-    /// Waits until what the controller has published is served here.
+    /// Everybody on this broker who goes by the image has been told of it: who waited for it goes on.
+    pub(crate) fn followed(&self) {
+        self.applied.send_replace(self.image.load().provenance().offset);
+    }
+
+    /// Waits until what the controller has published is served here: a topic that is answered as made is known to the
+    /// group coordinators too.
     pub(crate) async fn catch_up(&self, controller: &Controller) {
         let offset = controller.image().provenance().offset;
         let mut applied = self.applied.subscribe();

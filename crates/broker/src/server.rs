@@ -308,6 +308,7 @@ async fn follow(driver: ReplicaDriver, followers: Followers, mut subscription: M
                 followers.admission.configure(&driver.config.load().net);
                 followers.cleaner.configure();
             }
+            driver.view.followed();
         };
         let applied = tokio::task::spawn_blocking(applying).await;
         if let Err(error) = applied {

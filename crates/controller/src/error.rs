@@ -1,6 +1,8 @@
 //! Why a command is refused. The text of each error is the message that Kafka's controller gives; which error code
 //! goes with a variant is said in its documentation and mapped by the handlers.
 
+use std::sync::Arc;
+
 use std::path::PathBuf;
 
 use ottla_metadata::{DirectoryId, RecordError, ReplayError};
@@ -27,6 +29,9 @@ pub enum TopicError {
     /// INVALID_REQUEST
     #[error("{0}")]
     InvalidRequest(String),
+    /// INVALID_REQUEST
+    #[error("The provided topic name maps to an ID that was already supplied.")]
+    NameAndId { name: Arc<str>, topic_id: TopicId },
     /// INVALID_PARTITIONS
     #[error("{0}")]
     InvalidPartitions(String),

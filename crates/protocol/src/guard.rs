@@ -26,6 +26,8 @@ pub enum GuardError {
     NoShape,
     #[error("at byte {at}: {source}")]
     Wire { at: usize, source: WireError },
+    #[error("at byte {at}: null, which this version does not allow")]
+    Null { at: usize },
     #[error("at byte {at}: an array of {count} elements")]
     LongArray { at: usize, count: usize },
     #[error("at byte {at}: a string of {len} bytes")]
@@ -41,8 +43,8 @@ pub enum GuardError {
 /// Walks a body, header already taken off, and gives the bytes that the message takes; more may follow.
 ///
 /// Passes every message that Kafka 4.4.0 writes. Beyond counts and lengths it holds Kafka's own bounds: 1,000,000 elements
-/// an array, 10,000 tagged fields a struct, 32,767 bytes a string. UTF-8 and null where none is allowed are left to the
-/// decoder.
+/// an array, 10,000 tagged fields a struct, 32,767 bytes a string; and a field that is null in a version that does not allow
+/// it, if others do. UTF-8 and fields that are null in no version are left to the decoder.
 pub fn check(key: ApiKey, direction: Direction, version: i16, body: &[u8]) -> Result<usize, GuardError> {
     let shape = shape::of(key, direction).ok_or(GuardError::NoShape)?;
     walk::walk(shape, version, key.spec().is_flexible(version), body)

@@ -5,7 +5,8 @@
     python3 tools/shapes.py --named kafka-clients-4.4.0.jar > ../../compat-tests/differential/schema.txt
 
 The first is what the guard walks. One line a message: key, request or response, API, versions, first flexible version, listeners, then its fields in order.
-A field is a type, then `:from-to` if it is not in every version of what it stands in, then `@tag` if it is tagged.
+A field is a type, then `:from-to` if it is not in every version of what it stands in, `?from-to` if it may be null in some
+of its versions only, then `@tag` if it is tagged.
 A type is a number of bytes (1 2 4 8 16), s string, y bytes, [type] array, {fields} struct, ?{fields} nullable struct.
 
 The second is what the differential tests encode and decode by. There a field is `name:type`, with Kafka's names of
@@ -57,6 +58,9 @@ def fields_of(fields, structs, within):
         text = shape_of(field["type"], field, structs, versions)
         if versions != within:
             text += f":{versions[0]}-{versions[1]}"
+        nullable = versions_of(field.get("nullableVersions", "none"), versions)
+        if nullable not in (None, versions):
+            text += f"?{nullable[0]}-{nullable[1]}"
         if "taggedVersions" in field:
             if versions_of(field["taggedVersions"], within) != versions:
                 raise SystemExit(f"{field['name']}: tagged in some of its versions only")

@@ -39,3 +39,4 @@ pub use log_dirs::{
 };
 pub use producer::ActiveProducer;
 pub use read::{LogRead, ReadError, TimestampOffset};
+pub use validate::one_batch;

@@ -39,8 +39,9 @@ impl Handler for AlterPartitionReassignments {
         request: AlterPartitionReassignmentsRequest,
     ) -> Reply<AlterPartitionReassignmentsResponse> {
         if request.topics.is_empty() {
-            // Here Kafka's message is empty, not null.
-            return Reply::Ready(response(&request).with_error_message(Some(StrBytes::default())));
+            // Here Kafka's message is empty, not null, and what the request allows is not repeated.
+            let nothing = AlterPartitionReassignmentsResponse::default();
+            return Reply::Ready(nothing.with_error_message(Some(StrBytes::default())));
         }
         let (controller, view) = (self.controller.clone(), Arc::clone(&self.view));
         Reply::ordered(async move {

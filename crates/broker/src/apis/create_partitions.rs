@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use ottla_controller::{Controller, ControllerError, CreatePartitions as Command, NewPartitions, TopicError};
 use ottla_model::BrokerId;
+use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use ottla_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use ottla_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse, StrBytes, TopicName};
 
+use crate::deadline::in_time;
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
 use crate::metadata_view::MetadataView;
@@ -33,7 +35,12 @@ impl Handler for CreatePartitions {
             let names: Vec<TopicName> = request.topics.iter().map(|topic| topic.name.clone()).collect();
             let topics = request.topics.iter().map(new_partitions).collect();
             let command = Command { topics, validate_only: request.validate_only };
-            let answers = controller.create_partitions(command).await;
+            let Some(answers) = in_time(request.timeout_ms, controller.create_partitions(command)).await
+            else {
+                let late = ErrorCode::RequestTimedOut.code();
+                let results = names.into_iter().map(|name| result(name, late, None)).collect();
+                return CreatePartitionsResponse::default().with_results(results);
+            };
             view.catch_up(&controller).await;
             CreatePartitionsResponse::default().with_results(results(names, answers))
         })

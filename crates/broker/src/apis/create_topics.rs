@@ -9,11 +9,13 @@ use ottla_controller::{
     Controller, ControllerError, CreateTopics as Command, CreatedTopic, NewTopic, TopicError,
 };
 use ottla_model::BrokerId;
+use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_topics_request::CreatableTopic;
 use ottla_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use ottla_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, StrBytes, TopicName};
 
 use crate::configs;
+use crate::deadline::in_time;
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
 use crate::metadata_view::MetadataView;
@@ -36,7 +38,9 @@ impl Handler for CreateTopics {
             let names: Vec<TopicName> = request.topics.iter().map(|topic| topic.name.clone()).collect();
             let topics = request.topics.iter().map(new_topic).collect();
             let command = Command { topics, validate_only: request.validate_only };
-            let answers = controller.create_topics(command).await;
+            let Some(answers) = in_time(request.timeout_ms, controller.create_topics(command)).await else {
+                return too_late(names);
+            };
             view.catch_up(&controller).await;
             respond(names, answers, &config.load())
         })
@@ -84,6 +88,17 @@ fn respond(
         }
     };
     CreateTopicsResponse::default().with_topics(topics)
+}
+
+/// Of what came too late only the code is told, once for each time that a name was given.
+fn too_late(names: Vec<TopicName>) -> CreateTopicsResponse {
+    let topics = names.into_iter().map(|name| {
+        CreatableTopicResult::default()
+            .with_name(name)
+            .with_error_code(ErrorCode::RequestTimedOut.code())
+            .with_error_message(None)
+    });
+    CreateTopicsResponse::default().with_topics(topics.collect())
 }
 
 fn success(name: TopicName, created: CreatedTopic, config: &BrokerConfig) -> CreatableTopicResult {

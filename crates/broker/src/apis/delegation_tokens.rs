@@ -34,13 +34,19 @@ impl Handler for CreateDelegationToken {
     fn handle(
         &self,
         context: &RequestContext,
-        _: CreateDelegationTokenRequest,
+        request: CreateDelegationTokenRequest,
     ) -> Reply<CreateDelegationTokenResponse> {
         let (kind, name) = (StrBytes::from_static_str("User"), StrBytes::from_static_str("ANONYMOUS"));
+        // KIP-373: for somebody else, if a name is given.
+        let owner = request.owner_principal_name.filter(|name| context.version >= 3 && !name.is_empty());
+        let (owner_kind, owner) = match owner {
+            Some(owner) => (request.owner_principal_type.unwrap_or_default(), owner),
+            None => (kind.clone(), name.clone()),
+        };
         let response = CreateDelegationTokenResponse::default()
             .with_error_code(REFUSED)
-            .with_principal_type(kind.clone())
-            .with_principal_name(name.clone())
+            .with_principal_type(owner_kind)
+            .with_principal_name(owner)
             .with_issue_timestamp_ms(-1)
             .with_expiry_timestamp_ms(-1)
             .with_max_timestamp_ms(-1);

@@ -14,6 +14,7 @@ use ottla_protocol::messages::delete_topics_request::DeleteTopicState;
 use ottla_protocol::messages::delete_topics_response::DeletableTopicResult;
 use ottla_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, StrBytes, TopicName};
 
+use crate::deadline::in_time;
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
 use crate::metadata_view::MetadataView;
@@ -30,6 +31,7 @@ impl Handler for DeleteTopics {
     type Request = DeleteTopicsRequest;
 
     fn handle(&self, context: &RequestContext, request: DeleteTopicsRequest) -> Reply<DeleteTopicsResponse> {
+        let timeout_ms = request.timeout_ms;
         let states = states(request);
         if !self.config.load().topics.delete_enable {
             return Reply::Ready(disabled(context.version, &states));
@@ -44,7 +46,11 @@ impl Handler for DeleteTopics {
                     Err(why) => responses.push(answer(state, ErrorCode::InvalidRequest, Some(why))),
                 }
             }
-            let answers = controller.delete_topics(Command { topics: topics.clone() }).await;
+            let command = Command { topics: topics.clone() };
+            let Some(answers) = in_time(timeout_ms, controller.delete_topics(command)).await else {
+                let late = states.iter().map(|state| answer(state, ErrorCode::RequestTimedOut, None));
+                return DeleteTopicsResponse::default().with_responses(late.collect());
+            };
             view.catch_up(&controller).await;
             responses.extend(results(topics, answers));
             DeleteTopicsResponse::default().with_responses(responses)
@@ -74,6 +80,7 @@ fn results(
     answers: Result<Vec<Result<DeletedTopic, TopicError>>, ControllerError>,
 ) -> Vec<DeletableTopicResult> {
     let mut seen = BTreeSet::new();
+    let mut seen_as_both = BTreeSet::new();
     let state = |topic: &TopicRef| match topic {
         TopicRef::Name(name) => {
             DeleteTopicState::default().with_name(Some(TopicName(StrBytes::from_string(name.clone()))))
@@ -85,12 +92,19 @@ fn results(
             .into_iter()
             .zip(answers)
             // A topic that was given twice is answered once.
-            .filter(|(topic, _)| seen.insert(topic.clone()))
+            .filter(|(topic, answer)| match answer {
+                Err(TopicError::NameAndId { topic_id, .. }) => seen_as_both.insert(*topic_id),
+                _ => seen.insert(topic.clone()),
+            })
             .map(|(topic, result)| match result {
-                Ok(deleted) => DeletableTopicResult::default()
-                    .with_name(Some(TopicName(StrBytes::from_string(deleted.name.to_string()))))
-                    .with_topic_id(deleted.topic_id.0),
-                Err(error) => answer(&state(&topic), error_map::topic(&error), Some(error.to_string())),
+                Ok(deleted) => answer(&whole(&deleted.name, deleted.topic_id), ErrorCode::None, None),
+                Err(error) => {
+                    let state = match &error {
+                        TopicError::NameAndId { name, topic_id } => whole(name, *topic_id),
+                        _ => state(&topic),
+                    };
+                    answer(&state, error_map::topic(&error), Some(error.to_string()))
+                }
             })
             .collect(),
         Err(error) => {
@@ -98,6 +112,11 @@ fn results(
             topics.iter().map(|topic| answer(&state(topic), code, Some(error.to_string()))).collect()
         }
     }
+}
+
+fn whole(name: &str, topic_id: TopicId) -> DeleteTopicState {
+    let name = TopicName(StrBytes::from_string(name.to_owned()));
+    DeleteTopicState::default().with_name(Some(name)).with_topic_id(topic_id.0)
 }
 
 /// `delete.topic.enable=false`; version 3 brought the error code of its own.

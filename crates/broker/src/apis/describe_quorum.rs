@@ -20,6 +20,10 @@ use crate::metadata_view::MetadataView;
 /// The only quorum there is: partition 0 of this.
 const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
 
+/// The first versions that say when a voter was seen (KIP-836), and where the voters are (KIP-853).
+const FIRST_WITH_TIMES: i16 = 1;
+const FIRST_WITH_NODES: i16 = 2;
+
 /// Asks the controller.
 #[derive(Debug)]
 pub(crate) struct DescribeQuorum {
@@ -31,14 +35,19 @@ pub(crate) struct DescribeQuorum {
 impl Handler for DescribeQuorum {
     type Request = DescribeQuorumRequest;
 
-    fn handle(&self, _: &RequestContext, request: DescribeQuorumRequest) -> Reply<DescribeQuorumResponse> {
+    fn handle(
+        &self,
+        context: &RequestContext,
+        request: DescribeQuorumRequest,
+    ) -> Reply<DescribeQuorumResponse> {
         if !asks_for_the_quorum(&request.topics) {
             return Reply::Ready(unknown(&request.topics));
         }
+        let version = context.version;
         let (controller, view, clock) = (self.controller.clone(), Arc::clone(&self.view), self.clock);
         Reply::ordered(async move {
             match controller.describe_quorum().await {
-                Ok(status) => described(&status, &view.image(), clock.now().wall),
+                Ok(status) => described(&status, &view.image(), clock.now().wall, version),
                 Err(error) => failed(&error),
             }
         })
@@ -71,16 +80,23 @@ fn unknown(asked: &[AskedTopic]) -> DescribeQuorumResponse {
     DescribeQuorumResponse::default().with_topics(topics.collect())
 }
 
-fn described(status: &QuorumStatus, image: &MetadataImage, now: TimestampMs) -> DescribeQuorumResponse {
+fn described(
+    status: &QuorumStatus,
+    image: &MetadataImage,
+    now: TimestampMs,
+    version: i16,
+) -> DescribeQuorumResponse {
     let voters = status.voters.iter().map(|voter| {
         let leads = voter.id == status.leader;
         // A leader has always just caught up with itself; of another voter only its offset is known.
         let seen_ms = if leads { now.get() } else { -1 };
-        ReplicaState::default()
+        let state = ReplicaState::default()
             .with_replica_id(voter.id.get().into())
-            .with_log_end_offset(voter.log_end_offset)
-            .with_last_fetch_timestamp(seen_ms)
-            .with_last_caught_up_timestamp(seen_ms)
+            .with_log_end_offset(voter.log_end_offset);
+        if version < FIRST_WITH_TIMES {
+            return state;
+        }
+        state.with_last_fetch_timestamp(seen_ms).with_last_caught_up_timestamp(seen_ms)
     });
     let partition = PartitionData::default()
         .with_leader_id(status.leader.get().into())
@@ -92,7 +108,8 @@ fn described(status: &QuorumStatus, image: &MetadataImage, now: TimestampMs) -> 
             CLUSTER_METADATA_TOPIC,
         )))
         .with_partitions(vec![partition]);
-    DescribeQuorumResponse::default().with_topics(vec![topic]).with_nodes(nodes(status, image))
+    let nodes = if version < FIRST_WITH_NODES { Vec::new() } else { nodes(status, image) };
+    DescribeQuorumResponse::default().with_topics(vec![topic]).with_nodes(nodes)
 }
 
 /// Where the voters are reached: there is no listener for controllers alone, each listener takes requests to them.

@@ -128,7 +128,8 @@ fn respond(
         _ => image.topics().iter().map(|topic| known_topic(image, topic)).collect(),
     };
     let topics = topics.into_iter().map(|topic| {
-        let asked = with_operations && topic.error_code == 0;
+        // Also at a name that is wrong or unknown: it is the client that may or may not.
+        let asked = with_operations && topic.error_code != ErrorCode::UnknownTopicId.code();
         topic.with_topic_authorized_operations(operations::if_asked(asked, operations::TOPIC))
     });
     let cluster_asked = (8..=10).contains(&version) && request.include_cluster_authorized_operations;

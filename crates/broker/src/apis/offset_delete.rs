@@ -1,6 +1,5 @@
 //! OffsetDelete (KIP-496): offsets of topics that the group is not subscribed to.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ottla_group_coordinator::offsets::{OffsetDeleteRequest as Delete, TopicResults};
@@ -29,14 +28,13 @@ impl Handler for OffsetDelete {
     fn handle(&self, _: &RequestContext, request: OffsetDeleteRequest) -> Reply<OffsetDeleteResponse> {
         let mut unknown = Vec::new();
         let mut topics = Vec::new();
-        let mut seen = BTreeSet::new();
-        // A topic that was given twice counts once.
-        for topic in request.topics.iter().filter(|topic| seen.insert(topic.name.as_str())) {
+        for topic in &request.topics {
             let (known, missing) = self.split(topic);
-            if !missing.is_empty() {
+            // A topic that there is not is answered even if none of its partitions is asked for.
+            if !missing.is_empty() || self.view.image().topic(&topic.name).is_none() {
                 let partitions =
                     missing.into_iter().map(|index| (index, ErrorCode::UnknownTopicOrPartition.code()));
-                unknown.push(respond_topic(topic.name.clone(), partitions));
+                add(&mut unknown, respond_topic(topic.name.clone(), partitions));
             }
             if !known.is_empty() {
                 topics.push((Arc::from(topic.name.as_str()), known));
@@ -84,13 +82,12 @@ fn deleted(topic: TopicResults) -> OffsetDeleteResponseTopic {
     respond_topic(TopicName(wire(&topic.name)), partitions)
 }
 
-/// A topic has one entry, a partition one in it.
-fn add(topics: &mut Vec<OffsetDeleteResponseTopic>, mut topic: OffsetDeleteResponseTopic) {
-    let Some(known) = topics.iter_mut().find(|known| known.name == topic.name) else {
-        return topics.push(topic);
-    };
-    topic.partitions.retain(|new| !known.partitions.iter().any(|p| p.partition_index == new.partition_index));
-    known.partitions.extend(topic.partitions);
+/// A topic has one entry, a partition one for each time that it was named.
+fn add(topics: &mut Vec<OffsetDeleteResponseTopic>, topic: OffsetDeleteResponseTopic) {
+    match topics.iter_mut().find(|known| known.name == topic.name) {
+        Some(known) => known.partitions.extend(topic.partitions),
+        None => topics.push(topic),
+    }
 }
 
 fn respond_topic(name: TopicName, partitions: impl Iterator<Item = (i32, i16)>) -> OffsetDeleteResponseTopic {
@@ -109,7 +106,7 @@ mod tests {
         let topic =
             |partitions: &[(i32, i16)]| respond_topic(TopicName(wire("t")), partitions.iter().copied());
         let mut topics = vec![topic(&[(7, 3)])];
-        add(&mut topics, topic(&[(0, 0), (7, 0)]));
-        assert_eq!(topics, vec![topic(&[(7, 3), (0, 0)])]);
+        add(&mut topics, topic(&[(0, 0), (0, 0)]));
+        assert_eq!(topics, vec![topic(&[(7, 3), (0, 0), (0, 0)])]);
     }
 }

@@ -42,6 +42,7 @@ impl ReplicaDriver {
         self.logs.open_all(&config, self.clock.now())?;
         let everything = MetadataDelta::between(&MetadataImage::new(Arc::clone(image.cluster_id())), &image);
         self.apply(image, &everything);
+        self.view.followed();
         self.logs.set_strays_aside();
         Ok(())
     }

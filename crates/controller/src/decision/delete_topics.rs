@@ -27,8 +27,7 @@ pub fn delete_topics(request: &DeleteTopics, context: &Context<'_>) -> Decision<
     let answer = found.into_iter().map(|topic| {
         let topic = topic?;
         if named.get(&topic.topic_id) != Some(&1) {
-            let why = "The provided topic name maps to an ID that was already supplied.";
-            return Err(TopicError::InvalidRequest(why.to_owned()));
+            return Err(TopicError::NameAndId { name: topic.name, topic_id: topic.topic_id });
         }
         records.push(MetadataRecord::RemoveTopic(RemoveTopicRecord { topic_id: topic.topic_id }));
         Ok(topic)

@@ -293,13 +293,13 @@ fn topics_are_deleted_by_name_and_by_id() {
     ];
     let request = DeleteTopics { topics };
     let answers = cluster.decide(|context| delete_topics(&request, context));
-    let both = "The provided topic name maps to an ID that was already supplied.".to_owned();
+    let both = TopicError::NameAndId { name: "c".into(), topic_id: c.topic_id };
     assert_eq!(answers[0].as_ref().unwrap().topic_id, a.topic_id);
     assert_eq!(&*answers[1].as_ref().unwrap().name, "b");
     assert_eq!(answers[2], Err(TopicError::UnknownName));
     assert_eq!(answers[3], Err(TopicError::UnknownId(unknown)));
-    assert_eq!(answers[4], Err(TopicError::InvalidRequest(both.clone())));
-    assert_eq!(answers[5], Err(TopicError::InvalidRequest(both)));
+    assert_eq!(answers[4], Err(both.clone()));
+    assert_eq!(answers[5], Err(both));
     assert_eq!(answers[6], Err(TopicError::InvalidRequest("Duplicate topic name.".to_owned())));
     let left: Vec<_> = cluster.image.topics().iter().map(|topic| topic.name.to_string()).collect();
     assert_eq!(left, ["c"]);

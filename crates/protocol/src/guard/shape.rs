@@ -26,6 +26,8 @@ pub(super) struct Field {
     pub(super) kind: Kind,
     /// The versions that have it, inclusive.
     versions: (i16, i16),
+    /// The versions in which it may be null, if those are some of its versions only; else the decoder knows.
+    nullable: Option<(i16, i16)>,
     pub(super) tag: Option<u32>,
 }
 
@@ -45,6 +47,10 @@ pub(super) enum Kind {
 impl Field {
     pub(super) fn is_in(&self, version: i16) -> bool {
         self.versions.0 <= version && version <= self.versions.1
+    }
+
+    pub(super) fn may_be_null(&self, version: i16) -> bool {
+        self.nullable.is_none_or(|(first, last)| first <= version && version <= last)
     }
 }
 
@@ -88,16 +94,16 @@ impl Text<'_> {
 
     fn field(&mut self) -> Option<Field> {
         let kind = self.kind()?;
-        let mut versions = (0, i16::MAX);
-        if self.eat(":") {
-            let from = self.number()?;
-            if !self.eat("-") {
-                return None;
-            }
-            versions = (from, self.number()?);
-        }
+        let versions = if self.eat(":") { self.range()? } else { (0, i16::MAX) };
+        let nullable = if self.eat("?") { Some(self.range()?) } else { None };
         let tag = if self.eat("@") { Some(self.number()?) } else { None };
-        Some(Field { kind, versions, tag })
+        Some(Field { kind, versions, nullable, tag })
+    }
+
+    /// `from-to`.
+    fn range(&mut self) -> Option<(i16, i16)> {
+        let from = self.number()?;
+        if self.eat("-") { Some((from, self.number()?)) } else { None }
     }
 
     fn kind(&mut self) -> Option<Kind> {

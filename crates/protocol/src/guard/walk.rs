@@ -28,48 +28,54 @@ impl<'a> Walker<'a> {
     fn fields(&mut self, fields: &[Field]) -> Result<(), GuardError> {
         for field in fields {
             if field.tag.is_none() && field.is_in(self.version) {
-                self.value(&field.kind)?;
+                self.value(&field.kind, field.may_be_null(self.version))?;
             }
         }
         if self.flexible { self.tagged_fields(fields) } else { Ok(()) }
     }
 
-    fn value(&mut self, kind: &Kind) -> Result<(), GuardError> {
-        match kind {
-            Kind::Fixed(len) => self.skip(*len),
+    fn value(&mut self, kind: &Kind, may_be_null: bool) -> Result<(), GuardError> {
+        let at = self.at();
+        let is_null = match kind {
+            Kind::Fixed(len) => self.skip(*len).map(|()| false),
             Kind::String => self.string(),
-            Kind::Bytes => {
-                let len = self.count()?;
-                self.skip(len.unwrap_or(0))
-            }
+            Kind::Bytes => self.bytes(),
             Kind::Array(element) => self.array(element),
-            Kind::Struct(fields) => self.fields(fields),
+            Kind::Struct(fields) => self.fields(fields).map(|()| false),
             Kind::NullableStruct(fields) => match self.read(Reader::i8)? {
-                1 => self.fields(fields),
-                -1 => Ok(()),
+                1 => self.fields(fields).map(|()| false),
+                -1 => Ok(true),
                 // Kafka goes by the sign, the message crate by 1: only where both agree does either stay in step.
                 marker => Err(GuardError::NullMarker { at: self.at(), marker }),
             },
-        }
+        };
+        if is_null? && !may_be_null { Err(GuardError::Null { at }) } else { Ok(()) }
     }
 
-    fn array(&mut self, element: &Kind) -> Result<(), GuardError> {
+    /// True for null; the same below.
+    fn bytes(&mut self) -> Result<bool, GuardError> {
+        let len = self.count()?;
+        self.skip(len.unwrap_or(0))?;
+        Ok(len.is_none())
+    }
+
+    fn array(&mut self, element: &Kind) -> Result<bool, GuardError> {
         let Some(count) = self.count()? else {
-            return Ok(());
+            return Ok(true);
         };
         if count > ARRAY_COUNT_MAX {
             return Err(GuardError::LongArray { at: self.at(), count });
         }
         if let Kind::Fixed(len) = element {
-            return self.skip(count * len);
+            return self.skip(count * len).map(|()| false);
         }
         for _ in 0..count {
-            self.value(element)?;
+            self.value(element, true)?;
         }
-        Ok(())
+        Ok(false)
     }
 
-    fn string(&mut self) -> Result<(), GuardError> {
+    fn string(&mut self) -> Result<bool, GuardError> {
         let len = if self.flexible {
             self.count()?
         } else {
@@ -80,7 +86,7 @@ impl<'a> Walker<'a> {
         };
         match len {
             Some(len) if len > STRING_LEN_MAX => Err(GuardError::LongString { at: self.at(), len }),
-            len => self.skip(len.unwrap_or(0)),
+            len => self.skip(len.unwrap_or(0)).map(|()| len.is_none()),
         }
     }
 
@@ -105,7 +111,7 @@ impl<'a> Walker<'a> {
             let len = self.length(i64::from(len))?;
             let known = fields.iter().find(|field| field.tag == Some(tag) && field.is_in(self.version));
             match known {
-                Some(field) => self.tagged_field(tag, len, &field.kind)?,
+                Some(field) => self.tagged_field(tag, len, field)?,
                 None => self.skip(len)?,
             }
         }
@@ -113,11 +119,11 @@ impl<'a> Walker<'a> {
     }
 
     /// A known tag must take exactly the bytes announced: decoders read it without looking at the length.
-    fn tagged_field(&mut self, tag: u32, len: usize, kind: &Kind) -> Result<(), GuardError> {
+    fn tagged_field(&mut self, tag: u32, len: usize, field: &Field) -> Result<(), GuardError> {
         let start = self.at();
         let bytes = self.read(|reader| reader.take(len))?;
         let mut inner = Self { reader: Reader::new(bytes), end: start + len, ..*self };
-        inner.value(kind)?;
+        inner.value(&field.kind, field.may_be_null(self.version))?;
         if inner.reader.is_empty() { Ok(()) } else { Err(GuardError::TaggedLen { at: inner.at(), tag, len }) }
     }
 

@@ -31,7 +31,8 @@ impl PartitionLog {
         Ok(None)
     }
 
-    /// The first record that has the largest timestamp of the log (KIP-734); `None` if no record has a timestamp.
+    /// The first record that has the largest timestamp of the log (KIP-734); where no record has one, the first record, at
+    /// [`TimestampMs::NONE`]. `None` if the log is empty.
     pub fn max_timestamp(&mut self) -> Result<Option<TimestampOffset>, StorageError> {
         self.check_online()?;
         let mut largest: Option<(TimestampMs, usize, Offset)> = None;
@@ -41,7 +42,8 @@ impl PartitionLog {
                 largest = Some((max.timestamp, number, max.offset));
             }
         }
-        let Some((timestamp, number, offset)) = largest else { return Ok(None) };
+        let first = || Some((TimestampMs::NONE, 0, self.segments.first()?.base_offset()));
+        let Some((timestamp, number, offset)) = largest.or_else(first) else { return Ok(None) };
         let segment = &self.segments[number];
         let Some(batch) = segment.locate(offset)? else { return Ok(None) };
         find_in_batch(segment, &batch, timestamp, segment.base_offset())

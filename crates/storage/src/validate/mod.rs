@@ -34,14 +34,13 @@ pub(crate) fn batches(
     config: &LogConfig,
     now: Now,
 ) -> Result<Sound, AppendError> {
+    if origin == AppendOrigin::Client {
+        return client_batch(one_batch(records)?, records, config, now);
+    }
     let mut sound: Option<Sound> = None;
     let mut position = 0;
     while let Some(left) = records.get(position..).filter(|left| is_whole_batch(left)) {
         let header = read(left)?;
-        if origin == AppendOrigin::Client {
-            let rest = left.get(header.size()..).unwrap_or(&[]);
-            return client_batch(header, left, rest, config, now);
-        }
         batch(&header, left, config)?;
         counts(&header)?;
         position += header.size();
@@ -49,6 +48,21 @@ pub(crate) fn batches(
         sound.len = position;
     }
     sound.ok_or_else(|| InvalidRecord::NoBatch.into())
+}
+
+/// What Kafka asks of a client's records before it looks for their log: one batch, all there.
+///
+/// # Errors
+/// [`AppendError::InvalidRecord`] or [`AppendError::Corrupt`].
+pub fn one_batch(records: &[u8]) -> Result<BatchHeader, AppendError> {
+    if !is_whole_batch(records) {
+        return Err(InvalidRecord::NoBatch.into());
+    }
+    let header = read(records)?;
+    match records.get(header.size()..) {
+        Some(rest) if is_whole_batch(rest) => Err(InvalidRecord::SeveralBatches.into()),
+        _ => Ok(header),
+    }
 }
 
 impl Sound {
@@ -77,13 +91,9 @@ fn read(bytes: &[u8]) -> Result<BatchHeader, AppendError> {
 fn client_batch(
     header: BatchHeader,
     bytes: &[u8],
-    rest: &[u8],
     config: &LogConfig,
     now: Now,
 ) -> Result<Sound, AppendError> {
-    if is_whole_batch(rest) {
-        return Err(InvalidRecord::SeveralBatches.into());
-    }
     if header.base_offset != Offset::ZERO {
         return Err(InvalidRecord::BaseOffset(header.base_offset).into());
     }

@@ -45,13 +45,17 @@ impl Api for Fetch {
             Ok(request) => request,
             Err(error) => return Reply::Ready(Err(error.into())),
         };
-        let asked = Asked::from_request(request, context.version, self.response_max_len);
+        let asked = Asked::from_request(&request, context.version, self.response_max_len);
         let poll = match self.begin(&context, asked) {
             Ok(poll) => poll,
             Err(error) => {
                 return Reply::Ready(respond::refused(&context, error));
             }
         };
+        if !matches!(request.isolation_level, 0 | 1) && poll.has_something_to_read() {
+            // There is no such level. Kafka finds that out when it begins to read, has no error for it and fails.
+            return Reply::Ready(poll.fail(&request));
+        }
         let round = Round::read(&poll.targets, &poll.limits);
         if poll.is_enough(&round) {
             return Reply::Ready(poll.answer(round));
@@ -120,6 +124,17 @@ impl Poll {
     /// Whether the answer leaves now: enough bytes, something that must not wait, or nothing to wait for.
     fn is_enough(&self, round: &Round) -> bool {
         !self.may_wait || self.targets.is_empty() || round.is_urgent || round.len >= self.min_len
+    }
+
+    fn has_something_to_read(&self) -> bool {
+        self.targets.iter().any(|target| target.absent().is_none())
+    }
+
+    fn fail(self, request: &FetchRequest) -> Result<Answer, Closed> {
+        if let FetchContext::Incremental(session) = self.fetch {
+            self.sessions.lock().check_in(session);
+        }
+        respond::failed(&self.context, request)
     }
 
     fn answer(self, round: Round) -> Result<Answer, Closed> {

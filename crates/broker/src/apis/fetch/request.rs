@@ -47,7 +47,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn from_request(request: FetchRequest, version: i16, response_max_len: usize) -> Self {
+    pub(super) fn from_request(request: &FetchRequest, version: i16, response_max_len: usize) -> Self {
         let by_id = version >= 13;
         let replica_id = if version >= 15 { request.replica_state.replica_id } else { request.replica_id };
         let replica = Replica::from_id(replica_id.0);
@@ -73,7 +73,8 @@ impl Asked {
                 .iter()
                 .map(move |partition| FetchKey { topic: topic.clone(), partition: *partition })
         });
-        let max_len = usize::try_from(request.max_bytes).unwrap_or(0).min(response_max_len);
+        let max_len = request.max_bytes.min(i32::try_from(response_max_len).unwrap_or(i32::MAX));
+        let enough = usize::try_from(max_len).unwrap_or(0).max(1);
         Self {
             session_id: request.session_id,
             session_epoch: request.session_epoch,
@@ -82,7 +83,7 @@ impl Asked {
             forgotten: forgotten.collect(),
             limits: Limits { max_len, replica, read_committed: request.isolation_level == 1 },
             max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
-            min_len: usize::try_from(request.min_bytes).unwrap_or(0).min(max_len.max(1)),
+            min_len: usize::try_from(request.min_bytes).unwrap_or(0).min(enough),
         }
     }
 }

@@ -6,7 +6,7 @@ use ottla_protocol::ErrorCode;
 use ottla_protocol::fetch::{
     EpochEndOffset, FetchPartitionResponse, FetchResponse, FetchTopicResponse, LeaderIdAndEpoch,
 };
-use ottla_protocol::messages::StrBytes;
+use ottla_protocol::messages::{FetchRequest, StrBytes};
 use ottla_replication::session::{FetchContext, FetchTopic, PartitionAnswer};
 
 use super::Poll;
@@ -17,6 +17,8 @@ use crate::net::LogSlice;
 use crate::partitions::PartitionRead;
 use crate::random;
 
+/// The first version that names topics by id (KIP-516).
+const FIRST_BY_ID: i16 = 13;
 /// The first version with leader hints (KIP-951).
 const FIRST_WITH_HINTS: i16 = 16;
 
@@ -26,14 +28,42 @@ pub(super) fn refused(context: &RequestContext, error: ErrorCode) -> Result<Answ
     Ok(response.encode_frame(context.version, context.correlation_id)?)
 }
 
+/// What Kafka says when it trips over a request: the error at each partition while those are named, and a session's id as
+/// it was given.
+pub(super) fn failed(context: &RequestContext, request: &FetchRequest) -> Result<Answer, Closed> {
+    let error_code = ErrorCode::UnknownServerError.code();
+    let topics = request.topics.iter().filter(|_| context.version < FIRST_BY_ID).map(|topic| {
+        let failed = |partition_index| FetchPartitionResponse {
+            partition_index,
+            error_code,
+            aborted_transactions: Some(Vec::new()),
+            ..FetchPartitionResponse::default()
+        };
+        FetchTopicResponse {
+            topic: topic.topic.0.clone(),
+            topic_id: topic.topic_id,
+            partitions: topic.partitions.iter().map(|partition| failed(partition.partition)).collect(),
+        }
+    });
+    let response = FetchResponse::<LogSlice> {
+        error_code,
+        session_id: request.session_id,
+        responses: topics.collect(),
+        ..FetchResponse::default()
+    };
+    Ok(response.encode_frame(context.version, context.correlation_id)?)
+}
+
 pub(super) fn answer(poll: Poll, round: Round) -> Result<Answer, Closed> {
     let Poll { context, fetch, session, sessions, view, clock, targets, limits, .. } = poll;
     let told: Vec<PartitionAnswer> = round.reads.iter().map(as_told).collect();
     let mut response = FetchResponse::default();
     let read_committed = limits.read_committed;
     let mut all: Vec<_> = targets.iter().zip(round.reads).zip(&told).collect();
-    // As Kafka: what is not here stands behind what was read.
-    all.sort_by_key(|((target, _), _)| target.is_absent());
+    // As Kafka: what is not here stands behind what was read, unknown topic ids before unknown partitions.
+    all.sort_by_key(|((target, _), _)| {
+        target.absent().map_or(0, |error| if error == ErrorCode::UnknownTopicId { 1 } else { 2 })
+    });
     let all = all.into_iter();
     match fetch {
         FetchContext::Sessionless(_) => {
@@ -120,7 +150,7 @@ fn push(
         FetchTopic::Name(name) => (StrBytes::from_string(name.to_string()), uuid::Uuid::nil()),
     };
     let mut partition = one(target.key.partition, read, read_committed);
-    if target.is_absent() {
+    if target.absent().is_some() {
         // Kafka's answer without a log has an empty list where that of a log that refused has none.
         partition.aborted_transactions = Some(Vec::new());
     }
@@ -155,7 +185,8 @@ fn one(
             diverging_epoch: read
                 .diverging
                 .map(|(epoch, end)| EpochEndOffset { epoch: epoch.get(), end_offset: end.get() }),
-            aborted_transactions: read_committed.then(Vec::new),
+            // A reader whose log diverges is sent no transactions either.
+            aborted_transactions: (read_committed && read.diverging.is_none()).then(Vec::new),
             records: read.slice.map(LogSlice).into_iter().collect(),
             ..FetchPartitionResponse::default()
         },

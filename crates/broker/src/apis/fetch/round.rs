@@ -14,8 +14,9 @@ use crate::partitions::{Partition, PartitionRead, Partitions, ReadRequest};
 /// What bounds a round.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Bytes of records in the answer; the first batch of the first partition may exceed it (KIP-74).
-    pub(super) max_len: usize,
+    /// Bytes of records in the answer; the first batch of the first partition may exceed it (KIP-74). As it was asked for:
+    /// a negative number fails.
+    pub(super) max_len: i32,
     pub(super) replica: Replica,
     pub(super) read_committed: bool,
 }
@@ -49,9 +50,9 @@ impl Target {
         }
     }
 
-    /// There is no such partition here: known before anything is read.
-    pub(super) fn is_absent(&self) -> bool {
-        self.partition.is_err()
+    /// Why there is no such partition here: known before anything is read.
+    pub(super) fn absent(&self) -> Option<ErrorCode> {
+        self.partition.as_ref().err().copied()
     }
 }
 
@@ -68,38 +69,40 @@ pub(super) struct Round {
 impl Round {
     pub(super) fn read(targets: &[Target], limits: &Limits) -> Self {
         let mut round = Self { reads: Vec::with_capacity(targets.len()), ..Self::default() };
+        let mut left = limits.max_len;
         for target in targets {
-            let left = limits.max_len.saturating_sub(round.len);
             let read = read_one(target, limits, left, round.len == 0);
             round.is_urgent |= read.as_ref().map_or(true, |read| read.diverging.is_some());
-            round.len += read.as_ref().map_or(0, PartitionRead::len);
+            let len = read.as_ref().map_or(0, PartitionRead::len);
+            round.len += len;
+            if target.absent().is_none() {
+                left = left.saturating_sub(i32::try_from(len).unwrap_or(i32::MAX)).max(0);
+            }
             round.reads.push(read);
         }
         round
     }
 }
 
-fn read_one(
-    target: &Target,
-    limits: &Limits,
-    left: usize,
-    min_one: bool,
-) -> Result<PartitionRead, ErrorCode> {
+fn read_one(target: &Target, limits: &Limits, left: i32, min_one: bool) -> Result<PartitionRead, ErrorCode> {
     let partition = target.partition.as_ref().map_err(|error| *error)?;
     if limits.replica.is_follower() {
         // A partition of one broker has no followers.
         return Err(ErrorCode::NotLeaderOrFollower);
     }
     let wanted = &target.wanted;
+    let max_len = left.min(wanted.max_bytes);
     let request = ReadRequest {
         offset: wanted.fetch_offset,
         current_leader_epoch: wanted.current_leader_epoch,
         last_fetched_epoch: wanted.last_fetched_epoch,
-        max_len: u32::try_from(left).unwrap_or(u32::MAX).min(u32::try_from(wanted.max_bytes).unwrap_or(0)),
-        min_one,
+        max_len: u32::try_from(max_len).unwrap_or(0),
+        min_one: min_one || max_len < 0,
         debug_replica: limits.replica == Replica::Debug,
     };
-    partition.read(&request).map_err(|error| error_map::partition(&error))
+    let read = partition.read(&request).map_err(|error| error_map::partition(&error))?;
+    // Kafka fails where it would read a negative number of bytes, and does not where there is nothing to read.
+    if max_len < 0 && read.len() > 0 { Err(ErrorCode::UnknownServerError) } else { Ok(read) }
 }
 
 /// A fetch's places in the wait lists of its partitions, given back when dropped.

@@ -1,13 +1,13 @@
 //! The batches of a Produce request on their way into the logs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ottla_model::batch::{BatchHeader, Compression};
 use ottla_model::{Now, TopicId};
 use ottla_protocol::produce::{ProducePartition, ProduceRequest, ProduceTopic};
 use ottla_protocol::{ApiKey, ErrorCode};
-use ottla_storage::AppendOrigin;
+use ottla_storage::{AppendOrigin, one_batch};
 
 use super::Produce;
 use super::refusal::Refusal;
@@ -29,12 +29,14 @@ const REFUSED: ErrorCode = ErrorCode::TransactionalIdAuthorizationFailed;
 pub(super) struct Batches<'a> {
     pub(super) handler: &'a Produce,
     pub(super) version: i16,
-    pub(super) acks: Acks,
+    /// None: a number that means nothing, for which nothing is appended.
+    pub(super) acks: Option<Acks>,
 }
 
 impl Batches<'_> {
     pub(super) fn append(&self, mut request: ProduceRequest) -> Answers {
         let now = self.handler.clock.now();
+        merge(&mut request.topics);
         keep_the_last_of_each(&mut request.topics);
         // Kafka refuses the whole request: without a transactional id nobody may write in a transaction. An id alone,
         // without such a batch, means nothing.
@@ -67,23 +69,24 @@ impl Batches<'_> {
         } else {
             self.handler.partitions.by_name(name, batch.index)
         };
-        match found {
-            Ok(partition) if is_internal(&partition.name.topic) => {
+        match (found, self.acks) {
+            (Err(error), _) => Outcome::Failed(Refusal::code(error_map::absent(&error))),
+            (Ok(partition), None) => Outcome::Failed(without_acks(&partition, batch.records.as_deref())),
+            (Ok(partition), _) if is_internal(&partition.name.topic) => {
                 Outcome::Failed(Refusal::code(ErrorCode::InvalidTopicException))
             }
-            Ok(partition) => self.batch(partition, batch, now),
-            Err(error) => Outcome::Failed(Refusal::code(error_map::absent(&error))),
+            (Ok(partition), Some(acks)) => self.batch(partition, batch, acks, now),
         }
     }
 
-    fn batch(&self, partition: Arc<Partition>, batch: ProducePartition, now: Now) -> Outcome {
+    fn batch(&self, partition: Arc<Partition>, batch: ProducePartition, acks: Acks, now: Now) -> Outcome {
         let Some(mut records) = batch.records else {
-            return Outcome::Failed(Refusal::new(ErrorCode::InvalidRecord, "The records are null."));
+            return Outcome::Failed(null_records());
         };
         if self.version < FIRST_WITH_ZSTD && is_zstd(&records) {
             return Outcome::Failed(Refusal::code(ErrorCode::UnsupportedCompressionType));
         }
-        match partition.append(&mut records, self.acks, AppendOrigin::Client, now) {
+        match partition.append(&mut records, acks, AppendOrigin::Client, now) {
             Ok(appended) => {
                 let info = &appended.info;
                 let record_count = info.last_offset.get() - info.first_offset.get() + 1;
@@ -94,7 +97,7 @@ impl Batches<'_> {
                 if let Some(range) = appended.writeback {
                     self.handler.flusher.write_back(range);
                 }
-                if self.acks == Acks::All && !appended.committed {
+                if acks == Acks::All && !appended.committed {
                     Outcome::Waiting { partition, info: appended.info, required: appended.required }
                 } else {
                     Outcome::Done(appended.info)
@@ -108,6 +111,36 @@ impl Batches<'_> {
             }
         }
     }
+}
+
+/// Kafka looks at a batch before it looks at `acks`.
+fn without_acks(partition: &Partition, records: Option<&[u8]>) -> Refusal {
+    match records.map(one_batch) {
+        None => null_records(),
+        Some(Ok(_)) => Refusal::code(ErrorCode::InvalidRequiredAcks),
+        Some(Err(error)) => Refusal::of_append(&partition.name, || partition.log_start(), &error.into()),
+    }
+}
+
+fn null_records() -> Refusal {
+    Refusal::new(ErrorCode::InvalidRecord, "The records are null.")
+}
+
+/// A topic that is named more than once stands where it was first, with all of its partitions.
+fn merge(topics: &mut Vec<ProduceTopic>) {
+    if topics.len() < 2 {
+        return;
+    }
+    let mut places = HashMap::new();
+    let mut merged: Vec<ProduceTopic> = Vec::with_capacity(topics.len());
+    for topic in topics.drain(..) {
+        let place = *places.entry((topic.name.clone(), topic.topic_id)).or_insert(merged.len());
+        match merged.get_mut(place) {
+            Some(first) => first.partitions.extend(topic.partitions),
+            None => merged.push(topic),
+        }
+    }
+    *topics = merged;
 }
 
 /// Of a partition that is named more than once the last batch counts; a topic without partitions is not answered.

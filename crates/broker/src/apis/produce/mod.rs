@@ -44,10 +44,7 @@ impl Api for Produce {
         };
         let acks = acks(request.acks);
         let deadline = Instant::now() + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-        let mut answers = match acks {
-            Some(acks) => Batches { handler: self, version: context.version, acks }.append(request),
-            None => Answers::all_refused(&request),
-        };
+        let mut answers = Batches { handler: self, version: context.version, acks }.append(request);
         match acks {
             Some(Acks::None) if answers.has_error() => Reply::Ready(Err(Closed::Unanswerable)),
             Some(Acks::None) => Reply::Silent,

@@ -9,7 +9,6 @@ use ottla_protocol::messages::produce_response::{
     LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
 use ottla_protocol::messages::{ProduceResponse, StrBytes, TopicName};
-use ottla_protocol::produce::ProduceRequest;
 use ottla_replication::Ticket;
 use ottla_storage::AppendInfo;
 use tokio::sync::Notify;
@@ -62,17 +61,6 @@ impl Drop for Parked {
 }
 
 impl Answers {
-    /// INVALID_REQUIRED_ACKS for everything.
-    pub(super) fn all_refused(request: &ProduceRequest) -> Self {
-        let refused = || Outcome::Failed(Refusal::code(ErrorCode::InvalidRequiredAcks));
-        let topics = request.topics.iter().map(|topic| TopicAnswers {
-            name: topic.name.clone(),
-            topic_id: topic.topic_id,
-            outcomes: topic.partitions.iter().map(|partition| (partition.index, refused())).collect(),
-        });
-        Self { topics: topics.collect() }
-    }
-
     /// Copies the names, which are pieces of the request's frame.
     pub(super) fn let_go_of_frame(&mut self) {
         for topic in &mut self.topics {
