@@ -23,6 +23,19 @@ impl Known {
     pub fn is_of(&self, beginning: &str) -> bool {
         self.patterns[0].starts_with(beginning)
     }
+
+    /// Which line of the list it is, from 1.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
+    /// True if neither the place within the conversation nor either value says anything: whatever else differs there would
+    /// be hidden by it.
+    pub fn is_wide(&self) -> bool {
+        let [_, place, kafka, ours] = &self.patterns;
+        let says_nothing = |pattern: &String| pattern.chars().all(|c| matches!(c, '*' | ':'));
+        [place, kafka, ours].into_iter().all(says_nothing)
+    }
 }
 
 /// A difference as a line of a list, without its reason.
@@ -107,6 +120,17 @@ mod tests {
             ("*b*", "abc", true),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn wide_is_what_says_neither_where_nor_what() {
+        for (line, wide) in [
+            ("f/a | * | * | * | whatever it may be", true),
+            ("f/a | *: | \"closed\" | * | the connection goes", false),
+            ("f/a | *:A | * | * | in this field only", false),
+        ] {
+            assert_eq!(read(line).expect("a line")[0].is_wide(), wide, "{line}");
         }
     }
 

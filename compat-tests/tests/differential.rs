@@ -8,8 +8,9 @@ use ottla_compat_tests::differential::recording::Recorded;
 use ottla_compat_tests::differential::schema::SCHEMA;
 use ottla_compat_tests::differential::script::Script;
 use ottla_compat_tests::differential::{random, suite};
-use ottla_compat_tests::listed::unexplained;
-use ottla_compat_tests::{Target, needs};
+use ottla_compat_tests::listed::{Known, unexplained};
+use ottla_compat_tests::wire::Connection;
+use ottla_compat_tests::{Broker, Target, needs};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| suite::script(suite::SEEDS));
 static RECORDED: LazyLock<Vec<Recorded>> = LazyLock::new(suite::recorded);
@@ -54,6 +55,21 @@ fn what_is_excluded_exists_and_is_not_asked() {
 }
 
 #[test]
+fn what_is_excluded_is_not_advertised() {
+    needs!(Broker);
+    let broker = Broker::start_as(Target::Ottla, &[]);
+    let mut connection = Connection::open(broker.port()).expect("connect");
+    let advertised = connection.api_versions(1).expect("ApiVersions");
+    for (name, reason) in EXCLUDED {
+        let api = SCHEMA.api(name).expect("an API");
+        assert!(
+            !advertised.iter().any(|(key, ..)| *key == api.key),
+            "{name} is advertised, so conversations are to ask it: {reason}"
+        );
+    }
+}
+
+#[test]
 fn no_recorded_conversation_has_a_mistake() {
     for recorded in RECORDED.iter() {
         for reaction in &recorded.reactions {
@@ -65,6 +81,12 @@ fn no_recorded_conversation_has_a_mistake() {
             );
         }
     }
+}
+
+#[test]
+fn no_listed_difference_hides_others() {
+    let wide: Vec<usize> = suite::known().iter().filter(|known| known.is_wide()).map(Known::line).collect();
+    assert!(wide.is_empty(), "lines {wide:?} of differences.txt say neither where nor what");
 }
 
 #[test]

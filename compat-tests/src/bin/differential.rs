@@ -1,6 +1,6 @@
 //! `cargo xtask differential record|compare|replay [FILTER]`: the differential conversations by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -17,6 +17,7 @@ differential verify [FILTER]   asks a real Kafka, and compares with what is reco
                                behaviour, and is to be made stable or replaced before it is compared
 differential compare [FILTER]  asks a real Kafka and Ottla, and prints every difference that is not listed
 differential replay [FILTER]   asks Ottla, and compares with what is recorded
+differential listed [FILTER]   the same, and prints what is listed too
 differential show [FILTER]     asks Ottla, and prints its answers
 differential kafka [FILTER]    asks a real Kafka, and prints its answers
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             report(&asked(Target::Kafka, &instances), &asked(Target::Ottla, &instances), &suite::known())
         }
         Some("replay") => report(&recorded(filter), &asked(Target::Ottla, &instances), &suite::known()),
+        Some("listed") => report(&recorded(filter), &asked(Target::Ottla, &instances), &[]),
         Some("show") => show(&asked(Target::Ottla, &instances)),
         Some("kafka") => show(&asked(Target::Kafka, &instances)),
         _ => {
@@ -66,16 +68,31 @@ fn recorded(filter: &str) -> Vec<Recorded> {
     recorded
 }
 
+/// Requests and reactions.
 fn show(recorded: &[Recorded]) -> ExitCode {
-    print!("{}", recording::print(recorded));
+    for Recorded { id, reactions, requests } in recorded {
+        println!("== {id}");
+        for (request, reaction) in requests.iter().zip(reactions) {
+            println!("> {request}\n{reaction}");
+        }
+    }
     ExitCode::SUCCESS
 }
 
-/// Prints what differs and is not listed.
+/// Prints what differs and is not listed, each below the request of `others`.
 fn report(kafka: &[Recorded], others: &[Recorded], known: &[Known]) -> ExitCode {
     let found = suite::compared(kafka, others);
     let (unlisted, _) = listed::unexplained(&found, known);
+    let requests: HashMap<&str, &[String]> =
+        others.iter().map(|other| (other.id.as_str(), other.requests.as_slice())).collect();
+    let mut last = String::new();
     for difference in &unlisted {
+        let request = requests.get(difference.id.as_str()).and_then(|all| all.get(difference.reaction - 1));
+        let request = format!("# {}", request.map_or("nothing", String::as_str));
+        if request != last {
+            println!("{request}");
+            last = request;
+        }
         println!("{difference}");
     }
     let reactions: usize = kafka.iter().map(|recorded| recorded.reactions.len()).sum();

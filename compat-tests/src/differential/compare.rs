@@ -63,13 +63,14 @@ fn lists(path: &str, kafka: &[Value], ours: &[Value], found: &mut Vec<Difference
 }
 
 /// Fields that tell the items of a list apart, the more telling first.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "ApiKey",
     "Name",
     "Topic",
     "TopicName",
     "GroupId",
     "ResourceName",
+    "ResourceType",
     "LogDir",
     "TopicId",
     "PartitionIndex",
@@ -80,25 +81,29 @@ const KEYS: [&str; 14] = [
     "MemberId",
 ];
 
-/// The keys of both lists' items; None if there is no field that tells them apart on both sides.
+/// The keys of both lists' items: the first field that tells them apart on both sides, or two that do; None if none do.
 fn keys(kafka: &[Value], ours: &[Value]) -> Option<(Vec<String>, Vec<String>)> {
-    KEYS.iter().find_map(|name| {
-        let keys = |items: &[Value]| -> Option<Vec<String>> {
-            let key = |item: &Value| match item {
-                // A field at its default is left out.
-                Value::Struct(_) => {
-                    Some(item.field(name).map_or_else(|| "default".to_owned(), ToString::to_string))
-                }
-                _ => None,
-            };
-            let keys: Vec<String> = items.iter().map(key).collect::<Option<_>>()?;
-            let distinct: std::collections::HashSet<&String> = keys.iter().collect();
-            let named = items.len() < 2 || keys.iter().any(|key| key != "default");
-            (distinct.len() == keys.len() && named).then_some(keys)
-        };
-        let both = (keys(kafka)?, keys(ours)?);
-        both.0.iter().chain(&both.1).any(|key| key != "default").then_some(both)
+    let one = KEYS.iter().map(|name| vec![*name]);
+    let two = KEYS.iter().flat_map(|a| KEYS.iter().map(move |b| vec![*a, *b]));
+    one.chain(two).find_map(|names| {
+        let both = (keys_by(&names, kafka)?, keys_by(&names, ours)?);
+        both.0.iter().chain(&both.1).any(|key| !key.ends_with(DEFAULT)).then_some(both)
     })
+}
+
+/// A field at its default is left out.
+const DEFAULT: &str = "default";
+
+/// None if two items have the same, or an item is no struct.
+fn keys_by(names: &[&str], items: &[Value]) -> Option<Vec<String>> {
+    let key = |item: &Value| {
+        let part = |name: &&str| item.field(name).map_or_else(|| DEFAULT.to_owned(), ToString::to_string);
+        matches!(item, Value::Struct(_)).then(|| names.iter().map(part).collect::<Vec<_>>().join(" "))
+    };
+    let keys: Vec<String> = items.iter().map(key).collect::<Option<_>>()?;
+    let distinct: std::collections::HashSet<&String> = keys.iter().collect();
+    let named = items.len() < 2 || keys.iter().any(|key| !key.ends_with(DEFAULT));
+    (distinct.len() == keys.len() && named).then_some(keys)
 }
 
 fn field<'a>(fields: &'a [(String, Value)], name: &str) -> Option<&'a Value> {

@@ -1,9 +1,9 @@
-//! For every API and version: bodies that are too short, too long or hostile, and versions that there are not.
+//! For every API and version: bodies that are too short, too long, null where they must not be or hostile, and versions that there are not.
 //!
 //! Also of the APIs that are excluded from the other conversations: whatever their body means, it has to be readable.
 
 use super::parse::Expr;
-use super::schema::{Api, Kind, SCHEMA};
+use super::schema::{Api, Field, Kind, SCHEMA, Scalar};
 use super::script::{Case, Statement};
 use super::{Value, codec};
 
@@ -51,6 +51,11 @@ fn header(api: &Api, version: i16, flexible: bool) -> Vec<u8> {
     frame
 }
 
+/// True for what has a length, of which one says null.
+fn has_a_null(kind: &Kind) -> bool {
+    matches!(kind, Kind::List(_) | Kind::Scalar(Scalar::Text | Scalar::Bytes | Scalar::Records))
+}
+
 fn bodies(api: &Api, version: i16) -> Vec<Vec<u8>> {
     let body = Value::Struct(Vec::new());
     let whole = codec::encode_request(api, version, 7, &Value::text("diff"), &body).expect("a default body");
@@ -68,6 +73,15 @@ fn bodies(api: &Api, version: i16) -> Vec<Vec<u8>> {
         let huge: &[u8] =
             if api.is_flexible(version) { b"\xff\xff\xff\xff\x07" } else { b"\x7f\xff\xff\xff" };
         frames.push([&head, huge].concat());
+    }
+    // Null where none is allowed.
+    let must_be = |field: &&Field| {
+        field.tag.is_none() && field.is_in(version) && !field.may_be_null(version) && has_a_null(&field.kind)
+    };
+    for field in api.request.iter().filter(must_be) {
+        let body = Value::Struct(vec![(field.name.clone(), Value::Null)]);
+        let frame = codec::encode_request(api, version, 7, &Value::text("diff"), &body);
+        frames.push(frame.expect("a body that Kafka refuses"));
     }
     if api.is_flexible(version) {
         // Tag 9 of five bytes, of which there are two.

@@ -12,6 +12,7 @@ pub mod batch;
 pub mod codec;
 pub mod compare;
 pub mod excluded;
+pub mod functions;
 pub mod known;
 pub mod malformed;
 pub mod normalise;

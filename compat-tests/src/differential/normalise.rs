@@ -8,7 +8,7 @@ use super::schema::{Api, Field, Kind, Scalar, ZERO_UUID};
 use super::{Value, value};
 
 /// Lists that Kafka gives in the order of a hash map or of an unordered set, as `API.Field.Field`.
-const UNORDERED: [&str; 26] = [
+const UNORDERED: [&str; 29] = [
     "ApiVersions.SupportedFeatures",
     "ApiVersions.FinalizedFeatures",
     "Produce.Responses",
@@ -31,6 +31,9 @@ const UNORDERED: [&str; 26] = [
     "DescribeConfigs.Results.Configs",
     "DescribeLogDirs.Results.Topics",
     "DescribeLogDirs.Results.Topics.Partitions",
+    "AlterReplicaLogDirs.Results",
+    "AlterReplicaLogDirs.Results.Partitions",
+    "DescribeUserScramCredentials.Results",
     "OffsetDelete.Topics",
     "OffsetDelete.Topics.Partitions",
     "IncrementalAlterConfigs.Responses",
@@ -47,8 +50,28 @@ const SHARED: [(&str, &str); 6] = [
     ("ElectLeaders.ReplicaElectionResults", "Topic"),
 ];
 
-/// Numbers that say how much happened before, or how large the disk is: their sign is compared.
-const SIGN_ONLY: [&str; 3] = ["FinalizedFeaturesEpoch", "TotalBytes", "UsableBytes"];
+/// Numbers that say how much happened before, or how large the disk is, and the API or `""` for all: their sign is compared.
+const SIGN_ONLY: [(&str, &str); 6] = [
+    ("", "FinalizedFeaturesEpoch"),
+    ("", "TotalBytes"),
+    ("", "UsableBytes"),
+    ("DescribeQuorum.", "LeaderEpoch"),
+    ("DescribeQuorum.", "HighWatermark"),
+    ("DescribeQuorum.", "LogEndOffset"),
+];
+
+/// Fields by which the entries of a list are told apart: they are sorted by these first, by the rest next.
+const IDENTITY: [&str; 9] = [
+    "User",
+    "Name",
+    "Topic",
+    "TopicName",
+    "ResourceName",
+    "ResourceType",
+    "GroupId",
+    "PartitionIndex",
+    "Index",
+];
 
 /// Strings and numbers that a broker makes up.
 const IDS: [(&str, &str); 4] =
@@ -72,8 +95,8 @@ pub struct Surroundings {
 pub struct Normaliser<'a> {
     surroundings: &'a Surroundings,
     namespace: String,
-    /// What the conversation itself wrote: never made up by the broker.
-    given: HashSet<String>,
+    /// What the conversation itself wrote where ids stand, and as what: never made up by the broker.
+    given: HashSet<(&'static str, String)>,
     ids: HashMap<String, String>,
     counts: HashMap<&'static str, usize>,
 }
@@ -91,15 +114,19 @@ impl<'a> Normaliser<'a> {
 
     /// Notes what a request says of itself.
     pub fn sent(&mut self, body: &Value) {
+        self.sent_as("", body);
+    }
+
+    fn sent_as(&mut self, name: &str, body: &Value) {
         match body {
             Value::Text(_) | Value::Int(_) => {
                 let text = plain(body);
                 if !self.ids.contains_key(&text) {
-                    self.given.insert(text);
+                    self.given.insert((kind_of(name), text));
                 }
             }
-            Value::List(items) => items.iter().for_each(|item| self.sent(item)),
-            Value::Struct(fields) => fields.iter().for_each(|(_, value)| self.sent(value)),
+            Value::List(items) => items.iter().for_each(|item| self.sent_as(name, item)),
+            Value::Struct(fields) => fields.iter().for_each(|(name, value)| self.sent_as(name, value)),
             _ => {}
         }
     }
@@ -117,8 +144,14 @@ impl<'a> Normaliser<'a> {
                 out.push((UNKNOWN_TAGS.to_owned(), value.clone()));
                 continue;
             };
-            if field.tag.is_some() || *value != field.default {
-                out.push((name.clone(), self.kind(&format!("{path}.{name}"), name, &field.kind, value)));
+            if field.tag.is_none() && *value == field.default {
+                continue;
+            }
+            let shown = self.kind(&format!("{path}.{name}"), name, &field.kind, value);
+            // Of other conversations' entries nothing is left.
+            let is_foreign = shown == Value::List(Vec::new()) && *value != shown && field.default == shown;
+            if !is_foreign {
+                out.push((name.clone(), shown));
             }
         }
         Value::Struct(out)
@@ -134,11 +167,11 @@ impl<'a> Normaliser<'a> {
             }
             (Kind::Scalar(Scalar::Uuid), Value::Text(text)) if text != ZERO_UUID => self.id("uuid", value),
             (Kind::Scalar(Scalar::Records), Value::Bytes(records)) => self.plain_tree(&batch::shown(records)),
-            _ => self.scalar(name, value),
+            _ => self.scalar(path, name, value),
         }
     }
 
-    fn scalar(&mut self, name: &str, value: &Value) -> Value {
+    fn scalar(&mut self, path: &str, name: &str, value: &Value) -> Value {
         if let Some((_, kind)) = IDS.iter().find(|(field, _)| *field == name)
             && !matches!(value, Value::Int(-1 | 0))
             && *value != Value::text("")
@@ -149,7 +182,12 @@ impl<'a> Normaliser<'a> {
         match value {
             // Kafka's own prose, which is nobody's behaviour.
             Value::Text(text) if name == "Documentation" && !text.is_empty() => Value::text("<text>"),
-            Value::Int(int) if SIGN_ONLY.contains(&name) && *int > 0 => Value::text("<positive>"),
+            Value::Int(int)
+                if *int > 0
+                    && SIGN_ONLY.iter().any(|(api, field)| path.starts_with(api) && *field == name) =>
+            {
+                Value::text("<positive>")
+            }
             Value::Int(int) if name == "Port" && *int == i64::from(self.surroundings.port) => {
                 Value::text("<port>")
             }
@@ -187,7 +225,7 @@ impl<'a> Normaliser<'a> {
 
     fn id(&mut self, kind: &'static str, value: &Value) -> Value {
         let actual = plain(value);
-        if self.given.contains(&actual) {
+        if self.given.contains(&(kind, actual.clone())) {
             return self.plain_tree(value);
         }
         let counts = &mut self.counts;
@@ -211,7 +249,10 @@ impl<'a> Normaliser<'a> {
 
     fn ordered(&self, path: &str, mut items: Vec<Value>) -> Vec<Value> {
         if UNORDERED.contains(&path) {
-            items.sort_by_cached_key(|item| self.without_ids(item).to_string());
+            items.sort_by_cached_key(|item| {
+                let identity = IDENTITY.map(|name| item.field(name).map(ToString::to_string));
+                (identity, self.without_ids(item).to_string())
+            });
         }
         items
     }
@@ -231,6 +272,11 @@ impl<'a> Normaliser<'a> {
             other => self.plain_tree(other),
         }
     }
+}
+
+/// What an id in a field of this name is an id of.
+fn kind_of(name: &str) -> &'static str {
+    IDS.iter().find(|(field, _)| *field == name).map_or("uuid", |(_, kind)| kind)
 }
 
 /// Numbers of 13 digits and more are times, or what is computed from them.

@@ -34,16 +34,47 @@ struct Macro {
 /// One line of a conversation; what it does is in [`super::session`].
 #[derive(Debug, Clone)]
 pub enum Statement {
-    Topic { variable: String, partitions: Expr, configs: Expr },
-    Name { variable: String },
-    Let { variable: String, value: Expr },
+    Topic {
+        variable: String,
+        partitions: Expr,
+        configs: Expr,
+    },
+    Name {
+        variable: String,
+    },
+    Let {
+        variable: String,
+        value: Expr,
+    },
     Client(Expr),
-    Send { connection: String, api: String, version: Option<Expr>, body: Expr, wait: Wait },
-    Raw { connection: String, frame: Expr },
-    Receive { connection: String },
-    Close { connection: String },
+    Send {
+        connection: String,
+        api: String,
+        version: Option<Expr>,
+        body: Expr,
+        wait: Wait,
+    },
+    /// Asks again until the answer has `wanted` at `path`, or for as long as an answer may take; the last one counts.
+    Until {
+        path: Expr,
+        wanted: Expr,
+        send: Box<Statement>,
+    },
+    Raw {
+        connection: String,
+        frame: Expr,
+    },
+    Receive {
+        connection: String,
+    },
+    Close {
+        connection: String,
+    },
     Pause(u64),
-    Do { name: String, arguments: Vec<Expr> },
+    Do {
+        name: String,
+        arguments: Vec<Expr>,
+    },
 }
 
 /// What is done about a request's answer.
@@ -54,6 +85,13 @@ pub enum Wait {
     NotCompared,
     /// A later statement reads it.
     Later,
+}
+
+impl Statement {
+    /// What is sent, if it is sent until something.
+    fn send(&self) -> &Self {
+        if let Self::Until { send, .. } = self { send } else { self }
+    }
 }
 
 /// One conversation to have.
@@ -161,7 +199,7 @@ impl Instance<'_> {
             }
             Some(_) => None,
         };
-        let requests = self.case.statements.iter().filter_map(|statement| match statement {
+        let requests = self.case.statements.iter().filter_map(|statement| match statement.send() {
             Statement::Send { api, version: asked, .. } => Some((api.clone(), version(api, asked)?)),
             _ => None,
         });
@@ -302,6 +340,13 @@ fn statement(reader: &mut Reader<'_>) -> Result<Statement> {
                 return Err("let $name = value".into());
             }
             Ok(Statement::Let { variable, value: reader.expr()? })
+        }
+        "until" => {
+            let (path, wanted) = (reader.expr()?, reader.expr()?);
+            if !reader.take(">") {
+                return Err("until what is asked?".into());
+            }
+            Ok(Statement::Until { path, wanted, send: Box::new(send(reader, connection, Wait::Compared)?) })
         }
         "do" => {
             let name = reader.word()?;

@@ -7,7 +7,7 @@ use super::normalise::{Normaliser, Surroundings};
 use super::parse::{Expr, Step};
 use super::schema::{Api, SCHEMA};
 use super::script::{Instance, Script, Statement, Wait};
-use super::{Value, batch, codec};
+use super::{Value, codec, functions};
 use crate::wire::{Connection, Reaction};
 
 /// How long an answer may take before it counts as silence.
@@ -36,18 +36,18 @@ pub struct Endpoint {
     pub lags: bool,
 }
 
-/// Has the conversation; what came back, one value a request that was waited for.
+/// Has the conversation; an exchange a request whose reaction was waited for.
 ///
 /// A mistake in the script, or a topic that cannot be made, is the last reaction and says so.
-pub fn converse(instance: &Instance<'_>, endpoint: &Endpoint) -> Vec<Value> {
+pub fn converse(instance: &Instance<'_>, endpoint: &Endpoint) -> Vec<Exchange> {
     let mut session = Session::new(instance, endpoint);
     let outcome = session
         .bind_parameters(instance)
         .and_then(|()| session.statements(instance.script, &instance.case.statements));
     if let Err(error) = outcome {
-        session.reactions.push(Value::Text(format!("mistake in the case: {error}")));
+        session.told(String::new(), Value::Text(format!("mistake in the case: {error}")));
     }
-    session.reactions
+    session.exchanges
 }
 
 /// A conversation's own prefix of names: the same for every broker.
@@ -71,13 +71,27 @@ struct Session<'a> {
     connections: HashMap<String, Wire>,
     client_id: Value,
     correlation_id: i32,
-    reactions: Vec<Value>,
+    exchanges: Vec<Exchange>,
+}
+
+/// What was asked, as a script would write it, and what came back.
+#[derive(Debug)]
+pub struct Exchange {
+    pub request: String,
+    pub reaction: Value,
 }
 
 struct Wire {
     connection: Connection,
     /// What is asked and not answered, oldest first.
-    asked: VecDeque<(&'static Api, i16, i32)>,
+    asked: VecDeque<Asked>,
+}
+
+struct Asked {
+    api: &'static Api,
+    version: i16,
+    correlation_id: i32,
+    request: String,
 }
 
 impl<'a> Session<'a> {
@@ -92,7 +106,7 @@ impl<'a> Session<'a> {
             connections: HashMap::new(),
             client_id: Value::text("diff"),
             correlation_id: 0,
-            reactions: Vec::new(),
+            exchanges: Vec::new(),
         }
     }
 
@@ -127,7 +141,7 @@ impl<'a> Session<'a> {
                 let unanswered = api.name == "Produce" && body.field("Acks") == Some(&Value::Int(0));
                 match wait {
                     Wait::Later => {}
-                    Wait::NotCompared => drop(self.reaction(connection)?),
+                    Wait::NotCompared => drop(self.exchange(connection)?),
                     Wait::Compared if unanswered => self.probe(connection)?,
                     Wait::Compared => self.receive(connection)?,
                 }
@@ -135,6 +149,7 @@ impl<'a> Session<'a> {
                     self.settle()?;
                 }
             }
+            Statement::Until { path, wanted, send } => self.until(script, path, wanted, send)?,
             Statement::Raw { connection, frame } => self.raw(connection, frame)?,
             Statement::Receive { connection } => self.receive(connection)?,
             Statement::Close { connection } => drop(self.connections.remove(connection)),
@@ -142,6 +157,20 @@ impl<'a> Session<'a> {
             Statement::Do { name, arguments } => self.call_macro(script, name, arguments)?,
         }
         Ok(())
+    }
+
+    fn until(&mut self, script: &Script, path: &Expr, wanted: &Expr, send: &Statement) -> Result<()> {
+        let wanted = self.eval(wanted)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.statement(script, send)?;
+            // An answer that has no such field is not yet the one.
+            if self.eval(path).is_ok_and(|value| value == wanted) || Instant::now() > deadline {
+                return Ok(());
+            }
+            self.exchanges.pop();
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until the broker has seen what its controller has committed.
@@ -217,40 +246,49 @@ impl<'a> Session<'a> {
         let frame = codec::encode_request(api, version, id, &self.client_id, body)
             .map_err(|error| format!("{} v{version}: {error}", api.name))?;
         self.normaliser.sent(body);
+        let request = format!("{}:{version} {body}", api.name);
+        let asked = Asked { api, version, correlation_id: id, request };
         let wire = self.wire(connection)?;
-        wire.asked.push_back((api, version, id));
+        wire.asked.push_back(asked);
         // A broker that has closed the connection is seen to have done so when the answer is read.
         let _ = wire.connection.send_frame(&frame);
         Ok(())
     }
 
     fn receive(&mut self, connection: &str) -> Result<()> {
-        let reaction = self.reaction(connection)?;
-        self.reactions.push(reaction);
+        let exchange = self.exchange(connection)?;
+        self.exchanges.push(exchange);
         Ok(())
     }
 
-    fn reaction(&mut self, connection: &str) -> Result<Value> {
+    fn told(&mut self, request: String, reaction: Value) {
+        self.exchanges.push(Exchange { request, reaction });
+    }
+
+    /// What comes back for the oldest request that is not answered yet.
+    fn exchange(&mut self, connection: &str) -> Result<Exchange> {
         let wire = self.wire(connection)?;
-        let (api, version, id) = wire.asked.pop_front().ok_or("nothing was asked")?;
-        match wire.connection.reaction(PATIENCE) {
+        let asked = wire.asked.pop_front().ok_or("nothing was asked")?;
+        let reaction = match wire.connection.reaction(PATIENCE) {
             Reaction::Closed => {
                 self.connections.remove(connection);
-                Ok(Value::text("closed"))
+                Value::text("closed")
             }
             Reaction::Silent => {
                 self.connections.remove(connection);
-                Ok(Value::text("silent"))
+                Value::text("silent")
             }
-            Reaction::Answered(frame) => Ok(self.answered(api, version, id, &frame)),
-        }
+            Reaction::Answered(frame) => self.answered(&asked, &frame),
+        };
+        Ok(Exchange { request: asked.request, reaction })
     }
 
-    fn answered(&mut self, api: &Api, version: i16, id: i32, frame: &[u8]) -> Value {
+    fn answered(&mut self, asked: &Asked, frame: &[u8]) -> Value {
+        let Asked { api, version, correlation_id, .. } = *asked;
         // KIP-511: an unsupported version of ApiVersions is answered in version 0.
         let unsupported = api.name == "ApiVersions" && version > api.versions.1;
         match codec::decode_response(api, if unsupported { 0 } else { version }, frame) {
-            Ok((answered, _)) if answered != id => Value::text("the answer of another request"),
+            Ok((answered, _)) if answered != correlation_id => Value::text("the answer of another request"),
             Ok((_, body)) => {
                 let shown = self.normaliser.answer(api, &body);
                 self.variables.insert("answer".to_owned(), body);
@@ -263,23 +301,22 @@ impl<'a> Session<'a> {
     /// A request that gets no answer, by its nature: what comes is that of the next one.
     fn probe(&mut self, connection: &str) -> Result<()> {
         let api = SCHEMA.api("ApiVersions").ok_or("no ApiVersions")?;
-        if let Some(wire) = self.connections.get_mut(connection) {
-            wire.asked.pop_back();
-        }
+        let asked = self.wire(connection)?.asked.pop_back().ok_or("nothing was asked")?;
         self.send(connection, api, 0, &Value::Struct(Vec::new()))?;
-        let reaction = match self.reaction(connection)? {
+        let reaction = match self.exchange(connection)?.reaction {
             Value::Struct(_) => Value::text("no answer"),
             other => other,
         };
-        self.reactions.push(reaction);
+        self.told(asked.request, reaction);
         Ok(())
     }
 
     /// Bytes as they are; an answer is shown without its correlation id.
     fn raw(&mut self, connection: &str, frame: &Expr) -> Result<()> {
-        let Value::Bytes(frame) = self.eval(frame)? else { return Err("raw wants bytes".into()) };
+        let frame = self.eval(frame)?;
+        let Value::Bytes(bytes) = &frame else { return Err("raw wants bytes".into()) };
         let wire = self.wire(connection)?;
-        let _ = wire.connection.send_frame(&frame);
+        let _ = wire.connection.send_frame(bytes);
         let reaction = match wire.connection.reaction(PATIENCE) {
             Reaction::Answered(_) => Value::text("answered"),
             Reaction::Closed => Value::text("closed"),
@@ -288,7 +325,7 @@ impl<'a> Session<'a> {
         if reaction != Value::text("answered") {
             self.connections.remove(connection);
         }
-        self.reactions.push(reaction);
+        self.told(format!("raw {frame}"), reaction);
         Ok(())
     }
 
@@ -325,7 +362,8 @@ impl<'a> Session<'a> {
         {
             return Err(format!("topic {name}: {answer}"));
         }
-        self.wait_until_led(&name, partitions.as_int().unwrap_or(1))
+        self.wait_until_led(&name, partitions.as_int().unwrap_or(1))?;
+        self.settle()
     }
 
     fn wait_until_led(&mut self, name: &Value, partitions: i64) -> Result<()> {
@@ -377,7 +415,7 @@ impl<'a> Session<'a> {
                 let fields = fields.iter().map(|(name, expr)| Ok((name.clone(), self.eval(expr)?)));
                 Ok(Value::Struct(fields.collect::<Result<_>>()?))
             }
-            Expr::Call(name, arguments) => call(name, &self.eval_all(arguments)?),
+            Expr::Call(name, arguments) => functions::call(name, &self.eval_all(arguments)?),
         }
     }
 
@@ -397,66 +435,6 @@ impl<'a> Session<'a> {
         }
         Ok(value.clone())
     }
-}
-
-/// The functions of scripts.
-fn call(name: &str, arguments: &[Value]) -> Result<Value> {
-    match (name, arguments) {
-        ("batch", [settings]) => Ok(Value::Bytes(batch::build(settings)?)),
-        ("bytes", [Value::Text(text)]) => Ok(Value::Bytes(text.as_bytes().to_vec())),
-        ("join", pieces) => {
-            let pieces = pieces.iter().map(|piece| match piece {
-                Value::Bytes(bytes) => Ok(bytes.clone()),
-                other => Err(format!("no bytes: {other}")),
-            });
-            Ok(Value::Bytes(pieces.collect::<Result<Vec<_>>>()?.concat()))
-        }
-        ("with", [Value::Struct(fields), Value::Struct(others)]) => {
-            let kept = fields.iter().filter(|(name, _)| !others.iter().any(|(other, _)| other == name));
-            Ok(Value::Struct(kept.chain(others).cloned().collect()))
-        }
-        ("cut", [Value::Bytes(bytes), Value::Int(len)]) => {
-            let len = usize::try_from(*len).map_err(|e| e.to_string())?;
-            Ok(Value::Bytes(bytes[..len.min(bytes.len())].to_vec()))
-        }
-        ("repeat", [value, Value::Int(count)]) => {
-            let count = usize::try_from(*count).map_err(|e| e.to_string())?;
-            Ok(match value {
-                Value::Text(text) => Value::Text(text.repeat(count)),
-                Value::Bytes(bytes) => Value::Bytes(bytes.repeat(count)),
-                other => Value::List(vec![other.clone(); count]),
-            })
-        }
-        ("subscription", [Value::List(topics)]) => subscription(topics),
-        ("pad", [Value::Text(text), Value::Int(len)]) => {
-            let len = usize::try_from(*len).map_err(|e| e.to_string())?;
-            Ok(Value::Text(format!("{text}{}", "x".repeat(len.saturating_sub(text.len())))))
-        }
-        ("add", [Value::Int(a), Value::Int(b)]) => Ok(Value::Int(a.wrapping_add(*b))),
-        ("frame", [Value::Int(key), Value::Int(version), Value::Bytes(rest)]) => {
-            let mut frame = Vec::new();
-            frame.extend_from_slice(&key.to_be_bytes()[6..]);
-            frame.extend_from_slice(&version.to_be_bytes()[6..]);
-            frame.extend_from_slice(&77_i32.to_be_bytes());
-            frame.extend_from_slice(b"\0\x04diff");
-            frame.extend_from_slice(rest);
-            Ok(Value::Bytes(frame))
-        }
-        _ => Err(format!("no function {name} of {} such arguments", arguments.len())),
-    }
-}
-
-/// What a consumer of the classic protocol says it wants: version 0, topics, no user data.
-fn subscription(topics: &[Value]) -> Result<Value> {
-    let mut out = vec![0, 0];
-    out.extend_from_slice(&u32::try_from(topics.len()).map_err(|e| e.to_string())?.to_be_bytes());
-    for topic in topics {
-        let name = topic.as_text().ok_or_else(|| format!("no topic name: {topic}"))?;
-        out.extend_from_slice(&u16::try_from(name.len()).map_err(|e| e.to_string())?.to_be_bytes());
-        out.extend_from_slice(name.as_bytes());
-    }
-    out.extend_from_slice(&(-1_i32).to_be_bytes());
-    Ok(Value::Bytes(out))
 }
 
 /// The first field of this name, wherever it stands.

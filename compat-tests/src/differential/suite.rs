@@ -153,10 +153,11 @@ pub fn run(instances: &[Instance<'_>], endpoint: &Endpoint) -> Vec<Recorded> {
                 while let Some(at) =
                     Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < instances.len())
                 {
-                    let recorded = Recorded {
-                        id: instances[at].id.clone(),
-                        reactions: converse(&instances[at], endpoint),
-                    };
+                    let (requests, reactions) = converse(&instances[at], endpoint)
+                        .into_iter()
+                        .map(|exchange| (exchange.request, exchange.reaction))
+                        .unzip();
+                    let recorded = Recorded { id: instances[at].id.clone(), reactions, requests };
                     done.lock().expect("no worker panics").push((at, recorded));
                 }
             });
