@@ -237,6 +237,18 @@ fn units_give_way_to_milliseconds() {
     assert_eq!(retention(&[("log.retention.hours", "-1")]), -1);
 }
 
+#[test]
+fn rebalance_protocols_keep_the_classic_one_and_have_no_share_groups_yet() {
+    let of = |protocols: &str| {
+        let broker = BrokerConfig::from_static(text(&[("group.coordinator.rebalance.protocols", protocols)]));
+        broker.map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(of("classic,consumer"), Ok(()));
+    assert_eq!(of("consumer"), Err("Disabling the 'classic' protocol is not supported.".to_owned()));
+    let refused = of("classic,share").expect_err("is not built yet");
+    assert!(refused.contains("the share group protocol is not supported yet; remove share"), "{refused}");
+}
+
 /// Another allowed value than the default.
 fn another(definition: &Definition) -> String {
     match definition.name {

@@ -82,13 +82,24 @@ fn check_connections(layers: &Layers) -> Result<(), ConfigError> {
     )
 }
 
-/// Every protocol but the classic one may be switched off.
+/// Every protocol but the classic one may be switched off; what is on by default may stay, and share groups are asked
+/// for by name.
 fn check_rebalance_protocols(layers: &Layers) -> Result<(), ConfigError> {
-    let protocols = layers.list("group.coordinator.rebalance.protocols");
-    if protocols.iter().any(|protocol| protocol == "classic") {
-        return Ok(());
+    const NAME: &str = "group.coordinator.rebalance.protocols";
+    let protocols = layers.list(NAME);
+    let has = |wanted: &str| protocols.iter().any(|protocol| protocol == wanted);
+    if !has("classic") {
+        return Err(ConfigError::conflict("Disabling the 'classic' protocol is not supported."));
     }
-    Err(ConfigError::conflict("Disabling the 'classic' protocol is not supported."))
+    if has("share") {
+        return Err(ConfigError::not_yet(
+            NAME,
+            &protocols.join(","),
+            "the share group protocol",
+            "remove share",
+        ));
+    }
+    Ok(())
 }
 
 /// The bounds of what consumer groups set for themselves must leave room for what the broker sets.
