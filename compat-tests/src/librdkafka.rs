@@ -25,12 +25,13 @@ const WORKERS: usize = 8;
 const LONG: [&str; 8] = ["0113", "0081", "0089", "0076", "0091", "0045", "0026", "0137"];
 
 /// What librdkafka's scenario `default` sets for its cluster; its tests start several members and expect that they are in
-/// the first generation together; and one (0091) sleeps for ten seconds and counts rebalances between two closes that follow,
-/// into which a heartbeat every five seconds falls again and again.
-const SETTINGS: [(&str, &str); 3] = [
+/// the first generation together; and they sleep for five, ten or eleven seconds and count what a heartbeat brought by
+/// then (0118, 0091, 0089): one every five seconds falls on the very end of these, one every three does not.
+const SETTINGS: [(&str, &str); 4] = [
     ("num.partitions", "4"),
     ("group.initial.rebalance.delay.ms", "1000"),
-    ("group.consumer.heartbeat.interval.ms", "5300"),
+    ("group.consumer.min.heartbeat.interval.ms", "3000"),
+    ("group.consumer.heartbeat.interval.ms", "3000"),
 ];
 
 /// The tests of its scenario `noautocreate`, where the broker makes no topic on being asked about it.
