@@ -1,7 +1,8 @@
 //! Hostile bytes, a function each: what every input must satisfy is asserted inside, so that whatever calls it with
 //! bytes (libFuzzer, the seeded run of the test command, a saved input) finds the same faults.
 //!
-//! Never: randomness, files, sockets. A target is deterministic in its bytes.
+//! A target's `run` is deterministic in its bytes: no randomness, files or sockets. Its seeds are read from the other crates'
+//! vectors.
 
 mod corpus;
 mod mutate;

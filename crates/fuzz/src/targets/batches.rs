@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use ottla_model::batch::{
-    BatchBuilder, BatchHeader, Compression, HEADER_LEN, Records, batches, crc32c, decompress,
+    BatchBuilder, BatchHeader, Compression, HEADER_LEN, Records, batches, compress, crc32c, decompress,
     decompress_section,
 };
 use ottla_model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
@@ -25,6 +25,9 @@ pub(crate) const SECTIONS: Target = Target {
     quick: 40_000,
     seeds: sections,
 };
+
+const CODECS: [Compression; 4] =
+    [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
 
 /// What a batch may unpack to.
 const LIMIT: usize = 100_000;
@@ -56,8 +59,7 @@ fn walk(header: &BatchHeader, section: &[u8]) {
 
 fn section(bytes: &[u8]) {
     let Some((codec, section)) = bytes.split_first() else { return };
-    let codecs = [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
-    let codec = codecs[usize::from(*codec) % codecs.len()];
+    let codec = CODECS[usize::from(*codec) % CODECS.len()];
     if let Ok(unpacked) = decompress_section(codec, section, LIMIT) {
         assert!(unpacked.len() <= LIMIT);
     }
@@ -81,9 +83,8 @@ const CRC_FROM: usize = 21;
 
 /// One batch of each kind.
 pub(crate) fn samples() -> impl Iterator<Item = Vec<u8>> {
-    let codecs =
-        [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
-    let plain = codecs.into_iter().map(|codec| sample(BatchBuilder::new(Offset(0)).compression(codec, None)));
+    let codecs = std::iter::once(Compression::None).chain(CODECS);
+    let plain = codecs.map(|codec| sample(BatchBuilder::new(Offset(0)).compression(codec, None)));
     let producer = || BatchBuilder::new(Offset(0)).producer(ProducerId(7), ProducerEpoch(1), 0);
     let kinds = [
         producer(),
@@ -102,11 +103,9 @@ fn sample(mut batch: BatchBuilder) -> Vec<u8> {
 }
 
 fn sections() -> Vec<Vec<u8>> {
-    let codecs =
-        [(1, Compression::Gzip), (2, Compression::Snappy), (3, Compression::Lz4), (4, Compression::Zstd)];
-    let of = |(number, codec): (u8, Compression)| {
-        let section = ottla_model::batch::compress(codec, None, &[b'x'; 300]).unwrap_or_default();
-        [&[number - 1], &section[..]].concat()
+    let of = |(number, codec)| {
+        let section = compress(codec, None, &[b'x'; 300]).unwrap_or_default();
+        [&[number], &section[..]].concat()
     };
-    codecs.map(of).to_vec()
+    (0u8..).zip(CODECS).map(of).collect()
 }

@@ -31,9 +31,7 @@ impl PartitionLog {
         let kept = self.segments.partition_point(|segment| segment.base_offset() <= offset).max(1);
         self.remove_segments_from(kept)?;
         let interval = self.config.index_interval_bytes;
-        let active = self.active_mut();
-        active.truncate_to(offset, interval)?;
-        self.log_end_offset = active.load_tail(interval)?;
+        self.log_end_offset = self.active_mut().truncate_to(offset, interval)?;
         self.log_start_offset = self.log_start_offset.min(self.log_end_offset);
         self.recovery_point = self.recovery_point.min(self.log_end_offset);
         self.cleaned_to = self.cleaned_to.map(|offset| offset.min(self.log_end_offset));

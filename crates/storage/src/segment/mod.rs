@@ -378,13 +378,13 @@ impl Segment {
         Ok(())
     }
 
-    /// Cuts the segment in front of the batch that contains `offset` (or follows it).
+    /// Cuts the segment in front of the batch that contains `offset` (or follows it); answers the new end.
     pub(crate) fn truncate_to(
         &mut self,
         offset: Offset,
         index_interval_bytes: u32,
-    ) -> Result<(), StorageError> {
-        let Some(batch) = self.locate(offset)? else { return Ok(()) };
+    ) -> Result<Offset, StorageError> {
+        let Some(batch) = self.locate(offset)? else { return self.load_tail(index_interval_bytes) };
         // Entries carry last offsets: those of a batch that is kept lie below its successor's base offset.
         let kept_below = self.relative(batch.header.base_offset);
         let kept = self.index.partition_point(|entry| entry.relative_offset < kept_below)?;
@@ -398,9 +398,7 @@ impl Segment {
         if self.size == 0 {
             self.first_timestamp = None;
             self.bytes_since_entry = 0;
-        } else {
-            self.load_tail(index_interval_bytes)?;
         }
-        Ok(())
+        self.load_tail(index_interval_bytes)
     }
 }

@@ -1,5 +1,5 @@
-//! One cleaning, step by step: throttled, given up when the broker stops or the log is to move, and never under a partition's lock for longer
-//! than a few renames.
+//! One cleaning, step by step: throttled, given up when the broker stops or the log is to move, and never under a
+//! partition's lock for longer than a few renames.
 
 use std::time::Duration;
 
@@ -50,7 +50,9 @@ impl Shared {
 
     /// Waits until the bytes are within the rate, which may change while it waits.
     fn pay(&self, bytes: u64, job: &Job, number: usize) -> Result<(), CleanError> {
-        let mut rate = self.config.load().cleaner.io_bytes_per_second_max;
+        // No rate at all is as low a one as the throttle knows.
+        let rate_max = || self.config.load().cleaner.io_bytes_per_second_max.max(1.0);
+        let mut rate = rate_max();
         let wait_ms = self.throttle.lock().take(bytes, rate, self.clock.now().mono);
         let mut left = Duration::from_millis(wait_ms);
         let mut goes_on = self.is_wanted(number);
@@ -58,7 +60,7 @@ impl Shared {
             let piece = left.min(WAIT_MAX);
             goes_on = self.wait(piece, number) && !job.partition.is_cleaning_paused();
             left -= piece;
-            let rate_now = self.config.load().cleaner.io_bytes_per_second_max;
+            let rate_now = rate_max();
             left = left.mul_f64((rate / rate_now).clamp(0.0, 1.0));
             rate = rate_now;
         }
