@@ -28,7 +28,9 @@ mod validate;
 pub use append::{AppendError, AppendInfo, AppendOrigin, InvalidRecord, RecordErrors, RecordFault};
 pub use cleaner::{CleanError, Cleanable, CleanerSettings, Cleaning, CleaningStats, CleaningStep};
 pub use config::{CleanupPolicy, LogConfig};
-pub use disk::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode, RealDisk, SimDisk};
+pub use disk::{
+    DirEntry, Disk, DiskFile, DiskLock, DiskSpace, FailedChange, OpenMode, RealDisk, Seeded, SimDisk,
+};
 pub use error::StorageError;
 pub use file_slice::FileSlice;
 pub use leader_epochs::{EpochEnd, EpochStart};

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use real::RealDisk;
-pub use sim::SimDisk;
+pub use sim::{FailedChange, Seeded, SimDisk};
 
 /// How [`Disk::open`] opens a file; all but `Read` are for reading and writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,15 +1,23 @@
-//! A file system in memory that forgets, on [`SimDisk::crash`], every byte and every name that was not synced.
+//! A file system in memory whose power can fail: what was not synced is then lost, or torn, or there.
 
+mod pending;
+mod seeded;
+
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode};
+use pending::{Contents, NameChange, Names, Node, NodeId, Nodes, survivors};
+
+pub use seeded::Seeded;
 
 /// A simulated disk; clones share it.
 #[derive(Clone)]
@@ -19,13 +27,30 @@ pub struct SimDisk {
     boot: Option<u64>,
 }
 
+/// A change that found the power off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedChange {
+    /// `write`, `set_len`, `fsync`, `create`, `truncate`, `rename`, `remove`, `mkdir`, `fsync dir` or `syncfs`.
+    pub op: &'static str,
+    /// What it was to change; of a rename the new name.
+    pub path: PathBuf,
+}
+
 impl SimDisk {
     #[must_use]
     pub fn new() -> Self {
-        let root = Node::Dir(Dir::default());
-        let nodes = BTreeMap::from([(ROOT, root)]);
-        let state =
-            State { nodes, next_id: ROOT + 1, locked: BTreeSet::new(), boot: 0, changes_left: u64::MAX };
+        let nodes = BTreeMap::from([(ROOT, Node::Dir(Names::default()))]);
+        let state = State {
+            nodes,
+            next_id: ROOT + 1,
+            name_changes: Vec::new(),
+            locked: BTreeSet::new(),
+            boot: 0,
+            changes: 0,
+            changes_left: u64::MAX,
+            failed: None,
+            trace: DefaultHasher::new(),
+        };
         Self { state: Arc::new(Mutex::new(state)), boot: None }
     }
 
@@ -45,18 +70,25 @@ impl SimDisk {
         Ok(state)
     }
 
-    /// Power loss: what was not synced is gone, locks are free, and files opened before fail from now on.
+    /// Power loss at its simplest: all that was not synced is gone. Locks are free, and files opened before fail from
+    /// now on.
     pub fn crash(&self) {
         let mut state = self.state.lock();
-        state.boot += 1;
-        state.locked.clear();
-        state.changes_left = u64::MAX;
-        for node in state.nodes.values_mut() {
-            match node {
-                Node::File(file) => file.bytes.clone_from(&file.synced),
-                Node::Dir(dir) => dir.names.clone_from(&dir.synced),
-            }
+        state.reboot();
+        state.name_changes.clear();
+        state.settle(Contents::forget);
+    }
+
+    /// Power loss as it is: chance decides for each page, length and name that was not synced whether it is there.
+    pub fn power_cut(&self, seed: u64) {
+        let mut state = self.state.lock();
+        let random = &mut Seeded::new(seed);
+        state.reboot();
+        let changes = survivors(std::mem::take(&mut state.name_changes), random);
+        for change in changes {
+            change.reach_disk(&mut state.nodes);
         }
+        state.settle(|contents| contents.cut(random));
     }
 
     /// Lets so many more changes happen; those after it fail, until a crash or a kill brings the disk back.
@@ -64,12 +96,35 @@ impl SimDisk {
         self.state.lock().changes_left = changes.saturating_add(1);
     }
 
+    /// Changes that were tried since the disk is there: what [`SimDisk::fail_after`] counts.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.state.lock().changes
+    }
+
+    /// The first change that failed since the last crash or kill.
+    #[must_use]
+    pub fn failed(&self) -> Option<FailedChange> {
+        self.state.lock().failed.clone()
+    }
+
+    /// A hash of every change that was ever tried, with its bytes, and of what the files hold now.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let state = self.state.lock();
+        let mut hasher = state.trace.clone();
+        for (id, node) in &state.nodes {
+            match node {
+                Node::File(contents) => (id, &contents.bytes).hash(&mut hasher),
+                Node::Dir(names) => (id, &names.now).hash(&mut hasher),
+            }
+        }
+        hasher.finish()
+    }
+
     /// Death of the process alone (kill -9): the page cache survives, locks are free, open files fail from now on.
     pub fn kill(&self) {
-        let mut state = self.state.lock();
-        state.boot += 1;
-        state.locked.clear();
-        state.changes_left = u64::MAX;
+        self.state.lock().reboot();
     }
 }
 
@@ -85,47 +140,57 @@ impl fmt::Debug for SimDisk {
     }
 }
 
-type NodeId = u64;
 const ROOT: NodeId = 0;
 
 struct State {
-    nodes: BTreeMap<NodeId, Node>,
+    nodes: Nodes,
     next_id: NodeId,
+    /// Those that no fsync of a directory has made durable, in their order.
+    name_changes: Vec<NameChange>,
     locked: BTreeSet<NodeId>,
     /// Grows with each crash; a file handle of an earlier boot is dead.
     boot: u64,
+    changes: u64,
     /// Changes that still succeed.
     changes_left: u64,
-}
-
-enum Node {
-    File(Bytes),
-    Dir(Dir),
-}
-
-#[derive(Default)]
-struct Bytes {
-    bytes: Vec<u8>,
-    synced: Vec<u8>,
-}
-
-#[derive(Default)]
-struct Dir {
-    names: BTreeMap<String, NodeId>,
-    synced: BTreeMap<String, NodeId>,
+    failed: Option<FailedChange>,
+    trace: DefaultHasher,
 }
 
 impl State {
     /// Counts a change.
-    fn change(&mut self) -> io::Result<()> {
+    fn change(&mut self, op: &'static str, path: &Path) -> io::Result<()> {
+        self.changes += 1;
         self.changes_left = self.changes_left.saturating_sub(1);
-        if self.changes_left == 0 { Err(io::Error::other("the power is off")) } else { Ok(()) }
+        (op, path).hash(&mut self.trace);
+        if self.changes_left == 0 {
+            self.failed.get_or_insert_with(|| FailedChange { op, path: path.to_owned() });
+            return Err(io::Error::other("the power is off"));
+        }
+        Ok(())
+    }
+
+    fn reboot(&mut self) {
+        self.boot += 1;
+        self.locked.clear();
+        self.changes_left = u64::MAX;
+        self.failed = None;
+    }
+
+    /// Lets the process see what is on the disk.
+    fn settle(&mut self, mut settle: impl FnMut(&mut Contents)) {
+        for node in self.nodes.values_mut() {
+            match node {
+                Node::File(contents) => settle(contents),
+                Node::Dir(names) => names.forget(),
+            }
+        }
     }
 
     fn find(&self, path: &Path) -> io::Result<NodeId> {
         let mut at = ROOT;
         for name in names(path) {
-            at = *self.dir(at)?.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+            at = *self.dir(at)?.now.get(name).ok_or(io::ErrorKind::NotFound)?;
         }
         Ok(at)
     }
@@ -137,43 +202,66 @@ impl State {
         Ok((dir, name.to_owned()))
     }
 
-    fn dir(&self, id: NodeId) -> io::Result<&Dir> {
+    fn dir(&self, id: NodeId) -> io::Result<&Names> {
         match self.nodes.get(&id) {
             Some(Node::Dir(dir)) => Ok(dir),
             _ => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
 
-    fn dir_mut(&mut self, id: NodeId) -> io::Result<&mut Dir> {
+    fn dir_mut(&mut self, id: NodeId) -> io::Result<&mut Names> {
         match self.nodes.get_mut(&id) {
             Some(Node::Dir(dir)) => Ok(dir),
             _ => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
 
-    fn file_mut(&mut self, id: NodeId) -> io::Result<&mut Bytes> {
+    fn file_mut(&mut self, id: NodeId) -> io::Result<&mut Contents> {
         match self.nodes.get_mut(&id) {
             Some(Node::File(file)) => Ok(file),
             _ => Err(io::ErrorKind::IsADirectory.into()),
         }
     }
 
-    fn add(&mut self, node: Node) -> NodeId {
+    fn add(&mut self, dir: NodeId, name: String, node: Node) -> io::Result<NodeId> {
         let id = self.next_id;
         self.next_id += 1;
         self.nodes.insert(id, node);
-        id
+        self.dir_mut(dir)?.now.insert(name.clone(), id);
+        self.name_changes.push(NameChange::Added { dir, name, id });
+        Ok(id)
     }
 
     fn find_or_create(&mut self, path: &Path) -> io::Result<NodeId> {
         match self.find(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let (dir, name) = self.parent(path)?;
-                let id = self.add(Node::File(Bytes::default()));
-                self.dir_mut(dir)?.names.insert(name, id);
-                Ok(id)
+                self.change("create", path)?;
+                self.add(dir, name, Node::File(Contents::default()))
             }
             other => other,
+        }
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        let (dir, name) = self.parent(path)?;
+        if !self.dir(dir)?.now.contains_key(&name) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.change("remove", path)?;
+        if let Some(id) = self.dir_mut(dir)?.now.remove(&name) {
+            self.name_changes.push(NameChange::Removed { dir, name, id });
+        }
+        Ok(())
+    }
+
+    /// Makes durable what an fsync of that directory covers.
+    fn sync_names(&mut self, covers: impl Fn(&NameChange) -> bool) {
+        let (synced, pending) = std::mem::take(&mut self.name_changes).into_iter().partition(covers);
+        self.name_changes = pending;
+        let synced: Vec<NameChange> = synced;
+        for change in synced {
+            change.reach_disk(&mut self.nodes);
         }
     }
 }
@@ -190,55 +278,51 @@ impl Disk for SimDisk {
         let mut state = self.alive()?;
         let id = match mode {
             OpenMode::Read | OpenMode::Write => state.find(path)?,
-            OpenMode::Create | OpenMode::Truncate => {
-                state.change()?;
-                state.find_or_create(path)?
-            }
+            OpenMode::Create | OpenMode::Truncate => state.find_or_create(path)?,
         };
-        let file = state.file_mut(id)?;
-        if mode == OpenMode::Truncate {
-            file.bytes.clear();
+        if mode == OpenMode::Truncate && !state.file_mut(id)?.bytes.is_empty() {
+            state.change("truncate", path)?;
+            state.file_mut(id)?.set_len(0);
         }
+        state.file_mut(id)?;
         let boot = state.boot;
-        Ok(Arc::new(SimFile { disk: self.clone(), id, boot }))
+        Ok(Arc::new(SimFile { disk: self.clone(), path: path.to_owned(), id, boot }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.alive()?;
-        state.change()?;
         let (from_dir, from_name) = state.parent(from)?;
         let (to_dir, to_name) = state.parent(to)?;
-        let id = state.dir_mut(from_dir)?.names.remove(&from_name).ok_or(io::ErrorKind::NotFound)?;
-        state.dir_mut(to_dir)?.names.insert(to_name, id);
+        let id = *state.dir(from_dir)?.now.get(&from_name).ok_or(io::ErrorKind::NotFound)?;
+        state.change("rename", to)?;
+        state.dir_mut(from_dir)?.now.remove(&from_name);
+        state.dir_mut(to_dir)?.now.insert(to_name.clone(), id);
+        state.name_changes.push(NameChange::Renamed { from: from_dir, to: to_dir, name: to_name, id });
         Ok(())
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.alive()?;
-        state.change()?;
-        let (dir, name) = state.parent(path)?;
-        state.dir_mut(dir)?.names.remove(&name).ok_or(io::ErrorKind::NotFound)?;
-        Ok(())
+        self.alive()?.remove(path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        let id = self.alive()?.find(path)?;
-        if !self.alive()?.dir(id)?.names.is_empty() {
+        let mut state = self.alive()?;
+        let id = state.find(path)?;
+        if !state.dir(id)?.now.is_empty() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
-        self.remove_file(path)
+        state.remove(path)
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.alive()?;
         let mut at = ROOT;
         for name in names(path) {
-            at = match state.dir(at)?.names.get(name) {
+            at = match state.dir(at)?.now.get(name) {
                 Some(id) => *id,
                 None => {
-                    let id = state.add(Node::Dir(Dir::default()));
-                    state.dir_mut(at)?.names.insert(name.to_owned(), id);
-                    id
+                    state.change("mkdir", path)?;
+                    state.add(at, name.to_owned(), Node::Dir(Names::default()))?
                 }
             };
         }
@@ -247,18 +331,20 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.alive()?;
-        state.change()?;
         let id = state.find(path)?;
-        let dir = state.dir_mut(id)?;
-        dir.synced.clone_from(&dir.names);
+        state.dir(id)?;
+        state.change("fsync dir", path)?;
+        state.sync_names(|change| change.touches(id));
         Ok(())
     }
 
-    fn sync_fs(&self, _path: &Path) -> io::Result<()> {
-        for node in self.alive()?.nodes.values_mut() {
-            match node {
-                Node::File(file) => file.synced.clone_from(&file.bytes),
-                Node::Dir(dir) => dir.synced.clone_from(&dir.names),
+    fn sync_fs(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.alive()?;
+        state.change("syncfs", path)?;
+        state.sync_names(|_| true);
+        for node in state.nodes.values_mut() {
+            if let Node::File(contents) = node {
+                contents.sync();
             }
         }
         Ok(())
@@ -271,7 +357,7 @@ impl Disk for SimDisk {
             name: name.clone(),
             is_dir: matches!(state.nodes.get(id), Some(Node::Dir(_))),
         };
-        Ok(dir.names.iter().map(entry).collect())
+        Ok(dir.now.iter().map(entry).collect())
     }
 
     fn file_len(&self, path: &Path) -> io::Result<Option<u64>> {
@@ -325,22 +411,29 @@ impl Drop for SimLock {
 #[derive(Debug)]
 struct SimFile {
     disk: SimDisk,
+    /// By which it was opened.
+    path: PathBuf,
     id: NodeId,
     boot: u64,
 }
 
 impl SimFile {
-    fn change<T>(&self, act: impl FnOnce(&mut Bytes) -> T) -> io::Result<T> {
-        self.disk.state.lock().change()?;
-        self.with(act)
+    fn change(&self, op: &'static str, act: impl FnOnce(&mut Contents)) -> io::Result<()> {
+        let mut state = self.alive()?;
+        state.change(op, &self.path)?;
+        state.file_mut(self.id).map(act)
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Bytes) -> T) -> io::Result<T> {
-        let mut state = self.disk.state.lock();
+    fn with<T>(&self, act: impl FnOnce(&mut Contents) -> T) -> io::Result<T> {
+        self.alive()?.file_mut(self.id).map(act)
+    }
+
+    fn alive(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.disk.state.lock();
         if state.boot != self.boot {
             return Err(io::Error::other("the machine crashed after this file was opened"));
         }
-        state.file_mut(self.id).map(act)
+        Ok(state)
     }
 }
 
@@ -352,35 +445,29 @@ impl DiskFile for SimFile {
     fn read_at(&self, buf: &mut [u8], pos: u64) -> io::Result<usize> {
         let pos = index(pos)?;
         self.with(|file| {
-            let from = file.bytes.get(pos..).unwrap_or(&[]);
-            let len = from.len().min(buf.len());
-            buf[..len].copy_from_slice(&from[..len]);
+            let rest = file.bytes.get(pos..).unwrap_or(&[]);
+            let len = rest.len().min(buf.len());
+            buf[..len].copy_from_slice(&rest[..len]);
             len
         })
     }
 
     fn write_at(&self, buf: &[u8], pos: u64) -> io::Result<usize> {
         let pos = index(pos)?;
-        self.change(|file| {
-            let end = pos + buf.len();
-            if file.bytes.len() < end {
-                file.bytes.resize(end, 0);
-            }
-            file.bytes[pos..end].copy_from_slice(buf);
-            buf.len()
-        })
+        let mut state = self.alive()?;
+        (pos, buf).hash(&mut state.trace);
+        state.change("write", &self.path)?;
+        state.file_mut(self.id)?.write(pos, buf);
+        Ok(buf.len())
     }
 
     fn writev_at(&self, bufs: &[IoSlice<'_>], pos: u64) -> io::Result<usize> {
-        let mut done = 0;
-        for buf in bufs {
-            done += self.write_at(buf, pos + done as u64)?;
-        }
-        Ok(done)
+        let all: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+        self.write_at(&all, pos)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.change(|file| file.synced.clone_from(&file.bytes))
+        self.change("fsync", Contents::sync)
     }
 
     fn sync_all(&self) -> io::Result<()> {
@@ -393,7 +480,10 @@ impl DiskFile for SimFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let len = index(len)?;
-        self.change(|file| file.bytes.resize(len, 0))
+        if self.with(|file| file.bytes.len())? == len {
+            return Ok(());
+        }
+        self.change("set_len", |file| file.set_len(len))
     }
 
     fn set_modified_ms(&self, _ms: i64) -> io::Result<()> {
