@@ -35,6 +35,8 @@ struct Rules {
     date: Regex,
     sets: [Regex; 3],
     configs: Regex,
+    log_dirs: Regex,
+    log_dir: Regex,
 }
 
 impl Default for Rules {
@@ -73,6 +75,9 @@ impl Default for Rules {
             ],
             // A topic's settings come in the order of a hash map.
             configs: regex(r"\bConfigs: (.+)$"),
+            // And log dirs in that of their paths' hashes.
+            log_dirs: regex(r#""logDirs":\[(.+)\]\}\]"#),
+            log_dir: regex(r#"\{"partitions":\[[^\]]*\],"error":[^,]+,"logDir":"[^"]*"\}"#),
         }
     }
 }
@@ -130,6 +135,11 @@ impl Normal {
         let text = rules
             .configs
             .replace(&text, |found: &Captures<'_>| format!("Configs: {}", sorted(&found[1], ",")));
+        let text = rules.log_dirs.replace(&text, |found: &Captures<'_>| {
+            let mut dirs: Vec<&str> = rules.log_dir.find_iter(&found[1]).map(|dir| dir.as_str()).collect();
+            dirs.sort_unstable();
+            format!(r#""logDirs":[{}]}}]"#, dirs.join(","))
+        });
         // Columns are as wide as their widest id, address or path.
         rules.table_gap.replace_all(&text, "  ").into_owned()
     }
@@ -186,6 +196,10 @@ mod tests {
             one("takes [group], [all-groups] or [READ, ALL]"),
             "takes [all-groups], [group] or [ALL, READ]"
         );
+        let dir = |name: &str| format!(r#"{{"partitions":[],"error":null,"logDir":"{name}"}}"#);
+        let dirs =
+            |one, other| format!(r#"{{"brokers":[{{"broker":1,"logDirs":[{},{}]}}]}}"#, dir(one), dir(other));
+        assert_eq!(one(&dirs("b", "a")), dirs("a", "b"));
         let late =
             "TimeoutException: Call(callName=x(api=METADATA), tries=9) timed out at 1 after 9 attempt(s)";
         let early = "TimeoutException: Timed out waiting for a node assignment. Call: x(api=METADATA)";
