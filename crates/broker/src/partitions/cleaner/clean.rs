@@ -7,6 +7,7 @@ use ottla_config::CleanerConfig;
 use ottla_storage::{CleanError, CleanerSettings, Cleaning, CleaningStats, CleaningStep};
 
 use super::board::Job;
+use super::throttle::rescaled;
 use super::{Shared, thread_count};
 
 /// The smallest piece that is read at once.
@@ -50,8 +51,7 @@ impl Shared {
 
     /// Waits until the bytes are within the rate, which may change while it waits.
     fn pay(&self, bytes: u64, job: &Job, number: usize) -> Result<(), CleanError> {
-        // No rate at all is as low a one as the throttle knows.
-        let rate_max = || self.config.load().cleaner.io_bytes_per_second_max.max(1.0);
+        let rate_max = || self.config.load().cleaner.io_bytes_per_second_max;
         let mut rate = rate_max();
         let wait_ms = self.throttle.lock().take(bytes, rate, self.clock.now().mono);
         let mut left = Duration::from_millis(wait_ms);
@@ -61,7 +61,7 @@ impl Shared {
             goes_on = self.wait(piece, number) && !job.partition.is_cleaning_paused();
             left -= piece;
             let rate_now = rate_max();
-            left = left.mul_f64((rate / rate_now).clamp(0.0, 1.0));
+            left = rescaled(left, rate, rate_now);
             rate = rate_now;
         }
         if goes_on { Ok(()) } else { Err(CleanError::Aborted) }
