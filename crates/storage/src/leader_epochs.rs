@@ -85,6 +85,17 @@ impl LeaderEpochs {
         self.version += 1;
     }
 
+    /// Adds what the records in front of the first entry say; `earlier` ascends.
+    pub(crate) fn learn_earlier(&mut self, earlier: &[EpochStart]) {
+        let mut all = Self { entries: Vec::new(), version: self.version };
+        for entry in earlier.iter().chain(&self.entries) {
+            if all.latest().is_none_or(|latest| entry.epoch > latest.epoch) {
+                all.assign(entry.epoch, entry.start_offset);
+            }
+        }
+        *self = all;
+    }
+
     /// Takes over another copy's epochs.
     pub(crate) fn adopt(&mut self, other: &Self) {
         if self.entries != other.entries {
@@ -186,6 +197,19 @@ mod tests {
         untouched.truncate_from_start(Offset(3));
         untouched.truncate_from_end(Offset(6));
         assert_eq!(plain(&untouched), [(2, 5)]);
+    }
+
+    #[test]
+    fn what_records_in_front_say_is_added() {
+        let learnt = |known: &[(i32, i64)], earlier: &[(i32, i64)]| {
+            let mut known = epochs(known);
+            known.learn_earlier(epochs(earlier).entries());
+            plain(&known)
+        };
+        assert_eq!(learnt(&[(2, 9), (3, 12)], &[(1, 4), (2, 7)]), [(1, 4), (2, 7), (3, 12)]);
+        assert_eq!(learnt(&[(2, 9)], &[(1, 4)]), [(1, 4), (2, 9)]);
+        assert_eq!(learnt(&[], &[(1, 4)]), [(1, 4)]);
+        assert_eq!(learnt(&[(2, 9)], &[]), [(2, 9)]);
     }
 
     #[test]

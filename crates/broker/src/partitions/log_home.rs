@@ -225,6 +225,9 @@ impl LogHome {
         let name = wanted.name;
         if let Some(found) = self.take_found(name)? {
             if found.topic_id.is_none_or(|found| found == wanted.id) {
+                if found.topic_id.is_none() {
+                    self.adopt(&found.log, wanted);
+                }
                 let directory = self.directory_of(name);
                 return Ok(HomedLog { log: found.log, high_watermark: found.high_watermark, directory });
             }
@@ -240,6 +243,15 @@ impl LogHome {
         self.places.lock().set(name.clone(), number);
         let high_watermark = log.log_end_offset();
         Ok(HomedLog { log, high_watermark, directory: self.directory_of(name) })
+    }
+
+    /// Gives a log that was found without a topic id the one that it must be of. It serves also without.
+    fn adopt(&self, log: &PartitionLog, wanted: &WantedLog<'_>) {
+        let place = self.places.lock().of(wanted.name);
+        let Some(dir) = place.and_then(|place| self.dirs.get(place)) else { return };
+        if let Err(error) = dir.adopt(log, wanted.id) {
+            tracing::warn!(partition = %wanted.name, %error, "a log without a topic id stays so");
+        }
     }
 
     /// A new log in the dir that is chosen, or in the next one if that fails.

@@ -161,18 +161,23 @@ impl PartitionLog {
     }
 
     /// Puts the compacted segment in its place. Readers go on with the slices that they hold; the files of the segments
-    /// that it replaces are removed after `file.delete.delay.ms`.
-    pub fn finish_swap(&mut self, cleaning: &mut Cleaning, now: Now) -> Result<(), CleanError> {
-        let Some(Replacement { group, .. }) = cleaning.replacement_mut() else { return Ok(()) };
+    /// that it replaces are removed after `file.delete.delay.ms`. The names must be durable ([`NamesSync::run`], outside
+    /// the lock) before the next replacement is begun: what is left of that after a power cut would undo this one.
+    pub fn finish_swap(
+        &mut self,
+        cleaning: &mut Cleaning,
+        now: Now,
+    ) -> Result<Option<NamesSync>, CleanError> {
+        let Some(Replacement { group, .. }) = cleaning.replacement_mut() else { return Ok(None) };
         let group = group.clone();
         let first = self.find_sources(cleaning, &group)?;
         if self.swap != Some(self.segments[first].base_offset()) {
             return Err(CleanError::Aborted);
         }
-        let Some(replacement) = cleaning.take_replacement() else { return Ok(()) };
+        let Some(replacement) = cleaning.take_replacement() else { return Ok(None) };
         self.guarded(|log| log.put_in_place(first, replacement, now))?;
         cleaning.stats.segments_replaced += group.len();
-        Ok(())
+        Ok(Some(self.names_sync()))
     }
 
     fn put_in_place(

@@ -28,6 +28,8 @@ pub(super) struct FlushState {
     new_names: bool,
     /// The directory itself is new.
     new_dir: bool,
+    /// The first segment's name may not be on the disk.
+    rootless: bool,
     rolled: bool,
     /// The next flush is the last one: the active segment's indexes belong to it.
     closing: bool,
@@ -45,6 +47,7 @@ impl FlushState {
             last_flush: now.mono,
             new_names: true,
             new_dir: false,
+            rootless: false,
             rolled: false,
             closing: false,
             new_files: Vec::new(),
@@ -62,6 +65,13 @@ impl FlushState {
     pub(super) fn add_directory(&mut self) {
         self.new_dir = true;
         self.new_names = true;
+        self.rootless = true;
+    }
+
+    /// All segments were replaced by a new one.
+    pub(super) fn restarted(&mut self) {
+        self.new_names = true;
+        self.rootless = true;
     }
 
     pub(super) fn rolled(&mut self, snapshot: Option<PathBuf>) {
@@ -290,6 +300,7 @@ impl PartitionLog {
             return Ok(());
         }
         self.recovery_point = self.recovery_point.max(task.up_to);
+        self.flush.rootless &= !task.new_names;
         let active = self.active().base_offset();
         for parts in &task.parts {
             let Some(segment) =
@@ -323,6 +334,15 @@ impl PartitionLog {
         let file = self.active().file().ok()?;
         self.flush.writeback_from = to;
         Some(Writeback { file, from, to })
+    }
+
+    /// Makes the first segment's name durable before there is a second one: if only that outlived a power cut, the log
+    /// would pass for one whose front was deleted.
+    pub(super) fn sync_root(&mut self) -> Result<(), StorageError> {
+        if std::mem::take(&mut self.flush.rootless) {
+            self.disk.sync_dir(&self.dir).at("fsync", &self.dir)?;
+        }
+        Ok(())
     }
 
     pub(super) fn names_sync(&self) -> NamesSync {

@@ -10,9 +10,9 @@ use crate::atomic_file;
 use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::error::{At, StorageError};
-use crate::leader_epochs::{self, LeaderEpochs};
+use crate::leader_epochs::{self, EpochStart, LeaderEpochs};
 use crate::producer::ProducerState;
-use crate::segment::{SUFFIXES, Segment};
+use crate::segment::{BatchAt, DELETED, SUFFIXES, Segment};
 
 use super::flush::FlushState;
 use super::{PartitionLog, PositionCache, swap};
@@ -44,6 +44,10 @@ struct Found {
     /// Base offsets, ascending.
     segments: Vec<Offset>,
     snapshots: Vec<Offset>,
+    /// Base offsets of deleted segments whose files are still there.
+    deleted: Vec<Offset>,
+    /// Names of such files.
+    deleted_files: Vec<String>,
     has_epochs: bool,
 }
 
@@ -92,6 +96,13 @@ impl PartitionLog {
         for offset in found.snapshots {
             log.producers.found_snapshot(offset);
         }
+        if !start.clean {
+            log.finish_deletion(&found.deleted)?;
+            log.log_start_offset = log.log_start_offset.max(log.segments[0].base_offset());
+        }
+        for name in &found.deleted_files {
+            remove_if_exists(&*log.disk, &log.dir.join(name))?;
+        }
         if is_new {
             log.flush.add_directory();
         }
@@ -112,6 +123,9 @@ impl PartitionLog {
         };
         self.log_start_offset = self.log_start_offset.min(self.log_end_offset);
         self.epochs.truncate_from_end(self.log_end_offset);
+        if checked {
+            self.learn_earlier_epochs()?;
+        }
         self.epochs.truncate_from_start(self.log_start_offset);
         self.load_producers(now)?;
         self.recovery_point = if start.clean { self.log_end_offset } else { self.segments[0].base_offset() };
@@ -130,9 +144,12 @@ impl PartitionLog {
         let interval = self.config.index_interval_bytes;
         let mut end_offset = self.segments[0].base_offset();
         let mut number = first;
-        let keeps_gaps = self.config.cleanup_policy.compact;
+        // Ours end where the next one begins also after compaction, but Kafka's need not.
+        let compacted_to = self.cleaned_to.filter(|_| self.config.cleanup_policy.compact);
+        let gaps_below = compacted_to.unwrap_or_default().max(recovery_point);
         while let Some(segment) = self.segments.get_mut(number) {
-            if number > first && segment.base_offset() != end_offset && !keeps_gaps {
+            let is_gap = number > first && segment.base_offset() != end_offset;
+            if is_gap && segment.base_offset() > gaps_below {
                 tracing::warn!(dir = %self.dir.display(), log_end_offset = %end_offset, "a lost tail: log was cut");
                 break;
             }
@@ -162,6 +179,34 @@ impl PartitionLog {
         Ok(end_offset)
     }
 
+    /// After a crash records may be back that were deleted from the front of the log; their epochs are not.
+    fn learn_earlier_epochs(&mut self) -> Result<(), StorageError> {
+        let known_from =
+            self.epochs.entries().first().map_or(self.log_end_offset, |entry| entry.start_offset);
+        let mut earlier: Vec<EpochStart> = Vec::new();
+        let first = self.segments.partition_point(|segment| segment.base_offset() <= self.log_start_offset);
+        for segment in self.segments.iter().skip(first.saturating_sub(1)) {
+            if self.log_start_offset >= known_from || segment.base_offset() >= known_from {
+                break;
+            }
+            let mut walk = segment.walk(0)?;
+            loop {
+                let BatchAt { header, .. } = match walk.next() {
+                    Ok(Some(batch)) => batch,
+                    Err(error) if error.is_of_the_disk() => return Err(error),
+                    // What lies behind damage has no say.
+                    Ok(None) | Err(_) => break,
+                };
+                let epoch = header.partition_leader_epoch;
+                if header.base_offset < known_from && earlier.last().is_none_or(|last| epoch > last.epoch) {
+                    earlier.push(EpochStart { epoch, start_offset: header.base_offset });
+                }
+            }
+        }
+        self.epochs.learn_earlier(&earlier);
+        Ok(())
+    }
+
     /// Removes the segments from `number` on, the last one first and durably: one that came back after a crash would
     /// not fit to what is appended next.
     pub(super) fn remove_segments_from(&mut self, number: usize) -> Result<(), StorageError> {
@@ -176,6 +221,7 @@ impl PartitionLog {
     pub(super) fn restart_at(&mut self, offset: Offset, now: Now) -> Result<(), StorageError> {
         self.remove_segments_from(0)?;
         self.segments.push(Segment::create(&self.disk, &self.dir, offset, now)?);
+        self.flush.restarted();
         self.positions.lock().clear();
         Ok(())
     }
@@ -228,12 +274,12 @@ fn read_epochs(disk: &dyn Disk, dir: &Path) -> Result<LeaderEpochs, StorageError
     }
 }
 
-/// Lists the directory, after undoing what a crash interrupted.
+/// Lists the directory, in which what a crash has interrupted is undone.
 fn look(disk: &dyn Disk, dir: &Path) -> Result<Found, StorageError> {
     let mut found = Found::default();
     let names: Vec<String> = disk.list(dir).at("list", dir)?.into_iter().map(|entry| entry.name).collect();
     for name in &names {
-        let is_leftover = name.ends_with(".deleted") || name.ends_with(".cleaned") || name.ends_with(".tmp");
+        let is_leftover = name.ends_with(".cleaned") || name.ends_with(".tmp");
         let is_orphan = name
             .strip_suffix(".index")
             .or_else(|| name.strip_suffix(".timeindex"))
@@ -241,6 +287,9 @@ fn look(disk: &dyn Disk, dir: &Path) -> Result<Found, StorageError> {
             .is_some_and(|base| !names.iter().any(|other| other.strip_suffix(".log") == Some(base)));
         if is_leftover || is_orphan {
             remove_if_exists(disk, &dir.join(name))?;
+        } else if let Some(was) = name.strip_suffix(DELETED) {
+            found.deleted.extend(offset_of(was, ".log"));
+            found.deleted_files.push(name.clone());
         } else if let Some(base_offset) = offset_of(name, ".log") {
             found.segments.push(base_offset);
         } else if let Some(offset) = offset_of(name, ".snapshot") {

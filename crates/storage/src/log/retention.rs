@@ -2,7 +2,7 @@
 
 use ottla_model::{MonoMs, Now, Offset};
 
-use crate::error::StorageError;
+use crate::error::{At, StorageError};
 use crate::segment::{DELETED, SUFFIXES};
 
 use super::PartitionLog;
@@ -112,12 +112,20 @@ impl PartitionLog {
             self.roll(now)?;
         }
         self.cancel_swap()?;
-        for segment in self.segments.drain(..count).collect::<Vec<_>>() {
+        let sync = |log: &Self| log.disk.sync_dir(&log.dir).at("fsync", &log.dir);
+        // What stays must be there whatever a power cut leaves of the following, or the log would begin anew at 0.
+        sync(self)?;
+        for (number, segment) in self.segments.drain(..count).rev().collect::<Vec<_>>().iter().enumerate() {
             self.mark_deleted(segment.base_offset())?;
             run.segments_deleted += 1;
             run.bytes_deleted += u64::from(segment.size());
             self.deleted.push(DeletedFiles { base_offset: segment.base_offset(), at: now.mono });
+            if number == 0 && count > 1 {
+                // From now on it says that those in front of it go, too: any of their names may outlive a power cut.
+                sync(self)?;
+            }
         }
+        sync(self)?;
         let start = self.segments[0].base_offset();
         self.increment_log_start_offset(start);
         self.producers.delete_snapshots(&*self.disk, &self.dir, |offset| offset < start)?;
@@ -136,6 +144,25 @@ impl PartitionLog {
                 }
                 _ => {}
             }
+        }
+        Ok(())
+    }
+
+    /// Goes on with a [`Self::delete_first`] that a power cut has interrupted: a segment in front of a deleted one must
+    /// not stay, or the log would have a hole. `deleted` are base offsets of segments whose files were renamed. Compaction
+    /// renames, too, what its segment replaces: that one reaches beyond.
+    pub(super) fn finish_deletion(&mut self, deleted: &[Offset]) -> Result<(), StorageError> {
+        for newest in deleted.iter().filter(|_| !self.config.cleanup_policy.compact) {
+            let count = self.segments.partition_point(|segment| segment.base_offset() < *newest);
+            let Some(last) = count.checked_sub(1).filter(|_| count < self.segments.len()) else { continue };
+            let interval = self.config.index_interval_bytes;
+            if self.segments[last].load_tail(interval)? > *newest {
+                continue;
+            }
+            for segment in self.segments.drain(..count).collect::<Vec<_>>() {
+                self.remove_segment_files(segment.base_offset(), "")?;
+            }
+            self.disk.sync_dir(&self.dir).at("fsync", &self.dir)?;
         }
         Ok(())
     }

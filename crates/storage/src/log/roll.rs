@@ -53,6 +53,7 @@ impl PartitionLog {
             active.seal()?;
             active.release_reserved()?;
         }
+        self.sync_root()?;
         self.segments.push(Segment::create(&self.disk, &self.dir, base_offset, now)?);
         self.producers.set_end_offset(base_offset);
         let snapshot = self.producers.write_snapshot(&*self.disk, &self.dir)?;

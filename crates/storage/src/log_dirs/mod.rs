@@ -51,7 +51,7 @@ impl LogDir {
     /// Opens and locks a log dir, made and formatted if it is new. `identity` is what this node is; its directory id
     /// is used if the dir has none.
     pub fn open(disk: Arc<dyn Disk>, path: PathBuf, identity: &MetaProperties) -> Result<Self, StorageError> {
-        disk.create_dir(&path).at("mkdir", &path)?;
+        make_durably(&*disk, &path)?;
         let lock = path.join(".lock");
         let lock = disk.lock(&lock).at("lock", &lock)?;
         let lock = lock.ok_or_else(|| StorageError::Locked { path: path.clone() })?;
@@ -143,6 +143,13 @@ impl LogDir {
         Ok(log)
     }
 
+    /// Gives a log that was found without a topic id its id, durably: a power cut has taken it, or a Kafka before topic
+    /// ids has made the log. Without it the log would pass for that of a later topic of the name.
+    pub fn adopt(&self, log: &PartitionLog, topic_id: TopicId) -> Result<(), StorageError> {
+        self.check_online()?;
+        properties::replace_topic_id(&*self.disk, log.dir(), topic_id)
+    }
+
     /// Renames the directories of those of the partitions that are in this dir, durably and with one sync, so that they
     /// are gone for good; their files are removed by [`LogDir::remove_deleted`]. `unique` gives random ids. Readers may go
     /// on with the slices they hold; the owners of the logs append and flush no more, and write no checkpoint of them.
@@ -212,4 +219,19 @@ impl LogDir {
         }
         self.disk.remove_dir(&deleted.path).at("remove", &deleted.path)
     }
+}
+
+/// Makes a directory and its missing parents, so that no power cut takes them.
+fn make_durably(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+    let is_missing =
+        |dir: &&Path| disk.list(dir).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    disk.create_dir(path).at("mkdir", path)?;
+    // A dir without files may be one whose name was not made durable before the power failed.
+    let is_new = disk.list(path).at("list", path)?.is_empty();
+    let made = if is_new && missing.is_empty() { &[path][..] } else { &missing[..] };
+    for parent in made.iter().filter_map(|dir| dir.parent()) {
+        disk.sync_dir(parent).at("fsync", parent)?;
+    }
+    Ok(())
 }

@@ -65,12 +65,15 @@ impl MetaProperties {
     }
 }
 
-/// Reads a partition's topic id; `None` if it has no `partition.metadata`, or an empty one: the machine crashed before
-/// the partition's first flush.
+/// Bytes of a `partition.metadata`.
+const TOPIC_ID_LEN: usize = "version: 0\ntopic_id: 0123456789012345678901".len();
+
+/// Reads a partition's topic id; `None` if it has no `partition.metadata`, or one of which a part did not reach the disk:
+/// the machine crashed before the partition's first flush.
 pub(super) fn read_topic_id(disk: &dyn Disk, dir: &Path) -> Result<Option<TopicId>, StorageError> {
     let path = dir.join(PARTITION_METADATA);
     let bytes = atomic_file::read_if_exists(disk, &path)?.unwrap_or_default();
-    if bytes.is_empty() {
+    if bytes.len() < TOPIC_ID_LEN || bytes.contains(&0) {
         return Ok(None);
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| StorageError::corrupt(&path, "not UTF-8"))?;
@@ -87,9 +90,17 @@ pub(super) fn write_topic_id(
     dir: &Path,
     topic_id: TopicId,
 ) -> Result<PathBuf, StorageError> {
-    let text = format!("version: 0\ntopic_id: {topic_id}");
-    atomic_file::write_and_rename(disk, dir, PARTITION_METADATA, text.as_bytes(), false)?;
+    atomic_file::write_and_rename(disk, dir, PARTITION_METADATA, &topic_id_text(topic_id), false)?;
     Ok(dir.join(PARTITION_METADATA))
+}
+
+/// Writes a partition's topic id durably.
+pub(super) fn replace_topic_id(disk: &dyn Disk, dir: &Path, topic_id: TopicId) -> Result<(), StorageError> {
+    atomic_file::replace(disk, dir, PARTITION_METADATA, &topic_id_text(topic_id))
+}
+
+fn topic_id_text(topic_id: TopicId) -> Vec<u8> {
+    format!("version: 0\ntopic_id: {topic_id}").into_bytes()
 }
 
 /// The broker epoch of a clean shutdown (-1 if the file does not say); `None` if the last one was not clean.

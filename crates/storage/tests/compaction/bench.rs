@@ -44,7 +44,9 @@ pub(crate) fn step(log: &mut PartitionLog, cleaning: &mut Cleaning, ms: i64) -> 
         CleaningStep::WantsSwap => {
             if let Some(names) = log.begin_swap(cleaning)? {
                 names.run()?;
-                log.finish_swap(cleaning, now(ms))?;
+                if let Some(names) = log.finish_swap(cleaning, now(ms))? {
+                    names.run()?;
+                }
             }
         }
         CleaningStep::Done => {

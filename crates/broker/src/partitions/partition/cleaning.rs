@@ -77,7 +77,8 @@ impl Partition {
         self.with_log(|log| log.create_replacement(cleaning, now))
     }
 
-    /// Puts a compacted segment in the place of those that it replaces. The directory is synced between two short locks.
+    /// Puts a compacted segment in the place of those that it replaces. The directory is synced between two short locks,
+    /// and after them.
     pub(in crate::partitions) fn swap(&self, cleaning: &mut Cleaning, now: Now) -> Result<(), CleanError> {
         let _swapping = self.cleaning.swapping.lock();
         if self.is_cleaning_paused() {
@@ -85,7 +86,8 @@ impl Partition {
         }
         let Some(names) = self.with_log(|log| log.begin_swap(cleaning))? else { return Ok(()) };
         names.run()?;
-        self.with_log(|log| log.finish_swap(cleaning, now))
+        let Some(names) = self.with_log(|log| log.finish_swap(cleaning, now))? else { return Ok(()) };
+        Ok(names.run()?)
     }
 
     /// Notes how far the log is compacted.
