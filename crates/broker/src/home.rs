@@ -22,14 +22,15 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Opens the directories of `log.dirs`; an empty one is formatted. A new cluster's id is random. One that fails is
-    /// left out, unless it is the last.
+    /// Opens the directories of `log.dirs`; an empty one is formatted. A new cluster's id is random unless it is set;
+    /// one that is set must be that of the directories. A directory that fails is left out, unless it is the last.
     pub(crate) fn open(config: &BrokerConfig) -> Result<Self, StartError> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let paths = &config.log.dirs;
-        let cluster_id = match known_cluster_id(&*disk, paths)? {
-            Some(known) => known,
-            None => TopicId(Uuid::new_v4()).to_base64(),
+        let cluster_id = match (&config.node.cluster_id, known_cluster_id(&*disk, paths)?) {
+            (Some(wanted), _) => wanted.clone(),
+            (None, Some(known)) => known,
+            (None, None) => TopicId(Uuid::new_v4()).to_base64(),
         };
         let (mut dirs, mut missing) = (Vec::with_capacity(paths.len()), 0);
         for path in paths {

@@ -16,6 +16,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
+    /// Take settings from where the apache/kafka container image takes them: /mnt/shared/config/server.properties if it
+    /// is there, and KAFKA_* variables
+    #[arg(long)]
+    pub container: bool,
+
+    /// Ask a running broker's metrics listener whether it is ready; exit 0 if it is
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    pub health_check: Option<String>,
+
     /// A setting that beats the file's; may be given many times
     #[arg(long = "override", value_name = "KEY=VALUE", value_parser = setting)]
     pub overrides: Vec<(String, String)>,

@@ -1,11 +1,12 @@
 //! From the options and the file to the broker's settings.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use ottla_config::{BrokerConfig, ConfigError, ConfigMap, Properties, Warning};
 
-use super::Args;
+use super::{Args, container};
 
 /// What a broker is started with.
 #[derive(Debug)]
@@ -34,7 +35,8 @@ impl Launch {
     /// # Errors
     /// One line that names the file, the line, the key, the value and what is allowed.
     pub fn prepare(args: &Args) -> Result<Self, LaunchError> {
-        let Some(path) = &args.config else {
+        let mounted = if args.container { container::mounted() } else { None };
+        let Some(path) = &args.config.clone().or(mounted) else {
             let (config, warnings) = BrokerConfig::load(settings(ConfigMap::new(), args))?;
             return Ok(Self { config, warnings });
         };
@@ -72,8 +74,14 @@ fn locate(path: &Path, properties: &Properties, settings: &ConfigMap, error: Con
     }
 }
 
-/// The file's settings under `--override` under the options of their own.
+/// The file's settings under a container's under `--override` under the options of their own.
 fn settings(mut settings: ConfigMap, args: &Args) -> ConfigMap {
+    if args.container {
+        // A name or value that is not Unicode is none of Kafka's.
+        let text =
+            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        settings = container::settings(settings, std::env::vars_os().filter_map(text));
+    }
     settings.extend(args.overrides.iter().cloned());
     if let Some(dir) = &args.data_dir {
         settings.insert("log.dirs".to_owned(), dir.display().to_string());

@@ -2,7 +2,9 @@
 
 mod args;
 mod banner;
+mod container;
 mod explain;
+mod health_check;
 mod launch;
 mod run;
 

@@ -10,7 +10,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::{Args, Banner, Launch, explain, parse_args};
+use super::{Args, Banner, Launch, explain, health_check, parse_args};
 use crate::Server;
 use crate::telemetry::{Health, Loggers, Metrics, MetricsServer, init_logging};
 
@@ -29,6 +29,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, started: Instant) -> E
         }
         Err(line) => return fail(&line, ExitCode::from(MISUSE)),
     };
+    if let Some(address) = &args.health_check {
+        return match health_check::ask(address) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("{address}: {error}"), ExitCode::FAILURE),
+        };
+    }
     match start(&args, started) {
         Ok(code) => code,
         Err(line) => fail(&line, ExitCode::FAILURE),

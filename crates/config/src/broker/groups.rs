@@ -18,7 +18,11 @@ use crate::{ConfigError, Value, synonyms};
 const MINUTE_MS: i64 = 60_000;
 
 pub(super) fn node(layers: &Layers) -> Result<NodeConfig, ConfigError> {
-    Ok(NodeConfig { node_id: node_id(layers)?, rack: layers.non_empty("broker.rack") })
+    Ok(NodeConfig {
+        node_id: node_id(layers)?,
+        cluster_id: layers.non_empty("ottla.cluster.id"),
+        rack: layers.non_empty("broker.rack"),
+    })
 }
 
 /// `node.id`, or its old name `broker.id`.

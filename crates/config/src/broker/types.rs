@@ -11,6 +11,8 @@ use ottla_model::batch::Compression;
 pub struct NodeConfig {
     /// `node.id`.
     pub node_id: BrokerId,
+    /// `ottla.cluster.id`: the id of a new cluster; a random one without.
+    pub cluster_id: Option<String>,
     /// `broker.rack`.
     pub rack: Option<String>,
 }
