@@ -5,8 +5,10 @@ use std::sync::Arc;
 use ottla_group_coordinator::manage::{GroupType, ListedGroup};
 use ottla_metadata::MetadataImage;
 use ottla_model::BrokerId;
+use ottla_replication::session::FetchSessionCache;
 
 use crate::groups::Groups;
+use crate::memory::{Memory, SESSION_PARTITION_LEN};
 use crate::services::Services;
 use crate::telemetry::{BrokerMetrics, GroupState, Metrics};
 
@@ -17,6 +19,7 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
     let logs = Arc::clone(&services.logs);
     let groups = Arc::clone(&services.groups);
     let view = Arc::clone(&services.metadata);
+    let memory = Arc::clone(&services.memory);
     // Not kept alive: the cleaner holds the metrics.
     let cleaner = Arc::downgrade(&services.cleaner);
     let node_id = services.identity.node_id;
@@ -33,12 +36,22 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
             .set(number(replicas.iter().filter(|replica| replica.is_under_min_isr()).count()));
         let offline = logs.dirs().iter().filter(|dir| dir.is_offline()).count() + logs.missing().count();
         gauges.log_dirs_offline.set(number(offline));
-        gauges.fetch_sessions.set(number(sessions.lock().len()));
+        fetch_sessions(gauges, &sessions.lock(), &memory);
+        for (at, pool) in memory.pools().into_iter().enumerate() {
+            gauges.memory(at, pool.used(), pool.limit(), pool.pushed_back());
+        }
         if let Some(cleaner) = cleaner.upgrade() {
             cleaner.measure();
         }
         count_groups(gauges, &groups);
     }));
+}
+
+fn fetch_sessions(gauges: &BrokerMetrics, sessions: &FetchSessionCache, memory: &Memory) {
+    gauges.fetch_sessions.set(number(sessions.len()));
+    let partitions = u64::try_from(sessions.partition_count()).unwrap_or(u64::MAX);
+    let pushed_back = sessions.evictions() + sessions.refusals();
+    memory.fetch_sessions.measured(partitions.saturating_mul(SESSION_PARTITION_LEN), pushed_back);
 }
 
 /// Groups by type and state; those of coordinators that still load are not counted.

@@ -20,6 +20,7 @@ mod identity;
 mod internal_topics;
 mod leader_hint;
 mod log_config;
+mod memory;
 mod metadata_view;
 mod net;
 mod partitions;

@@ -20,8 +20,9 @@ use crate::gauges;
 use crate::groups::{Groups, GroupsParts};
 use crate::home::Home;
 use crate::identity::Identity;
+use crate::memory::{Memory, SESSION_PARTITION_LEN, available_memory};
 use crate::metadata_view::MetadataView;
-use crate::net::{Admission, Budget, Listener, NetLimits};
+use crate::net::{Admission, Listener, NetLimits};
 use crate::partitions::{
     Cleaner, DirAssignments, DirFailureHandler, Flusher, Housekeeping, LogHome, LogMoves, LogMovesParts,
     Partitions, ReplicaDriver,
@@ -34,8 +35,6 @@ use crate::telemetry::{Health, Loggers, Metrics};
 
 /// Requests of one connection that are processed and not answered.
 const UNANSWERED_MAX: usize = 100;
-/// What frames in flight may hold where `queued.max.request.bytes` sets no limit.
-const REQUEST_BUDGET_LEN: usize = 512 * 1024 * 1024;
 /// Threads that run fdatasync.
 const FLUSH_THREADS: usize = 2;
 
@@ -109,7 +108,6 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let dispatcher = Arc::new(Dispatcher::new(crate::apis::table(&services), metrics));
         let limits = net_limits(&services.config.load());
-        let budget = Budget::new(request_budget(&services.config.load()));
         let mut serving = JoinSet::new();
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
         let addresses = addresses.map(|address| address.to_string()).collect();
@@ -117,7 +115,7 @@ impl Server {
             serving.spawn(listener.serve(
                 Arc::clone(&dispatcher),
                 limits,
-                budget.clone(),
+                Arc::clone(&services.memory),
                 Arc::clone(&admission),
                 stopped.clone(),
             ));
@@ -195,8 +193,11 @@ fn services(
 ) -> Result<Services, StartError> {
     let metadata =
         Arc::new(MetadataView::new(Arc::new(MetadataImage::new(Arc::clone(&identity.cluster_id)))));
+    let memory = Arc::new(Memory::new(&config.memory, available_memory()));
     let sessions = FetchSessionConfig {
         slots: usize::try_from(config.fetch.session_cache_slots).unwrap_or(0),
+        partitions: usize::try_from(memory.fetch_sessions.limit() / SESSION_PARTITION_LEN)
+            .unwrap_or(usize::MAX),
         ..FetchSessionConfig::default()
     };
     let producer_ids = ProducerIds::new(controller.clone(), Arc::clone(&identity));
@@ -237,6 +238,7 @@ fn services(
         clock,
         config: Arc::clone(&parts.config),
         metrics,
+        memory,
         metadata,
         controller,
         auto_topics: Arc::clone(&parts.auto_topics),
@@ -324,9 +326,6 @@ fn net_limits(config: &BrokerConfig) -> NetLimits {
         unanswered_max: UNANSWERED_MAX,
         sendfile_min_len: usize::try_from(config.fetch.sendfile_min_bytes).unwrap_or(0),
         idle_timeout: Duration::from_millis(idle_ms),
+        stall_timeout: Duration::from_millis(u64::try_from(config.memory.stall_timeout_ms).unwrap_or(1)),
     }
-}
-
-fn request_budget(config: &BrokerConfig) -> usize {
-    usize::try_from(config.net.queued_request_bytes_max).unwrap_or(REQUEST_BUDGET_LEN)
 }

@@ -12,6 +12,7 @@ use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
 use crate::groups::Groups;
 use crate::identity::Identity;
+use crate::memory::Memory;
 use crate::metadata_view::MetadataView;
 use crate::partitions::{Cleaner, DirAssignments, Flusher, LogHome, LogMoves, Partitions};
 use crate::producer_ids::ProducerIds;
@@ -26,6 +27,7 @@ pub(crate) struct Services {
     /// Effective settings; replaced when a dynamic one changes.
     pub config: Arc<ArcSwap<BrokerConfig>>,
     pub metrics: Arc<Metrics>,
+    pub memory: Arc<Memory>,
     pub metadata: Arc<MetadataView>,
     pub controller: Controller,
     pub auto_topics: Arc<AutoTopics>,

@@ -26,8 +26,8 @@ mod value;
 
 pub use broker::{
     BrokerConfig, CleanerConfig, ConfigMap, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Layers,
-    Listener, ListenerLimits, LogDirsConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig,
-    ProducerIdConfig, ReplicationConfig, TopicDefaults,
+    Listener, ListenerLimits, LogDirsConfig, MemoryConfig, MigrationPolicy, NetConfig, NodeConfig,
+    OffsetsConfig, ProducerIdConfig, ReplicationConfig, TopicDefaults,
 };
 pub use check::Check;
 pub use definition::{ConfigType, DefaultValue, Definition, Effect, Scope, UpdateMode};

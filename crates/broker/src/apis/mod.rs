@@ -68,6 +68,7 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
             sessions: Arc::clone(&services.fetch_sessions),
             view: Arc::clone(&services.metadata),
             metrics: Arc::clone(&services.metrics),
+            parked: Arc::clone(&services.memory.parked),
             clock: services.clock,
             response_max_len: usize::try_from(config.fetch.response_bytes_max).unwrap_or(0),
         }),

@@ -13,25 +13,28 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::NetLimits;
-use super::budget::{Budget, Permit};
+use super::intake::{Intake, LARGE_READ_LEN, READ_LEN};
 use super::out::{OutQueue, Wrote};
+use super::unread::Unread;
 use crate::dispatch::{Answer, Closed, ConnectionInfo, Dispatcher, Reply, ReplyFuture};
+use crate::memory::{Charge, Memory};
+use ottla_protocol::fetch::Segment;
 use ottla_protocol::{FRAME_PREFIX_LEN, FrameError, frame_len, split_frame};
-
-/// What one receive asks for at most; a larger frame is then read into an allocation of its own.
-const READ_LEN: usize = 64 * 1024;
 
 /// A connection that had so many requests at once lets others go first.
 const TURN_FRAMES: usize = 50;
 
 /// How long a stopping broker waits for parked answers.
 const DRAIN: Duration = Duration::from_millis(500);
+
+/// What a request that waits takes at least: its place, its future, its timer.
+const PARKED_LEN: usize = 1024;
 
 /// Why a connection ended, for its one debug line.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,10 @@ pub(super) enum ConnectionEnd {
     Peer,
     #[error("idle for too long")]
     Idle,
+    #[error("memory for requests is short, and it keeps some and hardly sends")]
+    SlowSender,
+    #[error("memory for answers is short, and it keeps some and hardly reads")]
+    SlowReader,
     #[error("the broker is stopping")]
     Stopping,
     #[error(transparent)]
@@ -52,8 +59,14 @@ pub(super) enum ConnectionEnd {
 
 enum Slot {
     Ready(Answer),
-    /// Still waiting; `true` if the next request waits for it too.
-    Waiting(ReplyFuture<Result<Answer, Closed>>, bool),
+    Waiting(Waiting),
+}
+
+struct Waiting {
+    answer: ReplyFuture<Result<Answer, Closed>>,
+    /// The next request waits for it too.
+    ordered: bool,
+    _memory: Charge,
 }
 
 /// The state of one connection.
@@ -62,11 +75,14 @@ pub(super) struct Connection {
     info: Arc<ConnectionInfo>,
     dispatcher: Arc<Dispatcher>,
     limits: NetLimits,
-    budget: Budget,
+    memory: Arc<Memory>,
     buffer: BytesMut,
-    permit: Option<Permit>,
+    intake: Intake,
     queue: VecDeque<Slot>,
+    /// Bytes in memory of the answers in `queue`.
+    queued_len: usize,
     out: OutQueue,
+    unread: Unread,
     last_activity: Instant,
     /// When the broker stops: what is parked may still be answered until then.
     drain_until: Option<Instant>,
@@ -78,18 +94,20 @@ impl Connection {
         info: ConnectionInfo,
         dispatcher: Arc<Dispatcher>,
         limits: NetLimits,
-        budget: Budget,
+        memory: Arc<Memory>,
     ) -> Self {
         Self {
             stream,
             info: Arc::new(info),
             dispatcher,
             out: OutQueue::new(limits.sendfile_min_len),
+            intake: Intake::new(&memory.requests, limits.stall_timeout),
+            unread: Unread::new(&memory.answers, limits.stall_timeout),
             limits,
-            budget,
+            memory,
             buffer: BytesMut::new(),
-            permit: None,
             queue: VecDeque::new(),
+            queued_len: 0,
             last_activity: Instant::now(),
             drain_until: None,
         }
@@ -121,7 +139,9 @@ impl Connection {
         }
         let processed = self.process_frames()?;
         self.collect_ready();
-        if self.out.write(&self.stream)? == Wrote::Turn {
+        let wrote = self.out.write(&self.stream)?;
+        self.unread.settle(self.out.held_len() + self.queued_len, self.out.take_sent_len());
+        if wrote == Wrote::Turn {
             tokio::task::yield_now().await;
             return Ok(());
         }
@@ -139,6 +159,10 @@ impl Connection {
             return Ok(());
         }
         let reading = self.may_process();
+        if !reading {
+            self.intake.leave_queue();
+        }
+        let check_at = self.intake.check_at().into_iter().chain(self.unread.check_at()).min();
         tokio::select! {
             biased;
             answer = head_answer(&mut self.queue) => {
@@ -146,10 +170,13 @@ impl Connection {
                 self.out.push(answer?);
             }
             ready = self.stream.writable(), if !self.out.is_empty() => ready?,
-            ready = self.stream.readable(), if reading => {
+            ready = self.stream.readable(), if reading && !self.intake.waits() => {
                 ready?;
-                self.read().await?;
+                self.read()?;
             }
+            () = self.intake.room(), if reading && self.intake.waits() => self.read()?,
+            () = self.memory.answers.room(1), if self.memory.answers.is_full() => {}
+            () = sleep_until(check_at.unwrap_or_else(Instant::now)), if check_at.is_some() => self.check_peer()?,
             _ = stop.changed(), if self.drain_until.is_none() => {
                 self.drain_until = Some(Instant::now() + DRAIN);
             }
@@ -165,6 +192,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends a peer away that keeps memory and does not move, while others wait for it.
+    fn check_peer(&mut self) -> Result<(), ConnectionEnd> {
+        let now = Instant::now();
+        if self.intake.is_slow(now) {
+            return Err(ConnectionEnd::SlowSender);
+        }
+        if self.unread.is_slow(now) { Err(ConnectionEnd::SlowReader) } else { Ok(()) }
+    }
+
     /// Whether a stopping broker owes this connection nothing more, or no more time.
     fn is_drained(&self) -> bool {
         let nothing_left = self.queue.is_empty() && self.out.is_empty();
@@ -176,12 +212,14 @@ impl Connection {
     }
 
     /// Whether another request may be taken on: bounded answers, both waiting and unsent, and nothing ordered before it
-    /// still in work.
+    /// still in work. Where too many requests wait, one of each connection may.
     fn may_process(&self) -> bool {
         self.drain_until.is_none()
             && self.queue.len() < self.limits.unanswered_max
-            && self.out.has_room()
-            && !matches!(self.queue.back(), Some(Slot::Waiting(_, true)))
+            && self.out.has_room(self.unread.held_len_max().saturating_sub(self.queued_len))
+            && !matches!(self.queue.back(), Some(Slot::Waiting(Waiting { ordered: true, .. })))
+            && !self.memory.answers.is_full()
+            && (self.queue.is_empty() || !self.memory.parked.is_full())
     }
 
     /// Processes what has come in whole; gives how many requests that were.
@@ -192,26 +230,47 @@ impl Connection {
                 break;
             };
             processed += 1;
+            let frame_len = frame.len();
             let reply = self.dispatcher.dispatch(&self.info, frame);
-            self.permit = None;
+            let waiting =
+                |answer, ordered, memory| Slot::Waiting(Waiting { answer, ordered, _memory: memory });
             match reply {
-                Reply::Ready(answer) => self.queue.push_back(Slot::Ready(answer?)),
-                Reply::Parked(future) => self.queue.push_back(Slot::Waiting(future, false)),
-                Reply::Ordered(future) => self.queue.push_back(Slot::Waiting(future, true)),
+                Reply::Ready(answer) => {
+                    let answer = answer?;
+                    self.queued_len += held_len(&answer);
+                    self.queue.push_back(Slot::Ready(answer));
+                }
+                Reply::Parked(future) => {
+                    let memory = self.memory.parked.charge(PARKED_LEN);
+                    self.queue.push_back(waiting(future, false, memory));
+                }
+                Reply::Ordered(future) => {
+                    let memory = self.memory.requests.charge(frame_len);
+                    self.queue.push_back(waiting(future, true, memory));
+                }
                 Reply::Silent => {}
                 Reply::Close => return Err(Closed::Unanswerable.into()),
             }
         }
-        if self.buffer.is_empty() {
-            // An idle connection holds no buffer; the allocator gives the same warm one back.
-            self.buffer = BytesMut::new();
-        }
+        self.tidy_buffer();
+        self.intake.settle(self.buffer.len(), processed > 0);
         Ok(processed)
+    }
+
+    /// A connection that waits holds no buffer, or one for the little that came; the allocator gives the same warm one
+    /// back.
+    fn tidy_buffer(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        } else if self.buffer.len() <= READ_LEN / 8 && self.buffer.capacity() >= READ_LEN / 2 {
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
     }
 
     fn collect_ready(&mut self) {
         while let Some(Slot::Ready(_)) = self.queue.front() {
             if let Some(Slot::Ready(answer)) = self.queue.pop_front() {
+                self.queued_len -= held_len(&answer);
                 self.out.push(answer);
             }
         }
@@ -229,16 +288,17 @@ impl Connection {
         Ok(whole.saturating_sub(self.buffer.len()))
     }
 
-    async fn read(&mut self) -> Result<(), ConnectionEnd> {
+    /// Receives what there is, if there is memory for it.
+    fn read(&mut self) -> Result<(), ConnectionEnd> {
         let missing = self.missing_len()?;
-        if missing > READ_LEN && self.permit.is_none() {
-            self.permit = Some(self.budget.acquire(missing).await);
-        }
-        self.buffer.reserve(missing.max(READ_LEN));
-        match self.stream.try_read_buf(&mut self.buffer) {
+        let Some(len) = self.intake.read_len(self.buffer.len(), missing) else { return Ok(()) };
+        // Memory that nothing was written to yet costs nothing, and growing would cost copies.
+        self.buffer.reserve(len.max(missing.min(LARGE_READ_LEN)));
+        match self.stream.try_read_buf(&mut (&mut self.buffer).limit(len)) {
             Ok(0) => Err(ConnectionEnd::Peer),
-            Ok(_) => {
+            Ok(received) => {
                 self.last_activity = Instant::now();
+                self.intake.received(received);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -247,11 +307,20 @@ impl Connection {
     }
 }
 
+/// Bytes of an answer that are in memory; those of files cost nothing.
+pub(super) fn held_len(answer: &Answer) -> usize {
+    let held = answer.segments.iter().map(|segment| match segment {
+        Segment::Bytes(bytes) => bytes.len(),
+        Segment::File(_) => 0,
+    });
+    held.sum()
+}
+
 /// The answer at the head of the queue, once it is there; never, if the queue is empty. Cancel safe: the future stays
 /// in the queue.
 async fn head_answer(queue: &mut VecDeque<Slot>) -> Result<Answer, Closed> {
     std::future::poll_fn(|context| match queue.front_mut() {
-        Some(Slot::Waiting(future, _)) => future.as_mut().poll(context),
+        Some(Slot::Waiting(waiting)) => waiting.answer.as_mut().poll(context),
         _ => Poll::Pending,
     })
     .await

@@ -12,8 +12,9 @@ use tokio::task::JoinSet;
 
 use super::admission::Admitted;
 use super::conn::{Connection, ConnectionEnd};
-use super::{Admission, Budget, NetLimits, bind};
+use super::{Admission, NetLimits, bind};
 use crate::dispatch::{ConnectionInfo, Dispatcher};
+use crate::memory::Memory;
 
 /// Accepting fails for want of descriptors or memory: wait, so that the loop does not spin.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -40,7 +41,7 @@ impl Listener {
         self,
         dispatcher: Arc<Dispatcher>,
         limits: NetLimits,
-        budget: Budget,
+        memory: Arc<Memory>,
         admission: Arc<Admission>,
         mut stop: watch::Receiver<bool>,
     ) {
@@ -64,7 +65,7 @@ impl Listener {
                         };
                         let info = ConnectionInfo { peer, listener: Arc::clone(&self.name) };
                         prepare(&stream);
-                        let connection = Connection::new(stream, info, Arc::clone(&dispatcher), limits, budget.clone());
+                        let connection = Connection::new(stream, info, Arc::clone(&dispatcher), limits, Arc::clone(&memory));
                         connections.spawn(serve_one(connection, admitted, Arc::clone(&dispatcher), stop.clone()));
                     }
                     Err(error) => {
@@ -102,6 +103,9 @@ async fn serve_one(
     match end {
         ConnectionEnd::Frame(error) => tracing::warn!(%peer, %error, "connection closed: bad frame"),
         ConnectionEnd::Request(error) => tracing::warn!(%peer, %error, "connection closed: bad request"),
+        end @ (ConnectionEnd::SlowSender | ConnectionEnd::SlowReader) => {
+            tracing::warn!(%peer, reason = %end, "connection closed");
+        }
         end => tracing::debug!(%peer, reason = %end, "connection closed"),
     }
 }

@@ -2,20 +2,20 @@
 
 mod admission;
 mod bind;
-mod budget;
 mod conn;
 mod connection_rate;
 mod gather;
+mod intake;
 mod listener;
 mod out;
 #[cfg(test)]
 mod out_tests;
 mod slice;
+mod unread;
 
 use std::time::Duration;
 
 pub(crate) use admission::Admission;
-pub(crate) use budget::Budget;
 pub(crate) use listener::Listener;
 pub(crate) use slice::LogSlice;
 
@@ -30,4 +30,6 @@ pub(crate) struct NetLimits {
     pub sendfile_min_len: usize,
     /// `connections.max.idle.ms`.
     pub idle_timeout: Duration,
+    /// `ottla.memory.stall.timeout.ms`.
+    pub stall_timeout: Duration,
 }

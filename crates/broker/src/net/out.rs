@@ -19,8 +19,6 @@ use crate::dispatch::Answer;
 const TURN_LEN: usize = 1024 * 1024;
 /// Segments that wait for a reader that does not read.
 const SEGMENTS_MAX: usize = 1_000;
-/// Bytes in memory that wait for a reader that does not read, beside the answer that goes over it.
-const HELD_LEN_MAX: usize = 4 * 1024 * 1024;
 /// Sendfile is cheapest from a page boundary on; the bytes before it are copied.
 const PAGE_LEN: u64 = 4096;
 
@@ -31,6 +29,8 @@ pub(super) struct OutQueue {
     /// Bytes of the segments that are in memory.
     held_len: usize,
     gathered: Gather,
+    /// Bytes sent since [`Self::take_sent_len`].
+    sent_len: usize,
     /// Slices of at least this many bytes leave by sendfile; 0 turns sendfile off.
     sendfile_min_len: usize,
 }
@@ -48,16 +48,33 @@ pub(super) enum Wrote {
 
 impl OutQueue {
     pub(super) fn new(sendfile_min_len: usize) -> Self {
-        Self { segments: VecDeque::new(), held_len: 0, gathered: Gather::default(), sendfile_min_len }
+        Self {
+            segments: VecDeque::new(),
+            held_len: 0,
+            gathered: Gather::default(),
+            sent_len: 0,
+            sendfile_min_len,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.gathered.is_empty()
     }
 
-    /// Whether another answer may be made before some of these have left.
-    pub(super) fn has_room(&self) -> bool {
-        self.segments.len() < SEGMENTS_MAX && self.held_len < HELD_LEN_MAX
+    /// Whether another answer may be made before some of these have left, where they may have `held_len_max` bytes in
+    /// memory.
+    pub(super) fn has_room(&self, held_len_max: usize) -> bool {
+        self.segments.len() < SEGMENTS_MAX && self.held_len < held_len_max
+    }
+
+    /// Bytes of memory that wait to be sent.
+    pub(super) fn held_len(&self) -> usize {
+        self.held_len + self.gathered.waiting().len()
+    }
+
+    /// Bytes sent since the last call.
+    pub(super) fn take_sent_len(&mut self) -> usize {
+        std::mem::take(&mut self.sent_len)
     }
 
     pub(super) fn push(&mut self, answer: Answer) {
@@ -82,7 +99,10 @@ impl OutQueue {
                 self.send_file(stream)
             };
             match sent {
-                Ok(len) => sent_len += len,
+                Ok(len) => {
+                    sent_len += len;
+                    self.sent_len += len;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.gathered.park();
                     return Ok(Wrote::Full);

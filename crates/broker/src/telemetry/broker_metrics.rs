@@ -32,11 +32,22 @@ pub struct BrokerMetrics {
     /// Time of each flush of a log.
     pub log_flush: Histogram,
     pub fetch_sessions: Gauge,
+    memory: [PoolMetrics; MEMORY_POOLS.len()],
     pub classic_groups: [Gauge; GroupState::CLASSIC.len()],
     pub consumer_groups: [Gauge; GroupState::CONSUMER.len()],
     pub controller_active: Gauge,
     pub metadata_offset: Gauge,
     pub(super) uptime: Gauge,
+}
+
+/// The pools of the memory budget, as `ottla_memory_used_bytes` labels them.
+pub const MEMORY_POOLS: [&str; 6] =
+    ["requests", "answers", "parked", "fetch_sessions", "producers", "groups"];
+
+struct PoolMetrics {
+    used: Gauge,
+    limit: Gauge,
+    pushed_back: Counter,
 }
 
 /// A group's state, as `ottla_groups` labels it.
@@ -114,11 +125,25 @@ impl BrokerMetrics {
             log_dirs_offline: gauge(names::LOG_DIRS_OFFLINE),
             log_flush: Histogram::default(),
             fetch_sessions: gauge(names::FETCH_SESSIONS),
+            memory: MEMORY_POOLS.map(|pool| PoolMetrics {
+                used: registry.gauge(names::MEMORY_USED, &[("pool", pool)]),
+                limit: registry.gauge(names::MEMORY_LIMIT, &[("pool", pool)]),
+                pushed_back: registry.counter(names::MEMORY_PUSHED_BACK, &[("pool", pool)]),
+            }),
             classic_groups: GroupState::CLASSIC.map(|state| group("classic", state)),
             consumer_groups: GroupState::CONSUMER.map(|state| group("consumer", state)),
             controller_active: gauge(names::CONTROLLER_ACTIVE),
             metadata_offset: gauge(names::METADATA_OFFSET),
             uptime: gauge(names::UPTIME),
+        }
+    }
+
+    /// What a pool of [`MEMORY_POOLS`] holds and may hold, in bytes, and how often it has pushed back.
+    pub fn memory(&self, pool: usize, used: u64, limit: u64, pushed_back: u64) {
+        if let Some(metrics) = self.memory.get(pool) {
+            metrics.used.set(used as f64);
+            metrics.limit.set(limit as f64);
+            metrics.pushed_back.absolute(pushed_back);
         }
     }
 

@@ -90,6 +90,11 @@ catalogue! {
     CLEANER_MAP_UTILIZATION = "ottla_cleaner_map_utilization_max", Gauge, Count,
         "Largest share of its key map that a thread's last compaction used, 0 to 1.";
 
+    MEMORY_USED = "ottla_memory_used_bytes", Gauge, Bytes, "Memory that requests and state hold, by pool.";
+    MEMORY_LIMIT = "ottla_memory_limit_bytes", Gauge, Bytes, "What each pool may hold.";
+    MEMORY_PUSHED_BACK = "ottla_memory_pushed_back_total", Counter, Count,
+        "How often somebody was made to wait, refused or sent away for want of memory, by pool.";
+
     PARKED = "ottla_parked_requests", Gauge, Count,
         "Requests that wait for the high watermark or for data, by API.";
     FETCH_SESSIONS = "ottla_fetch_sessions", Gauge, Count, "Incremental fetch sessions in memory.";

@@ -14,7 +14,7 @@ mod process;
 mod server;
 
 pub use api_metrics::{ApiMetrics, ParkedRequest};
-pub use broker_metrics::{BrokerMetrics, GroupState};
+pub use broker_metrics::{BrokerMetrics, GroupState, MEMORY_POOLS};
 pub use cleaner_metrics::CleanerMetrics;
 pub use health::Health;
 pub use histogram::Histogram;

@@ -10,7 +10,7 @@ use super::layers::Layers;
 use super::listeners;
 use super::types::{
     CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, ListenerLimits, LogDirsConfig,
-    MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig,
+    MemoryConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig,
     TopicDefaults,
 };
 use crate::{ConfigError, Value, synonyms};
@@ -52,9 +52,21 @@ pub(super) fn net(layers: &Layers) -> Result<NetConfig, ConfigError> {
         listener_limits: listener_limits(layers)?,
         connections_per_ip_max: layers.int("max.connections.per.ip")?,
         connections_per_ip_overrides: connection_overrides(layers)?,
-        queued_request_bytes_max: layers.long("queued.max.request.bytes")?,
         metrics_listen: layers.non_empty("ottla.metrics.listen").filter(|address| address != "off"),
         request_partitions_max: layers.int("max.request.partition.size.limit")?,
+    })
+}
+
+pub(super) fn memory(layers: &Layers) -> Result<MemoryConfig, ConfigError> {
+    Ok(MemoryConfig {
+        bytes_max: layers.long("ottla.memory.max.bytes")?,
+        requests_bytes_max: layers.long("queued.max.request.bytes")?,
+        answers_bytes_max: layers.long("ottla.memory.answers.max.bytes")?,
+        parked_bytes_max: layers.long("ottla.memory.parked.max.bytes")?,
+        fetch_sessions_bytes_max: layers.long("ottla.memory.fetch.sessions.max.bytes")?,
+        producers_bytes_max: layers.long("ottla.memory.producers.max.bytes")?,
+        groups_bytes_max: layers.long("ottla.memory.groups.max.bytes")?,
+        stall_timeout_ms: layers.long("ottla.memory.stall.timeout.ms")?,
     })
 }
 

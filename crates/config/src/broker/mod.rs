@@ -11,7 +11,7 @@ pub(crate) use layers::default_text;
 pub use layers::{ConfigMap, Layers};
 pub use types::{
     CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Listener, ListenerLimits,
-    LogDirsConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig,
+    LogDirsConfig, MemoryConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig,
     ReplicationConfig, TopicDefaults,
 };
 
@@ -22,6 +22,7 @@ use crate::{ConfigError, Scope, Warning, definition, review};
 pub struct BrokerConfig {
     pub node: NodeConfig,
     pub net: NetConfig,
+    pub memory: MemoryConfig,
     pub log: LogDirsConfig,
     pub cleaner: CleanerConfig,
     pub topics: TopicDefaults,
@@ -91,6 +92,7 @@ impl BrokerConfig {
         Ok(Self {
             node: groups::node(&layers)?,
             net: groups::net(&layers)?,
+            memory: groups::memory(&layers)?,
             log: groups::log(&layers)?,
             cleaner: groups::cleaner(&layers)?,
             topics: groups::topics(&layers)?,

@@ -68,8 +68,6 @@ pub struct NetConfig {
     pub connections_per_ip_max: i32,
     /// `max.connections.per.ip.overrides`: (host or address, limit).
     pub connections_per_ip_overrides: Vec<(String, i32)>,
-    /// `queued.max.request.bytes`: request bytes in memory over all connections; -1: no limit.
-    pub queued_request_bytes_max: i64,
     /// `ottla.metrics.listen`: `HOST:PORT` of `/metrics` and `/health`; none where it is `off`.
     pub metrics_listen: Option<String>,
     /// `max.request.partition.size.limit`: partitions in one DescribeTopicPartitions answer.
@@ -246,4 +244,25 @@ pub struct ControllerConfig {
     pub record_bytes_between_snapshots_max: i64,
     /// `metadata.log.max.snapshot.interval.ms`; 0: only by size.
     pub snapshot_interval_max_ms: i64,
+}
+
+/// What may be held in memory, in bytes. A negative number is a share of the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryConfig {
+    /// `ottla.memory.max.bytes`: the whole; negative: a share of the machine's.
+    pub bytes_max: i64,
+    /// `queued.max.request.bytes`: requests that come in, over all connections.
+    pub requests_bytes_max: i64,
+    /// `ottla.memory.answers.max.bytes`: answers that their readers have not taken.
+    pub answers_bytes_max: i64,
+    /// `ottla.memory.parked.max.bytes`: requests that wait for data, the high watermark or a rebalance.
+    pub parked_bytes_max: i64,
+    /// `ottla.memory.fetch.sessions.max.bytes`.
+    pub fetch_sessions_bytes_max: i64,
+    /// `ottla.memory.producers.max.bytes`: what logs remember of idempotent producers.
+    pub producers_bytes_max: i64,
+    /// `ottla.memory.groups.max.bytes`: groups, their members and committed offsets.
+    pub groups_bytes_max: i64,
+    /// `ottla.memory.stall.timeout.ms`.
+    pub stall_timeout_ms: i64,
 }

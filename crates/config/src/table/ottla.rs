@@ -1,6 +1,6 @@
 //! Settings of Ottla's own. Kafka has none of them; all begin with `ottla.`.
 
-use super::{Definition, int, string};
+use super::{Definition, int, long, string};
 use crate::Check::{Any, AtLeast, NonEmpty};
 use crate::DefaultValue::Text;
 use crate::Effect::Honoured;
@@ -11,6 +11,16 @@ pub(super) const ROWS: &[Definition] = &[
     string("ottla.cluster.id", Text(""), Any, ReadOnly, Honoured),
     // Slices of a log from this length on leave by sendfile; 0: none do.
     int("ottla.fetch.sendfile.min.bytes", Text("262144"), AtLeast(0), ReadOnly, Honoured),
+    // What state and requests may hold in memory, in bytes; -1: half of what the machine or the control group has.
+    long("ottla.memory.max.bytes", Text("-1"), AtLeast(-1), ReadOnly, Honoured),
+    // Shares of it; -1: the share that the README's table says.
+    long("ottla.memory.answers.max.bytes", Text("-1"), AtLeast(-1), ReadOnly, Honoured),
+    long("ottla.memory.fetch.sessions.max.bytes", Text("-1"), AtLeast(-1), ReadOnly, Honoured),
+    long("ottla.memory.groups.max.bytes", Text("-1"), AtLeast(-1), ReadOnly, Honoured),
+    long("ottla.memory.parked.max.bytes", Text("-1"), AtLeast(-1), ReadOnly, Honoured),
+    long("ottla.memory.producers.max.bytes", Text("-1"), AtLeast(-1), ReadOnly, Honoured),
+    // How long a peer that neither sends the rest of its request nor takes its answers keeps memory that others wait for.
+    long("ottla.memory.stall.timeout.ms", Text("10000"), AtLeast(1), ReadOnly, Honoured),
     // HOST:PORT of /metrics and /health, or `off`.
     string("ottla.metrics.listen", Text("127.0.0.1:9404"), NonEmpty, ReadOnly, Honoured),
 ];

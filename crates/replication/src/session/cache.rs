@@ -10,16 +10,18 @@ const NO_SESSION: i32 = 0;
 const INITIAL_EPOCH: i32 = 0;
 const FINAL_EPOCH: i32 = -1;
 
-/// `max.incremental.fetch.session.cache.slots` and `min.incremental.fetch.session.eviction.ms`.
+/// `max.incremental.fetch.session.cache.slots`, how many partitions all sessions may have (Kafka knows no such limit), and
+/// `min.incremental.fetch.session.eviction.ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FetchSessionConfig {
     pub slots: usize,
+    pub partitions: usize,
     pub eviction_ms: u64,
 }
 
 impl Default for FetchSessionConfig {
     fn default() -> Self {
-        Self { slots: 1_000, eviction_ms: 120_000 }
+        Self { slots: 1_000, partitions: usize::MAX, eviction_ms: 120_000 }
     }
 }
 
@@ -59,7 +61,7 @@ pub enum FetchContext {
     Incremental(Box<FetchSession>),
 }
 
-/// The cache: at most `slots` sessions. A stale one (unused for `eviction_ms`) always gives way; one that has lived that
+/// The cache: at most `slots` sessions, with at most `partitions` in all. A stale one (unused for `eviction_ms`) always gives way; one that has lived that
 /// long gives way to one that has at least as many partitions; a follower's gives way to no consumer's.
 #[derive(Debug)]
 pub struct FetchSessionCache {
@@ -69,6 +71,7 @@ pub struct FetchSessionCache {
     evictable_by_all: BTreeSet<EvictableKey>,
     evictable_by_privileged: BTreeSet<EvictableKey>,
     evictions: u64,
+    refusals: u64,
     partition_count: usize,
 }
 
@@ -96,6 +99,7 @@ impl FetchSessionCache {
             evictable_by_all: BTreeSet::new(),
             evictable_by_privileged: BTreeSet::new(),
             evictions: 0,
+            refusals: 0,
             partition_count: 0,
         }
     }
@@ -130,8 +134,8 @@ impl FetchSessionCache {
         mut fresh_id: impl FnMut() -> i32,
         now: MonoMs,
     ) -> i32 {
-        let size = partitions.len();
-        if self.entries.len() >= self.config.slots && !self.evict(request.privileged, size, now) {
+        if !self.make_room(request.privileged, partitions.len(), now) {
+            self.refusals += 1;
             return NO_SESSION;
         }
         // Ids are sparse: a source that gives no free one in so many tries is broken.
@@ -175,6 +179,12 @@ impl FetchSessionCache {
         self.partition_count
     }
 
+    /// Fetches that got no session, and sessions that grew too large, ever.
+    #[must_use]
+    pub const fn refusals(&self) -> u64 {
+        self.refusals
+    }
+
     /// Sessions that have given way to others, ever.
     #[must_use]
     pub const fn evictions(&self) -> u64 {
@@ -205,6 +215,13 @@ impl FetchSessionCache {
         if session.is_empty() {
             self.remove(id);
             return Ok(FetchContext::Sessionless(Vec::new()));
+        }
+        let others = self.partition_count - self.entries.get(&id).map_or(0, |entry| entry.evictable_key.1);
+        if others + session.len() > self.config.partitions {
+            // It has grown beyond what there is room for: the client begins again, and is judged as a newcomer.
+            self.refusals += 1;
+            self.remove(id);
+            return Err(FetchSessionError::IdNotFound(id));
         }
         session.epoch = next_epoch(session.epoch);
         self.touch(&session, now);
@@ -262,6 +279,20 @@ impl FetchSessionCache {
         self.evictable_by_all.remove(&entry.evictable_key);
     }
 
+    /// Has others give way until there is room for a session of `size` partitions.
+    fn make_room(&mut self, privileged: bool, size: usize, now: MonoMs) -> bool {
+        if size > self.config.partitions {
+            return false;
+        }
+        while self.entries.len() >= self.config.slots || self.partition_count + size > self.config.partitions
+        {
+            if !self.evict(privileged, size, now) {
+                return false;
+            }
+        }
+        true
+    }
+
     fn evict(&mut self, privileged: bool, size: usize, now: MonoMs) -> bool {
         let Some((last_used, id)) = self.last_used.first().copied() else { return false };
         let victim = if now.since_ms(last_used) > self.config.eviction_ms {
@@ -294,6 +325,7 @@ impl FetchSessionCache {
         assert!(settled.into_iter().all(|entry| now.since_ms(entry.created) > self.config.eviction_ms));
         assert_eq!(self.partition_count, keys.iter().map(|key| key.1).sum::<usize>());
         assert!(self.entries.len() <= self.config.slots);
+        assert!(self.partition_count <= self.config.partitions);
         for (id, entry) in &self.entries {
             assert_eq!(*id, entry.evictable_key.2);
             if let Some(session) = &entry.session {

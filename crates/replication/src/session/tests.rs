@@ -31,7 +31,7 @@ fn request(session_id: i32, epoch: i32) -> SessionRequest {
 }
 
 fn cache(slots: usize) -> FetchSessionCache {
-    FetchSessionCache::new(FetchSessionConfig { slots, eviction_ms: 100 })
+    FetchSessionCache::new(FetchSessionConfig { slots, partitions: 1_000, eviction_ms: 100 })
 }
 
 /// A full fetch of partitions `0..count`, each answered with HW 5.
@@ -207,6 +207,21 @@ fn an_old_session_in_use_gives_way_only_to_a_larger_one() {
     assert_eq!(create(&mut cache, 2, 4, false, 160), 2);
 }
 
+#[test]
+fn sessions_have_no_more_partitions_than_there_is_room_for() {
+    let mut cache = FetchSessionCache::new(FetchSessionConfig { slots: 10, partitions: 5, eviction_ms: 100 });
+    assert_eq!(create(&mut cache, 1, 6, false, 0), 0, "it alone is too large");
+    assert_eq!(create(&mut cache, 1, 2, false, 0), 1);
+    assert_eq!(create(&mut cache, 2, 3, false, 0), 2);
+    assert_eq!(create(&mut cache, 3, 1, false, 50), 0, "all are young");
+    assert_eq!(create(&mut cache, 3, 4, false, 101), 3, "as many give way as must");
+    assert_eq!((cache.len(), cache.evictions(), cache.refusals()), (1, 2, 2));
+    let more = vec![(key(8), want(0)), (key(9), want(0))];
+    let error = cache.begin(request(3, 1), more, &[], MonoMs(102)).unwrap_err();
+    assert_eq!(error, FetchSessionError::IdNotFound(3), "who grows too large begins again");
+    assert_eq!((cache.partition_count(), cache.refusals()), (0, 3));
+}
+
 mod against_a_naive_model {
     use proptest::prelude::*;
 
@@ -222,7 +237,8 @@ mod against_a_naive_model {
                 0..80,
             ),
         ) {
-            let mut cache = cache(3);
+            let mut cache =
+                FetchSessionCache::new(FetchSessionConfig { slots: 3, partitions: 7, eviction_ms: 100 });
             let (mut now, mut out) = (0, Vec::new());
             for ((session_id, epoch), (first, forget), (privileged, by_id), pass, fate) in requests {
                 now += pass;

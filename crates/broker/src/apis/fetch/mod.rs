@@ -17,11 +17,19 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Clock;
 use crate::dispatch::{Answer, Api, Closed, Reply, RequestContext};
+use crate::memory::{Charge, Pool};
 use crate::metadata_view::MetadataView;
 use crate::partitions::Partitions;
 use crate::telemetry::Metrics;
 use request::Asked;
 use round::{Round, Target};
+
+/// What a fetch holds while it waits, beside what it holds for each partition: what was asked, its place among those
+/// that wait, and the last round's read of it.
+const PARKED_LEN: usize = 1024;
+const PARKED_PARTITION_LEN: usize = 512;
+/// The longest that a client is asked to wait in our stead.
+const THROTTLE_MAX: Duration = Duration::from_secs(1);
 
 /// Serves consumers, followers and the replica verification tool.
 #[derive(Debug)]
@@ -30,6 +38,8 @@ pub(crate) struct Fetch {
     pub sessions: Arc<Mutex<FetchSessionCache>>,
     pub view: Arc<MetadataView>,
     pub metrics: Arc<Metrics>,
+    /// What fetches that wait may hold.
+    pub parked: Arc<Pool>,
     pub clock: Clock,
     /// `fetch.max.bytes`.
     pub response_max_len: usize,
@@ -60,7 +70,10 @@ impl Api for Fetch {
         if poll.is_enough(&round) {
             return Reply::Ready(poll.answer(round));
         }
-        Reply::parked(poll.wait())
+        match self.parked.try_charge(poll.parked_len()) {
+            Some(memory) => Reply::parked(poll.wait(memory)),
+            None => Reply::Ready(poll.answer_and_throttle(round)),
+        }
     }
 }
 
@@ -99,6 +112,7 @@ impl Fetch {
             deadline: Instant::now() + asked.max_wait,
             min_len: asked.min_len,
             may_wait: asked.max_wait > Duration::ZERO,
+            throttle: Duration::ZERO,
         })
     }
 }
@@ -118,6 +132,8 @@ struct Poll {
     deadline: Instant,
     min_len: usize,
     may_wait: bool,
+    /// How long the client is asked to wait before it asks again.
+    throttle: Duration,
 }
 
 impl Poll {
@@ -137,6 +153,17 @@ impl Poll {
         respond::failed(&self.context, request)
     }
 
+    /// What it holds while it waits, in bytes.
+    fn parked_len(&self) -> usize {
+        PARKED_LEN + self.targets.len() * PARKED_PARTITION_LEN
+    }
+
+    /// There is no room to wait here: the client does so, as KIP-219 has it.
+    fn answer_and_throttle(mut self, round: Round) -> Result<Answer, Closed> {
+        self.throttle = self.deadline.saturating_duration_since(Instant::now()).min(THROTTLE_MAX);
+        self.answer(round)
+    }
+
     fn answer(self, round: Round) -> Result<Answer, Closed> {
         self.metrics.broker.fetched(round.len);
         for error in round.reads.iter().filter_map(|read| read.as_ref().err()) {
@@ -147,7 +174,7 @@ impl Poll {
     }
 
     /// Reads again whenever a partition has something new, until it is enough or the time is up.
-    async fn wait(self) -> Result<Answer, Closed> {
+    async fn wait(self, _memory: Charge) -> Result<Answer, Closed> {
         let waiter = Arc::new(Notify::new());
         loop {
             let parked = round::Parked::park(&self.targets, &waiter);

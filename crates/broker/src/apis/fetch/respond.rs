@@ -55,9 +55,12 @@ pub(super) fn failed(context: &RequestContext, request: &FetchRequest) -> Result
 }
 
 pub(super) fn answer(poll: Poll, round: Round) -> Result<Answer, Closed> {
-    let Poll { context, fetch, session, sessions, view, clock, targets, limits, .. } = poll;
+    let Poll { context, fetch, session, sessions, view, clock, targets, limits, throttle, .. } = poll;
     let told: Vec<PartitionAnswer> = round.reads.iter().map(as_told).collect();
-    let mut response = FetchResponse::default();
+    let mut response = FetchResponse {
+        throttle_time_ms: i32::try_from(throttle.as_millis()).unwrap_or(i32::MAX),
+        ..FetchResponse::default()
+    };
     let read_committed = limits.read_committed;
     let mut all: Vec<_> = targets.iter().zip(round.reads).zip(&told).collect();
     // As Kafka: what is not here stands behind what was read, unknown topic ids before unknown partitions.

@@ -1,0 +1,6 @@
+//! Nothing that comes in takes more memory than is stated, and when memory is short the broker pushes back and goes on.
+//! Measured on the process itself.
+
+mod connections;
+mod state;
+mod support;
