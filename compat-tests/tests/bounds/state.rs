@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use ottla_compat_tests::differential::{Value, batch};
 use ottla_compat_tests::process::eventually;
-use ottla_compat_tests::wire::Reaction;
+use ottla_compat_tests::wire::{Connection, Reaction};
 use ottla_compat_tests::{Broker, needs};
 
 use crate::support::*;
@@ -68,4 +69,78 @@ fn a_fetch_that_may_not_wait_here_is_answered_and_asked_to_wait_itself() {
     eventually("none waits", WAIT, || {
         (metric(&broker, "ottla_memory_used_bytes{pool=\"parked\"}") < 1.0).then_some(())
     });
+}
+
+/// A batch of an idempotent producer.
+fn batch_of_producer(producer_id: i64, sequence: i64) -> Vec<u8> {
+    let field = |name: &str, value| (name.to_owned(), Value::Int(value));
+    let settings = Value::Struct(vec![
+        field("ProducerId", producer_id),
+        field("ProducerEpoch", 0),
+        field("BaseSequence", sequence),
+        // Not silent for long.
+        field("BaseTimestamp", i64::try_from(now_ms()).expect("fits")),
+    ]);
+    batch::build(&settings).expect("a batch")
+}
+
+fn now_ms() -> u128 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis()
+}
+
+#[test]
+fn producers_beyond_what_there_is_memory_for_try_again_and_those_that_are_known_go_on() {
+    needs!(Broker);
+    let broker = Broker::start_with(&[("ottla.memory.producers.max.bytes", "2560000")]);
+    let mut connection = connect(&broker);
+    create_topic(&mut connection, "t", 1, &[]);
+    let before = reset_peak(&broker);
+    let mut codes = Vec::new();
+    for id in 0..12_000 {
+        codes.push(produce(&mut connection, "t", &batch_of_producer(id, 0)));
+    }
+    const NOT_ENOUGH_REPLICAS: i16 = 19;
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 10_000);
+    assert!(codes[10_000..].iter().all(|code| *code == NOT_ENOUGH_REPLICAS));
+    assert_eq!(produce(&mut connection, "t", &batch_of_producer(5, 1)), 0, "a known one");
+    assert_eq!(produce(&mut connection, "t", &batch_of(10)), 0, "one that is not idempotent");
+    assert!(pushed_back(&broker, "producers") >= 2_000.0);
+    let grown = resident(&broker).1.saturating_sub(before);
+    assert!(grown <= 2_560_000 * 2 + 8 * MIB, "{grown} bytes");
+    connection = connect(&broker);
+    let mut deletion = Body::new(20, 1).i32(1).text("t").i32(30_000);
+    connection.send_frame(&std::mem::take(&mut deletion.0)).expect("send");
+    connection.read_frame().expect("an answer");
+    eventually("the topic's producers are forgotten with it", WAIT, || {
+        (metric(&broker, "ottla_memory_used_bytes{pool=\"producers\"}") < 1.0).then_some(())
+    });
+}
+
+/// JoinGroup v1 of a new member: its answer's error code.
+fn join(connection: &mut Connection, group: &str, metadata: &[u8]) -> i16 {
+    let head = Body::new(11, 1).text(group).i32(6_000).i32(6_000).text("").text("opaque");
+    connection.send_frame(&head.i32(1).text("p").bytes(metadata).0).expect("send");
+    let answer = connection.read_frame().expect("an answer to JoinGroup");
+    i16::from_be_bytes([answer[4], answer[5]])
+}
+
+#[test]
+fn groups_beyond_what_there_is_memory_for_try_again_until_members_have_gone() {
+    needs!(Broker);
+    let broker = Broker::start_with(&[("ottla.memory.groups.max.bytes", "4000000")]);
+    let mut connection = connect(&broker);
+    connection.send_frame(&Body::new(10, 0).text("g0").0).expect("send");
+    connection.read_frame().expect("an answer to FindCoordinator");
+    let metadata = vec![b'm'; 200_000];
+    const COORDINATOR_NOT_AVAILABLE: i16 = 15;
+    eventually("the coordinators are there", WAIT, || (join(&mut connection, "g", b"m") == 0).then_some(()));
+    let before = reset_peak(&broker);
+    let codes: Vec<i16> = (0..100).map(|n| join(&mut connection, &format!("g{n}"), &metadata)).collect();
+    let refused = codes.iter().filter(|code| **code == COORDINATOR_NOT_AVAILABLE).count();
+    assert!(refused >= 70, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 100 - refused);
+    let grown = resident(&broker).1.saturating_sub(before);
+    assert!(grown <= 4_000_000 * 3 + 16 * MIB, "{grown} bytes");
+    // Nobody beats: the members are missed after six seconds, and their memory is free.
+    eventually("there is room again", WAIT, || (join(&mut connection, "late", &metadata) == 0).then_some(()));
 }

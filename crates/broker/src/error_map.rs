@@ -34,7 +34,8 @@ pub(crate) fn partition(error: &PartitionError) -> ErrorCode {
 pub(crate) fn append(error: &AppendError) -> ErrorCode {
     match error {
         AppendError::NotLeader => ErrorCode::NotLeaderOrFollower,
-        AppendError::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
+        // Kafka knows no such limit. This is what every client takes as: not written, try again.
+        AppendError::TooManyProducers | AppendError::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
         AppendError::NotEnoughReplicasAfterAppend { .. } => ErrorCode::NotEnoughReplicasAfterAppend,
         AppendError::Log(error) => log_append(error),
     }

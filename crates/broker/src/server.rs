@@ -96,6 +96,7 @@ impl Server {
             cleaner: Arc::clone(&services.cleaner),
         };
         background.spawn(follow(driver, followers, subscription));
+        background.spawn(Arc::clone(&services.groups).measure_memory());
         background.spawn(Arc::new(housekeeping(&services)).run());
         background.spawn(Arc::new(dir_failures(&services, broker_epoch)).run());
         background.spawn(Arc::clone(&services.dir_assignments).run(
@@ -222,6 +223,7 @@ fn services(
         partitions,
         flusher: Arc::new(flusher),
         auto_topics: Arc::new(auto_topics),
+        memory: Arc::clone(&memory.groups),
     };
     let dir_assignments = Arc::new(DirAssignments::default());
     let moves = LogMovesParts {
@@ -263,6 +265,7 @@ fn replica_driver(services: &Services) -> ReplicaDriver {
         config: Arc::clone(&services.config),
         node_id: services.identity.node_id,
         clock: services.clock,
+        producers: Arc::clone(&services.memory.producers),
     }
 }
 

@@ -41,6 +41,9 @@ pub enum GroupError {
     GroupSubscribedToTopic,
     #[error("The committed metadata is too large.")]
     OffsetMetadataTooLarge,
+    /// `COORDINATOR_NOT_AVAILABLE`, with which clients try again.
+    #[error("There is no memory for more groups, members or offsets now.")]
+    OutOfMemory,
     #[error(transparent)]
     OffsetAccess(#[from] OffsetAccessError),
     #[error(transparent)]
@@ -68,6 +71,7 @@ impl GroupError {
             Self::NonEmptyGroup => ErrorCode::NonEmptyGroup,
             Self::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
             Self::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+            Self::OutOfMemory => ErrorCode::CoordinatorNotAvailable,
             Self::OffsetAccess(error) => error.code(),
             Self::NotActive(NotActive::Loading) => ErrorCode::CoordinatorLoadInProgress,
             Self::NotActive(NotActive::Closed) => ErrorCode::NotCoordinator,

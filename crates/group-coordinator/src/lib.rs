@@ -11,6 +11,7 @@ mod embedded;
 mod error;
 mod ids;
 pub mod manage;
+mod memory;
 pub mod offsets;
 pub mod records;
 mod response;

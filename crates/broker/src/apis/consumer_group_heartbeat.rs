@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ottla_group_coordinator::GroupShard;
 use ottla_group_coordinator::assignor::Assignment;
 use ottla_group_coordinator::consumer::{self, HeartbeatResponse};
 use ottla_group_coordinator::{ConsumerHeartbeatError, GroupResponse};
@@ -37,9 +38,16 @@ impl Handler for ConsumerGroupHeartbeat {
             return Reply::Ready(refuse(ErrorCode::UnsupportedVersion, None));
         }
         let heartbeat = heartbeat_request(context, &request);
-        let asked = self.groups.ask(&request.group_id, |shard, now, token, out| {
-            shard.consumer_group_heartbeat(now, &heartbeat, token, out);
-        });
+        let joins = request.member_epoch == 0;
+        let beat = |shard: &mut _, now, token, out: &mut _| {
+            GroupShard::consumer_group_heartbeat(shard, now, &heartbeat, token, out);
+        };
+        let asked = if joins {
+            let names = heartbeat.subscribed_topic_names.iter().flatten();
+            self.groups.ask_for_more(names.map(|name| name.len()).sum(), &request.group_id, beat)
+        } else {
+            self.groups.ask(&request.group_id, beat)
+        };
         answer(asked, |answer| match answer {
             Ok(GroupResponse::ConsumerHeartbeat(Ok(response))) => respond(response),
             Ok(GroupResponse::ConsumerHeartbeat(Err(ConsumerHeartbeatError::Group(error)))) => {

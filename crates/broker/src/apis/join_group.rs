@@ -23,9 +23,11 @@ impl Handler for JoinGroup {
     fn handle(&self, context: &RequestContext, request: JoinGroupRequest) -> Reply<JoinGroupResponse> {
         let version = context.version;
         let join = join_request(context, &request);
-        let asked = self
-            .groups
-            .ask(&request.group_id, |shard, now, token, out| shard.join_group(now, join, token, out));
+        let len =
+            request.protocols.iter().map(|protocol| protocol.name.len() + protocol.metadata.len()).sum();
+        let asked = self.groups.ask_for_more(len, &request.group_id, |shard, now, token, out| {
+            shard.join_group(now, join, token, out)
+        });
         answer(asked, move |answer| {
             let response = match answer {
                 Ok(GroupResponse::Join(response)) => response,

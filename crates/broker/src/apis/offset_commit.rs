@@ -50,9 +50,10 @@ impl Handler for OffsetCommit {
             retention_ms: Some(request.retention_time_ms).filter(|ms| *ms != -1),
             topics,
         };
-        let asked = self
-            .groups
-            .ask(&request.group_id, |shard, now, token, out| shard.offset_commit(now, &commit, token, out));
+        let len = commit.topics.iter().flat_map(|topic| &topic.partitions).map(offset_len).sum();
+        let asked = self.groups.ask_for_more(len, &request.group_id, |shard, now, token, out| {
+            shard.offset_commit(now, &commit, token, out)
+        });
         answer(asked, move |answer| {
             let result = match answer {
                 Ok(GroupResponse::OffsetCommit(result)) => result,
@@ -107,6 +108,10 @@ impl OffsetCommit {
             known.push(OffsetCommitTopic { name: Arc::clone(&found.name), topic_id: found.id, partitions });
         }
     }
+}
+
+fn offset_len(offset: &OffsetToCommit) -> usize {
+    size_of::<OffsetToCommit>() + offset.metadata.as_ref().map_or(0, |metadata| metadata.len())
 }
 
 fn failed(topic: &OffsetCommitRequestTopic, error: ErrorCode) -> OffsetCommitResponseTopic {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_group_coordinator::classic::{SyncRequest, SyncResponse};
-use ottla_group_coordinator::{GroupError, GroupResponse};
+use ottla_group_coordinator::{GroupError, GroupResponse, GroupShard};
 use ottla_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 
 use crate::dispatch::{Handler, Reply, RequestContext};
@@ -37,9 +37,14 @@ impl Handler for SyncGroup {
             protocol: request.protocol_name.as_ref().map(shared),
             assignments: assignments.collect(),
         };
-        let asked = self
-            .groups
-            .ask(&request.group_id, |shard, now, token, out| shard.sync_group(now, sync, token, out));
+        let len: usize = request.assignments.iter().map(|assignment| assignment.assignment.len()).sum();
+        let sync =
+            |shard: &mut _, now, token, out: &mut _| GroupShard::sync_group(shard, now, sync, token, out);
+        // Who brings nothing only asks.
+        let asked = match len {
+            0 => self.groups.ask(&request.group_id, sync),
+            len => self.groups.ask_for_more(len, &request.group_id, sync),
+        };
         answer(asked, |answer| {
             respond(&match answer {
                 Ok(GroupResponse::Sync(response)) => response,

@@ -152,9 +152,9 @@ async fn run(coordinator: Arc<Coordinator>) {
 fn write_error(error: &AppendError) -> WriteError {
     match error {
         AppendError::NotLeader => WriteError::NotLeader,
-        AppendError::NotEnoughReplicas { .. } | AppendError::NotEnoughReplicasAfterAppend { .. } => {
-            WriteError::NotEnoughReplicas
-        }
+        AppendError::TooManyProducers
+        | AppendError::NotEnoughReplicas { .. }
+        | AppendError::NotEnoughReplicasAfterAppend { .. } => WriteError::NotEnoughReplicas,
         AppendError::Log(LogError::MessageTooLarge { .. } | LogError::RecordListTooLarge { .. }) => {
             WriteError::TooLarge { size: 0, max: 0 }
         }

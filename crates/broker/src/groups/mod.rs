@@ -7,6 +7,7 @@ mod ask;
 mod client;
 mod coordinator;
 mod load;
+mod memory;
 mod registry;
 mod settings;
 mod slot;

@@ -23,6 +23,7 @@ use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
 use crate::error_map;
 use crate::internal_topics::CONSUMER_OFFSETS;
+use crate::memory::Pool;
 use crate::metadata_view::MetadataView;
 use crate::partitions::{Flusher, Partitions};
 
@@ -36,12 +37,14 @@ pub(crate) struct GroupsParts {
     pub partitions: Arc<Partitions>,
     pub flusher: Arc<Flusher>,
     pub auto_topics: Arc<AutoTopics>,
+    /// The memory for all groups.
+    pub memory: Arc<Pool>,
 }
 
 /// All coordinators of this broker.
 #[derive(Debug)]
 pub(crate) struct Groups {
-    parts: GroupsParts,
+    pub(super) parts: GroupsParts,
     coordinators: RwLock<BTreeMap<i32, Arc<Coordinator>>>,
     /// The image that was last applied.
     applied: watch::Sender<Offset>,

@@ -21,6 +21,9 @@ use crate::telemetry::MEMORY_POOLS;
 pub(crate) use limits::available_memory;
 pub(crate) use pool::{Charge, Pool};
 
+/// What a log remembers of one idempotent producer, its place in the map included.
+pub(crate) const PRODUCER_LEN: usize = 256;
+
 /// What one partition of a fetch session takes, its topic's name included.
 pub(crate) const SESSION_PARTITION_LEN: u64 = 320;
 

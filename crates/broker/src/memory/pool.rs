@@ -51,8 +51,18 @@ impl Pool {
 
     /// For a pool whose bytes are counted elsewhere: what is used now, and how often it has pushed back in all.
     pub(crate) fn measured(&self, used: u64, pushed_back: u64) {
-        self.used.store(used, Ordering::Release);
+        self.set_used(used);
         self.pushed_back.store(pushed_back, Ordering::Relaxed);
+    }
+
+    /// For a pool that is measured: what is used now.
+    pub(crate) fn set_used(&self, used: u64) {
+        self.used.store(used, Ordering::Release);
+    }
+
+    /// For a pool that is measured: `len` bytes more, until the next time.
+    pub(crate) fn add(&self, len: usize) {
+        self.used.fetch_add(wide(len), Ordering::AcqRel);
     }
 
     pub(crate) fn is_full(&self) -> bool {

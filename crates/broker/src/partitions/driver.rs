@@ -15,6 +15,7 @@ use super::log_home::{HomedLog, WantedLog};
 use super::{DirAssignments, LogHome, Partition, Partitions};
 use crate::clock::Clock;
 use crate::log_config::{ReplicaConfig, overrides};
+use crate::memory::Pool;
 use crate::metadata_view::MetadataView;
 
 /// Applies images, one after the other. Its calls do file I/O: they run on a thread that may block.
@@ -27,6 +28,8 @@ pub(crate) struct ReplicaDriver {
     pub config: Arc<ArcSwap<BrokerConfig>>,
     pub node_id: BrokerId,
     pub clock: Clock,
+    /// The memory for all logs' producers.
+    pub producers: Arc<Pool>,
 }
 
 impl ReplicaDriver {
@@ -148,7 +151,14 @@ impl ReplicaDriver {
             self.assignments.assign(id, homed.directory);
         }
         let machine = PartitionMachine::new(self.node_id, config.machine, offsets_of(&homed));
-        Ok(Arc::new(Partition::new(name, id, homed.log, machine, self.logs.failures())))
+        Ok(Arc::new(Partition::new(
+            name,
+            id,
+            homed.log,
+            machine,
+            self.logs.failures(),
+            self.producers.account(),
+        )))
     }
 
     fn remove_topics(&self, ids: impl Iterator<Item = TopicId>) {

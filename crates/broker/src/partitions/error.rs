@@ -13,6 +13,9 @@ pub(crate) enum AppendError {
     NotEnoughReplicas { isr: usize, min: usize },
     #[error("{isr} in-sync replicas after the append, {min} wanted")]
     NotEnoughReplicasAfterAppend { isr: usize, min: usize },
+    /// The memory for idempotent producers is full, and this one is new.
+    #[error("as many idempotent producers are remembered as there is memory for; try again later")]
+    TooManyProducers,
     #[error(transparent)]
     Log(#[from] ottla_storage::AppendError),
 }

@@ -4,6 +4,7 @@
 //! waits. Nothing here awaits, and no fsync runs under the lock, but when a log moves to another log dir.
 
 mod cleaning;
+mod producers;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use tokio::sync::Notify;
 
 use super::DirFailures;
 use super::error::{AppendError, PartitionError};
+use crate::memory::Charge;
 use cleaning::CleaningGate;
 
 /// Operations of one kind that may be parked on one partition.
@@ -65,6 +67,8 @@ pub(super) struct State {
     produces: WaitList<Arc<Notify>>,
     fetches: WaitList<Arc<Notify>>,
     failures: Arc<DirFailures>,
+    /// What the log's producers take of the memory for all of them.
+    producers: Charge,
     /// The replica is no longer this broker's: its files may be gone.
     closed: bool,
 }
@@ -102,15 +106,18 @@ impl Partition {
         log: PartitionLog,
         machine: PartitionMachine,
         failures: Arc<DirFailures>,
+        producers: Charge,
     ) -> Self {
-        let state = State {
+        let mut state = State {
             log,
             machine,
             failures,
             produces: WaitList::new(PARKED_MAX),
             fetches: WaitList::new(PARKED_MAX),
+            producers,
             closed: false,
         };
+        state.charge_producers();
         Self {
             name,
             id,
@@ -134,6 +141,7 @@ impl Partition {
     ) -> Result<Appended, AppendError> {
         let mut state = self.state.lock();
         let leader_epoch = state.machine.begin_append(acks == Acks::All)?;
+        state.make_room_for_producer(records, now)?;
         let info = match state.log.append_as_leader(records, leader_epoch, origin, now) {
             Ok(info) => info,
             Err(error) => {
@@ -145,6 +153,7 @@ impl Partition {
                 return Err(error.into());
             }
         };
+        state.charge_producers();
         let effects = state.machine.appended(info.log_end_offset, now.mono);
         let woken = state.woken(&effects);
         let required = info.last_offset.plus(1);
@@ -333,11 +342,6 @@ impl Partition {
     /// Gives back the descriptors that nobody used since the last call.
     pub(super) fn close_idle_files(&self) {
         self.state.lock().log.close_idle_files();
-    }
-
-    /// Forgets producers that have been silent for too long.
-    pub(super) fn expire_producers(&self, now: Now) {
-        self.state.lock().log.expire_producers(now);
     }
 
     /// Writes what was appended so far to the disk, without holding the lock while the disk works. The caller then asks

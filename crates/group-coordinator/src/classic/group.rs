@@ -59,7 +59,7 @@ pub struct ClassicGroup<T> {
     pub(super) members: BTreeMap<MemberId, ClassicMember<T>>,
     static_members: BTreeMap<InstanceId, MemberId>,
     /// Told an id, not come back with it yet.
-    pub(super) pending_join: BTreeSet<MemberId>,
+    pub(crate) pending_join: BTreeSet<MemberId>,
     /// Of this generation's members those that have not synced.
     pub(super) pending_sync: BTreeSet<MemberId>,
     awaiting_join_count: usize,

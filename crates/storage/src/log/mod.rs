@@ -17,7 +17,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use ottla_model::{LeaderEpoch, Now, Offset, TopicPartition};
+use ottla_model::{LeaderEpoch, Now, Offset, ProducerId, TopicPartition};
 use parking_lot::Mutex;
 
 use crate::config::LogConfig;
@@ -191,6 +191,21 @@ impl PartitionLog {
         self.increment_log_start_offset(current.log_start_offset);
         self.epochs.adopt(&current.epochs);
         self.flush.succeed(&current.flush);
+    }
+
+    /// How many producers the log remembers.
+    pub fn producer_count(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// Whether the log remembers this producer.
+    pub fn knows_producer(&self, producer_id: ProducerId) -> bool {
+        self.producers.knows(producer_id)
+    }
+
+    /// Forgets producers that wrote nothing for `silent_ms`, though `producer.id.expiration.ms` may be longer.
+    pub fn forget_silent_producers(&mut self, now: Now, silent_ms: i64) {
+        self.producers.expire(now.wall, silent_ms.min(self.config.producer_id_expiration_ms));
     }
 
     /// Forgets producers that wrote nothing for `producer.id.expiration.ms`.

@@ -130,6 +130,14 @@ impl ProducerState {
         self.producers.retain(|_, entry| !is_expired(entry, now, expiration_ms));
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.producers.len()
+    }
+
+    pub(crate) fn knows(&self, producer_id: ProducerId) -> bool {
+        self.producers.contains_key(&producer_id)
+    }
+
     /// What compaction must keep of each producer, where everything below `flushed` is on the disk.
     pub(crate) fn last_records(&self, flushed: Offset) -> BTreeMap<ProducerId, LastRecord> {
         self.producers.iter().map(|(producer_id, entry)| (*producer_id, entry.last_record(flushed))).collect()

@@ -22,7 +22,8 @@ fn leader_with(config: LogConfig) -> Partition {
     let machine =
         PartitionMachine::new(BrokerId(1), PartitionConfig::default(), LogOffsets::empty_at(Offset::ZERO));
     let id = TopicIdPartition { topic_id: TopicId::ZERO, partition: 0 };
-    let partition = Partition::new(name, id, log, machine, Arc::default());
+    let partition =
+        Partition::new(name, id, log, machine, Arc::default(), crate::memory::Pool::new(3 * 256).account());
     let registration = Registration {
         leader: Some(BrokerId(1)),
         leader_epoch: LeaderEpoch(0),
