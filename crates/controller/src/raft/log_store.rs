@@ -77,6 +77,11 @@ impl LogStore {
         self.shared.log.lock().end_offset(index)
     }
 
+    /// Whether there never was an entry.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.last_log_id().is_none()
+    }
+
     fn committed(&self) -> io::Result<Option<LogId>> {
         self.shared.meta.get(MetaKey::Committed)?.map(|bytes| read_log_id(&bytes)).transpose()
     }

@@ -4,10 +4,10 @@ mod codec;
 mod entry_batch;
 mod flusher;
 mod log_store;
-#[cfg(test)]
-mod memory_store;
 mod meta_store;
 mod network;
+#[cfg(test)]
+mod power_tests;
 mod quorum;
 mod segmented_log;
 #[cfg(test)]
@@ -15,6 +15,8 @@ mod segmented_log_tests;
 mod snapshot;
 mod snapshot_clock;
 mod state_machine;
+#[cfg(test)]
+mod twin_store;
 mod types;
 
 pub(crate) use quorum::{ProposeError, Quorum, QuorumConfig};

@@ -1,6 +1,7 @@
 //! One voter of the quorum, started and led.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +14,14 @@ use ottla_model::{BrokerId, TimestampMs};
 use ottla_storage::Disk;
 use tokio::sync::oneshot;
 
-use super::codec::{Identity, identity_bytes, read_identity};
+use super::codec::{Identity, identity_bytes, read_identity, read_vote, vote_bytes};
 use super::log_store::LogStore;
 use super::meta_store::{MetaKey, MetaStore, SledStore};
 use super::network::NoPeers;
 use super::snapshot::SnapshotStore;
 use super::snapshot_clock::{SnapshotClock, SnapshotLimits};
 use super::state_machine::StateMachine;
-use super::types::{Applied, Proposal, TypeConfig, Voter};
+use super::types::{Applied, LeaderId, Proposal, TypeConfig, Vote, Voter};
 use crate::error::StartError;
 use crate::publish::Publisher;
 
@@ -109,6 +110,7 @@ impl Quorum {
         let io = |source| StartError::Io { path: config.dir.clone(), source };
         let log =
             LogStore::open(disk.clone(), &config.dir, meta.clone(), config.segment_bytes).map_err(io)?;
+        forget_lonely_vote(&config, &log, meta.as_ref()).map_err(io)?;
         let snapshots = SnapshotStore::new(disk, &config.dir, meta);
         let machine =
             StateMachine::open(config.cluster_id.clone(), publisher, snapshots, log.clone()).map_err(io)?;
@@ -263,6 +265,18 @@ fn raft_config(config: &QuorumConfig) -> Result<Arc<Config>, StartError> {
         ..Config::default()
     };
     config.validate().map(Arc::new).map_err(raft_error)
+}
+
+/// The power may have failed between the first vote, for ourselves, and the first entry, which says who votes. Nobody has
+/// counted that vote, and with it the quorum would take itself for formed, and wait for ever.
+fn forget_lonely_vote(config: &QuorumConfig, log: &LogStore, meta: &dyn MetaStore) -> io::Result<()> {
+    let vote = meta.get(MetaKey::Vote)?.map(|bytes| read_vote(&bytes)).transpose()?;
+    let is_ours = vote.is_some_and(|vote| vote.leader_id.voted_for == node(config.node_id));
+    if is_ours && log.is_empty() && meta.get(MetaKey::Snapshot)?.is_none() {
+        let none = Vote { leader_id: LeaderId { term: 0, voted_for: 0 }, committed: false };
+        meta.save(MetaKey::Vote, &vote_bytes(&none))?;
+    }
+    Ok(())
 }
 
 /// Writes who we are into a new store, or checks that the store is ours.

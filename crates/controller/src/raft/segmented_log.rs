@@ -81,7 +81,11 @@ impl SegmentedLog {
             next_offset,
             appended_bytes: 0,
         };
-        let bases = log.segment_files()?;
+        let mut bases = log.segment_files()?;
+        // What is purged need not be whole: its files go in any order when the power fails.
+        while bases.get(1).is_some_and(|next| *next <= next_offset) {
+            log.disk.remove_file(&log.path(bases.remove(0)))?;
+        }
         for (i, base_offset) in bases.iter().enumerate() {
             log.load_segment(*base_offset, i + 1 == bases.len())?;
         }
@@ -151,6 +155,8 @@ impl SegmentedLog {
             && last.base_offset > first_dropped.header.base_offset
         {
             self.disk.remove_file(&last.path)?;
+            // A file behind a cut, or behind one that is gone, would follow nothing after a power cut.
+            self.disk.sync_dir(&self.dir)?;
             self.segments.pop_back();
         }
         if let Some(segment) = self.segments.back_mut() {
@@ -158,7 +164,11 @@ impl SegmentedLog {
             segment.file.sync_data()?;
             segment.len = first_dropped.pos;
         }
-        self.disk.sync_dir(&self.dir)
+        Ok(())
+    }
+
+    fn path(&self, base_offset: i64) -> PathBuf {
+        self.dir.join(format!("{base_offset:020}{SUFFIX}"))
     }
 
     /// Forgets the entries up to `purged` and removes the files that hold no other. The pointer must be durable.
@@ -216,7 +226,7 @@ impl SegmentedLog {
             if let Some(last) = self.segments.back() {
                 last.file.sync_data()?;
             }
-            let path = self.dir.join(format!("{:020}{SUFFIX}", self.next_offset));
+            let path = self.path(self.next_offset);
             let file = self.disk.open(&path, OpenMode::Truncate)?;
             self.disk.sync_dir(&self.dir)?;
             self.segments.push_back(Segment { base_offset: self.next_offset, path, file, len: 0 });
@@ -234,21 +244,25 @@ impl SegmentedLog {
     }
 
     fn load_segment(&mut self, base_offset: i64, is_last: bool) -> io::Result<()> {
-        let path = self.dir.join(format!("{base_offset:020}{SUFFIX}"));
+        let path = self.path(base_offset);
         let bytes = self.disk.read(&path)?;
         let file = self.disk.open(&path, OpenMode::Write)?;
         let mut len = 0;
         for item in batches(&bytes) {
             let checked = item.and_then(|(header, batch)| header.verify(batch).map(|()| header));
-            match checked {
-                Ok(header) => {
-                    self.load_entry(&header, &file, len)?;
-                    len += header.size() as u64;
+            let checked = checked.map_err(|error| format!("{}: {error}", path.display()));
+            // The CRC does not cover the offset and the term, of which a torn write may lack a part, too.
+            let loaded = checked.and_then(|header| {
+                if len == 0 && header.base_offset.get() != base_offset {
+                    return Err(format!("{} begins with another offset", path.display()));
                 }
+                self.load_entry(&header, &file, len).map_err(|error| error.to_string())?;
+                Ok(header.size() as u64)
+            });
+            match loaded {
+                Ok(size) => len += size,
                 Err(_) if is_last => break,
-                Err(error) => {
-                    return Err(corrupt("metadata log", format_args!("{}: {error}", path.display())));
-                }
+                Err(error) => return Err(corrupt("metadata log", error)),
             }
         }
         if len < bytes.len() as u64 {
@@ -268,7 +282,7 @@ impl SegmentedLog {
                 || header.term < last.header.term)
         {
             let this = log_id(header.term, header.index);
-            return Err(corrupt("metadata log", format_args!("{this} does not follow {}", last.log_id())));
+            return Err(corrupt("entry", format_args!("{this} does not follow {}", last.log_id())));
         }
         self.next_offset = header.end_offset;
         self.places.push_back(EntryPlace { file: file.clone(), pos, header });

@@ -12,9 +12,9 @@ use uuid::Uuid;
 use super::codec::log_id_bytes;
 use super::entry_batch::{decode, encode};
 use super::log_store::LogStore;
-use super::memory_store::MemoryStore;
 use super::meta_store::{MetaKey, MetaStore};
 use super::segmented_log::SegmentedLog;
+use super::twin_store::TwinStore;
 use super::types::{Entry, Membership, Payload, Proposal, Voter, log_id};
 
 const DIR: &str = "/log";
@@ -107,7 +107,7 @@ fn damage_before_the_last_file_is_an_error() {
 fn a_log_that_lost_a_committed_entry_does_not_open() {
     let disk = disk();
     fill(&disk, 3);
-    let meta = Arc::new(MemoryStore::default());
+    let meta = Arc::new(TwinStore::open(disk.as_ref(), Path::new(DIR)).unwrap());
     for (committed, opens) in [(2, true), (3, false)] {
         meta.put(MetaKey::Committed, &log_id_bytes(&log_id(3, committed))).unwrap();
         let opened = LogStore::open(disk.clone(), Path::new(DIR), meta.clone(), SEGMENT_BYTES);
