@@ -27,6 +27,8 @@ pub use error::{
 };
 pub use handle::{Controller, ControllerConfig};
 pub use publish::{MetadataSubscription, MetadataUpdate};
+#[doc(hidden)]
+pub use raft::fuzzing;
 pub use raft::{QuorumStatus, VoterStatus};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod codec;
 mod entry_batch;
 mod flusher;
+pub mod fuzzing;
 mod log_store;
 mod meta_store;
 mod network;

@@ -2,6 +2,7 @@
 
 mod batches;
 mod bodies;
+mod controller;
 mod damage;
 mod frames;
 mod logs;
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     logs::APPENDS,
     damage::PARTITION_DIR,
     damage::LOG_DIR,
+    controller::CONTROLLER_FILES,
     records::METADATA,
     records::GROUPS,
     properties::PROPERTIES,

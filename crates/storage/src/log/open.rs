@@ -97,7 +97,8 @@ impl PartitionLog {
             log.producers.found_snapshot(offset);
         }
         if !start.clean {
-            log.finish_deletion(&found.deleted)?;
+            let gaps_below = log.gaps_below(start.recovery_point);
+            log.finish_deletion(&found.deleted, gaps_below)?;
             log.log_start_offset = log.log_start_offset.max(log.segments[0].base_offset());
         }
         for name in &found.deleted_files {
@@ -144,9 +145,7 @@ impl PartitionLog {
         let interval = self.config.index_interval_bytes;
         let mut end_offset = self.segments[0].base_offset();
         let mut number = first;
-        // Ours end where the next one begins also after compaction, but Kafka's need not.
-        let compacted_to = self.cleaned_to.filter(|_| self.config.cleanup_policy.compact);
-        let gaps_below = compacted_to.unwrap_or_default().max(recovery_point);
+        let gaps_below = self.gaps_below(recovery_point);
         while let Some(segment) = self.segments.get_mut(number) {
             let is_gap = number > first && segment.base_offset() != end_offset;
             if is_gap && segment.base_offset() > gaps_below {
@@ -177,6 +176,13 @@ impl PartitionLog {
             end_offset = self.log_start_offset;
         }
         Ok(end_offset)
+    }
+
+    /// Where a gap between two segments may be: our segments end where the next one begins also after compaction, but
+    /// Kafka's need not.
+    fn gaps_below(&self, recovery_point: Offset) -> Offset {
+        let compacted_to = self.cleaned_to.filter(|_| self.config.cleanup_policy.compact);
+        compacted_to.unwrap_or_default().max(recovery_point)
     }
 
     /// After a crash records may be back that were deleted from the front of the log; their epochs are not.

@@ -3,7 +3,7 @@
 use ottla_model::{MonoMs, Now, Offset};
 
 use crate::error::{At, StorageError};
-use crate::segment::{DELETED, SUFFIXES};
+use crate::segment::{DELETED, SUFFIXES, Segment};
 
 use super::PartitionLog;
 
@@ -150,14 +150,25 @@ impl PartitionLog {
 
     /// Goes on with a [`Self::delete_first`] that a power cut has interrupted: a segment in front of a deleted one must
     /// not stay, or the log would have a hole. `deleted` are base offsets of segments whose files were renamed. Compaction
-    /// renames, too, what its segment replaces: that one reaches beyond.
-    pub(super) fn finish_deletion(&mut self, deleted: &[Offset]) -> Result<(), StorageError> {
-        for newest in deleted.iter().filter(|_| !self.config.cleanup_policy.compact) {
+    /// renames, too, what its segment replaces: that one reaches beyond, or (a Kafka's) leaves a gap below `gaps_below`.
+    pub(super) fn finish_deletion(
+        &mut self,
+        deleted: &[Offset],
+        gaps_below: Offset,
+    ) -> Result<(), StorageError> {
+        for newest in deleted {
             let count = self.segments.partition_point(|segment| segment.base_offset() < *newest);
-            let Some(last) = count.checked_sub(1).filter(|_| count < self.segments.len()) else { continue };
-            let interval = self.config.index_interval_bytes;
-            if self.segments[last].load_tail(interval)? > *newest {
+            let is_gap_of_its_own =
+                |next: &Segment| next.base_offset() > gaps_below || !self.config.cleanup_policy.compact;
+            if count == 0 || !self.segments.get(count).is_some_and(is_gap_of_its_own) {
                 continue;
+            }
+            let last = count - 1;
+            match self.segments[last].load_tail(self.config.index_interval_bytes) {
+                Ok(end) if end <= *newest => {}
+                Err(error) if error.is_of_the_disk() => return Err(error),
+                // Where it is torn the log will end: what was flushed behind it would have made it whole.
+                Ok(_) | Err(_) => continue,
             }
             for segment in self.segments.drain(..count).collect::<Vec<_>>() {
                 self.remove_segment_files(segment.base_offset(), "")?;
