@@ -109,6 +109,10 @@ fn first_record(
     let section = decompress(header, bytes, DECOMPRESSED_BYTES_MAX)?;
     for record in Records::new(header, &section) {
         let record = record?;
+        // Nobody checks the offsets of records that a producer did not compress; one outside its batch is none.
+        if !(header.base_offset..=header.last_offset()).contains(&record.offset) {
+            return Err(BatchError::Record);
+        }
         if record.timestamp >= timestamp && record.offset >= start {
             return Ok(Some((record.timestamp, record.offset)));
         }
