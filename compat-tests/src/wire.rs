@@ -68,6 +68,20 @@ impl Connection {
         }
     }
 
+    /// Two handles of the same connection: one to send, one to read.
+    pub fn split(self) -> io::Result<(Self, Self)> {
+        let other = self.stream.try_clone()?;
+        Ok((self, Self { stream: other }))
+    }
+
+    /// The next frame's body if it begins within `limit`.
+    pub fn read_frame_within(&mut self, limit: Duration) -> Option<Vec<u8>> {
+        self.stream.set_read_timeout(Some(limit)).ok()?;
+        let begins = self.stream.peek(&mut [0]).is_ok_and(|len| len > 0);
+        self.stream.set_read_timeout(Some(TIMEOUT)).ok()?;
+        if begins { self.read_frame().ok() } else { None }
+    }
+
     /// Asks ApiVersions v0 and gives `(key, min, max)` of each API; an error code is an error.
     pub fn api_versions(&mut self, correlation_id: i32) -> io::Result<Vec<(i16, i16, i16)>> {
         self.send_frame(&request_header(API_VERSIONS, 0, correlation_id, "compat"))?;

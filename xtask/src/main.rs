@@ -31,6 +31,8 @@ cargo xtask COMMAND
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
   fuzz [ARGS...]     hostile bytes, guided by the code they reach; ARGS: names of targets, --seconds N for each (60),
                      --keep to add what reached new code to the corpora
+  soak [SECONDS]     everything at once on the release broker (600 s): memory, descriptors and threads stay as they are
+  overload [SECONDS] twice the load that the release broker bears (60 s), then how soon it is as quick as before
   golden             make the golden vectors again with Kafka's own classes
   structure          dependency edges, purity and file lengths
   bench [ARGS...]    what the release broker costs, against bare system calls; ARGS: names, --rounds N, --check
@@ -47,6 +49,14 @@ fn main() -> ExitCode {
         Some("differential") => test::differential(rest),
         Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
         Some("fuzz") => fuzz::fuzz(rest),
+        Some("soak") => {
+            test::bounds("soak", "OTTLA_SOAK_SECONDS", rest.first().map_or("600", String::as_str))
+        }
+        Some("overload") => test::bounds(
+            "twice_what_it_bears",
+            "OTTLA_OVERLOAD_SECONDS",
+            rest.first().map_or("60", String::as_str),
+        ),
         Some("golden") => golden::make(),
         Some("structure") => structure::check(),
         Some("bench") => bench::bench(rest),

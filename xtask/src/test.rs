@@ -122,6 +122,16 @@ pub(crate) fn differential(args: &[String]) -> Result<()> {
     run(program.args(args).env("OTTLA_BIN", release_binary()))
 }
 
+/// One of the tests of `compat-tests/tests/bounds` for longer than the test command has time, with what it measured.
+pub(crate) fn bounds(test: &str, variable: &str, seconds: &str) -> Result<()> {
+    if seconds.parse::<u64>().is_err() {
+        return Err(Error::Usage(seconds.to_owned()));
+    }
+    build_release()?;
+    let args = ["--test", "bounds", test, "--", "--nocapture"].map(str::to_owned);
+    run(compat_command(&args).env("OTTLA_BIN", release_binary()).env(variable, seconds))
+}
+
 fn build_release() -> Result<()> {
     run(cargo().args(["build", "--release", "--package", "ottla-broker"]))
 }

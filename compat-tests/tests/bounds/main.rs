@@ -2,5 +2,8 @@
 //! Measured on the process itself.
 
 mod connections;
+mod frames;
+mod load;
+mod soak;
 mod state;
 mod support;

@@ -9,12 +9,6 @@ use ottla_compat_tests::{Broker, needs};
 
 use crate::support::*;
 
-/// Fetch v7 that asks for a session.
-fn session_fetch(topic: &str) -> Vec<u8> {
-    let head = Body::new(1, 7).i32(-1).i32(0).i32(0).i32(1_000).i8(0).i32(0).i32(0);
-    head.i32(1).text(topic).i32(1).i32(0).i64(0).i64(-1).i32(1_000).i32(0).0
-}
-
 #[test]
 fn a_hundred_thousand_fetch_sessions_take_what_they_may_and_the_rest_goes_without() {
     needs!(Broker);
@@ -79,13 +73,9 @@ fn batch_of_producer(producer_id: i64, sequence: i64) -> Vec<u8> {
         field("ProducerEpoch", 0),
         field("BaseSequence", sequence),
         // Not silent for long.
-        field("BaseTimestamp", i64::try_from(now_ms()).expect("fits")),
+        field("BaseTimestamp", now_ms()),
     ]);
     batch::build(&settings).expect("a batch")
-}
-
-fn now_ms() -> u128 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis()
 }
 
 #[test]

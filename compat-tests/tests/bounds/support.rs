@@ -109,11 +109,28 @@ fn fetch(topic: &str, offset: i64, [max_wait_ms, min_bytes, max_bytes]: [i32; 3]
     head.i32(1).text(topic).i32(1).i32(0).i64(offset).i32(max_bytes).0
 }
 
-/// Sends `count` times the same, then reads all answers.
-pub(crate) fn pipeline(connection: &mut Connection, body: &[u8], count: usize, mut each: impl FnMut(&[u8])) {
+/// A body behind its length.
+pub(crate) fn framed(body: &[u8]) -> Vec<u8> {
     let mut frame = i32::try_from(body.len()).expect("a frame").to_be_bytes().to_vec();
     frame.extend_from_slice(body);
-    connection.send_raw(&frame.repeat(count)).expect("send");
+    frame
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    i64::try_from(since.as_millis()).expect("fits")
+}
+
+/// Fetch v7 that asks for a session.
+pub(crate) fn session_fetch(topic: &str) -> Vec<u8> {
+    let head = Body::new(1, 7).i32(-1).i32(0).i32(0).i32(1_000).i8(0).i32(0).i32(0);
+    head.i32(1).text(topic).i32(1).i32(0).i64(0).i64(-1).i32(1_000).i32(0).0
+}
+
+/// Sends `count` times the same, then reads all answers.
+pub(crate) fn pipeline(connection: &mut Connection, body: &[u8], count: usize, mut each: impl FnMut(&[u8])) {
+    connection.send_raw(&framed(body).repeat(count)).expect("send");
     for _ in 0..count {
         each(&connection.read_frame().expect("an answer"));
     }

@@ -42,8 +42,8 @@ pub enum GuardError {
 
 /// Walks a body, header already taken off, and gives the bytes that the message takes; more may follow.
 ///
-/// Passes every message that Kafka 4.4.0 writes. Beyond counts and lengths it holds Kafka's own bounds: 1,000,000 elements
-/// an array, 10,000 tagged fields a struct, 32,767 bytes a string; and a field that is null in a version that does not allow
+/// Beyond counts and lengths it holds Kafka's own bounds: 1,000,000 elements an array (here: of all arrays of structs and
+/// strings together, as each takes far more memory than it has bytes), 10,000 tagged fields a struct, 32,767 bytes a string; and a field that is null in a version that does not allow
 /// it, if others do. UTF-8 and fields that are null in no version are left to the decoder.
 pub fn check(key: ApiKey, direction: Direction, version: i16, body: &[u8]) -> Result<usize, GuardError> {
     let shape = shape::of(key, direction).ok_or(GuardError::NoShape)?;

@@ -17,7 +17,7 @@ use ottla_protocol::messages::describe_configs_response::{
 use ottla_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse, StrBytes};
 
 use crate::configs::{self, Refused};
-use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::dispatch::{AnswerLimit, Handler, Reply, RequestContext};
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
 use crate::telemetry::{LogLevel, Loggers};
@@ -51,11 +51,34 @@ impl Handler for DescribeConfigs {
             ConfigResourceType::from_id(resource.resource_type).is_some()
         };
         let malformed = !request.resources.iter().all(known);
+        let mut limit = AnswerLimit::new();
         let results = request.resources.iter().map(|resource| {
-            if malformed { malformed_result(resource) } else { describer.result(resource, &request) }
+            if malformed {
+                return malformed_result(resource);
+            }
+            if limit.is_reached() {
+                return too_much(resource);
+            }
+            let result = describer.result(resource, &request);
+            limit.take(result.configs.len(), CONFIG_LEN);
+            result
         });
         Reply::Ready(DescribeConfigsResponse::default().with_results(results.collect()))
     }
+}
+
+/// A setting in the answer, with its synonyms, as it is in memory.
+const CONFIG_LEN: usize = 512;
+
+/// The answer has become so large that the rest is to be asked for anew.
+fn too_much(resource: &DescribeConfigsResource) -> DescribeConfigsResult {
+    DescribeConfigsResult::default()
+        .with_resource_type(resource.resource_type)
+        .with_resource_name(resource.resource_name.clone())
+        .with_error_code(ErrorCode::InvalidRequest.code())
+        .with_error_message(Some(StrBytes::from_static_str(
+            "The answer would be too large: ask for fewer resources at once.",
+        )))
 }
 
 /// The file's settings under the dynamic ones of the image.

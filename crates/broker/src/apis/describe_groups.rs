@@ -11,7 +11,7 @@ use ottla_protocol::messages::{
 };
 
 use crate::authorized_operations as operations;
-use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::dispatch::{AnswerLimit, Handler, Reply, RequestContext};
 use crate::groups::{Groups, wire};
 
 /// Answers from the committed state.
@@ -29,10 +29,15 @@ impl Handler for DescribeGroups {
         request: DescribeGroupsRequest,
     ) -> Reply<DescribeGroupsResponse> {
         let asked = request.include_authorized_operations;
+        let mut limit = AnswerLimit::new();
         let groups = request.groups.iter().map(|id| {
+            if limit.is_reached() {
+                // The rest is to be asked for anew.
+                return missing(id, &GroupError::OutOfMemory, context.version, asked);
+            }
             let described = self.groups.read(id, |shard| shard.describe_group(&GroupId::from(id.as_str())));
             match described.and_then(|described| described) {
-                Ok(group) => found(id, group)
+                Ok(group) => found(id, group, &mut limit)
                     .with_authorized_operations(operations::if_asked(asked, operations::GROUP)),
                 Err(error) => missing(id, &error, context.version, asked),
             }
@@ -41,8 +46,12 @@ impl Handler for DescribeGroups {
     }
 }
 
-fn found(id: &WireGroupId, group: DescribedGroup) -> wired::DescribedGroup {
+/// A member in the answer, as it is in memory, beside its metadata and assignment.
+const MEMBER_LEN: usize = 512;
+
+fn found(id: &WireGroupId, group: DescribedGroup, limit: &mut AnswerLimit) -> wired::DescribedGroup {
     let members = group.members.into_iter().map(|member| {
+        limit.take(1, MEMBER_LEN + member.metadata.len() + member.assignment.len());
         DescribedGroupMember::default()
             .with_member_id(wire(&member.member_id))
             .with_group_instance_id(member.instance_id.as_deref().map(wire))

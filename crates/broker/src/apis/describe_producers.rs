@@ -10,7 +10,7 @@ use ottla_protocol::messages::describe_producers_response::{
 use ottla_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, StrBytes};
 use ottla_storage::ActiveProducer;
 
-use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::dispatch::{AnswerLimit, Handler, Reply, RequestContext};
 use crate::error_map;
 use crate::partitions::Partitions;
 
@@ -30,12 +30,30 @@ impl Handler for DescribeProducers {
         _: &RequestContext,
         request: DescribeProducersRequest,
     ) -> Reply<DescribeProducersResponse> {
+        let mut limit = AnswerLimit::new();
         let topics = request.topics.iter().map(|topic| {
-            let partitions = topic.partition_indexes.iter().map(|index| self.describe(&topic.name, *index));
+            let partitions = topic.partition_indexes.iter().map(|index| {
+                if limit.is_reached() {
+                    return too_much(*index);
+                }
+                let described = self.describe(&topic.name, *index);
+                limit.take(described.active_producers.len(), size_of::<ProducerState>());
+                described
+            });
             TopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
         });
         Reply::Ready(DescribeProducersResponse::default().with_topics(topics.collect()))
     }
+}
+
+/// The answer has become so large that the rest is to be asked for anew.
+fn too_much(index: i32) -> PartitionResponse {
+    PartitionResponse::default()
+        .with_partition_index(index)
+        .with_error_code(ErrorCode::InvalidRequest.code())
+        .with_error_message(Some(StrBytes::from_static_str(
+            "The answer would be too large: ask for fewer partitions at once.",
+        )))
 }
 
 impl DescribeProducers {

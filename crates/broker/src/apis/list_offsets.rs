@@ -59,6 +59,27 @@ impl Handler for ListOffsets {
         let Some(isolation) = isolation(request.isolation_level) else {
             return Reply::Ready(failed(&request, context.version));
         };
+        let asked = request.topics.iter().flat_map(|topic| &topic.partitions);
+        let reads_records = asked
+            .filter_map(|asked| Wanted::from_timestamp(asked.timestamp, context.version))
+            .any(|wanted| matches!(wanted, Wanted::MaxTimestamp | Wanted::AtOrAfter(_)));
+        let (handler, version) = (Self { partitions: Arc::clone(&self.partitions) }, context.version);
+        let answer = move || handler.answer(&request, version, isolation);
+        if !reads_records {
+            return Reply::Ready(answer());
+        }
+        // Records are read, unpacked too: other connections' requests must not wait for that.
+        Reply::ordered(async move { tokio::task::spawn_blocking(answer).await.unwrap_or_default() })
+    }
+}
+
+impl ListOffsets {
+    fn answer(
+        &self,
+        request: &ListOffsetsRequest,
+        version: i16,
+        isolation: Isolation,
+    ) -> ListOffsetsResponse {
         let duplicates = duplicates(&request.topics);
         let mut answered = HashSet::new();
         let mut topics: Vec<ListOffsetsTopicResponse> = Vec::new();
@@ -66,22 +87,20 @@ impl Handler for ListOffsets {
             for asked in &topic.partitions {
                 let key = (topic.name.as_str(), asked.partition_index);
                 let found = if !duplicates.contains(&key) {
-                    self.find(&topic.name, asked, context.version, isolation)
+                    self.find(&topic.name, asked, version, isolation)
                 } else if answered.insert(key) {
                     Err(ErrorCode::InvalidRequest)
                 } else {
                     // A partition that was given twice is answered once.
                     continue;
                 };
-                let partition = respond(asked.partition_index, context.version, found);
+                let partition = respond(asked.partition_index, version, found);
                 push(&mut topics, &topic.name, partition);
             }
         }
-        Reply::Ready(ListOffsetsResponse::default().with_topics(topics))
+        ListOffsetsResponse::default().with_topics(topics)
     }
-}
 
-impl ListOffsets {
     fn find(
         &self,
         topic: &str,

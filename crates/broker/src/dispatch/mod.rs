@@ -4,6 +4,7 @@
 //! table is what ApiVersions advertises.
 
 mod answer;
+mod answer_limit;
 mod handler;
 mod reply;
 
@@ -16,6 +17,7 @@ use ottla_protocol::{ApiKey, RequestHeader};
 use tokio::time::Instant;
 
 pub(crate) use answer::{Answer, Closed, encoded};
+pub(crate) use answer_limit::AnswerLimit;
 pub(crate) use handler::{Api, Handler, Typed};
 pub(crate) use reply::{Reply, ReplyFuture};
 

@@ -7,7 +7,7 @@ use super::shape::{Field, Kind};
 use crate::part::{ARRAY_COUNT_MAX, STRING_LEN_MAX, TAGGED_FIELD_COUNT_MAX};
 
 pub(super) fn walk(shape: &[Field], version: i16, flexible: bool, body: &[u8]) -> Result<usize, GuardError> {
-    let mut walker = Walker { reader: Reader::new(body), end: body.len(), version, flexible };
+    let mut walker = Walker { reader: Reader::new(body), end: body.len(), elements: 0, version, flexible };
     walker.fields(shape)?;
     Ok(walker.at())
 }
@@ -16,6 +16,9 @@ struct Walker<'a> {
     reader: Reader<'a>,
     /// Where `reader` ends, in the body.
     end: usize,
+    /// Elements of arrays so far, but for those of plain numbers: each becomes a struct of up to 200 bytes or so, be it a
+    /// single byte here.
+    elements: usize,
     version: i16,
     flexible: bool,
 }
@@ -68,6 +71,10 @@ impl<'a> Walker<'a> {
         }
         if let Kind::Fixed(len) = element {
             return self.skip(count * len).map(|()| false);
+        }
+        self.elements += count;
+        if self.elements > ARRAY_COUNT_MAX {
+            return Err(GuardError::LongArray { at: self.at(), count: self.elements });
         }
         for _ in 0..count {
             self.value(element, true)?;
@@ -124,6 +131,7 @@ impl<'a> Walker<'a> {
         let bytes = self.read(|reader| reader.take(len))?;
         let mut inner = Self { reader: Reader::new(bytes), end: start + len, ..*self };
         inner.value(&field.kind, field.may_be_null(self.version))?;
+        self.elements = inner.elements;
         if inner.reader.is_empty() { Ok(()) } else { Err(GuardError::TaggedLen { at: inner.at(), tag, len }) }
     }
 

@@ -1,0 +1,272 @@
+//! Everything at once for a while, much faster than life: memory, descriptors and threads stay as they are.
+//!
+//! `OTTLA_SOAK_SECONDS` makes it longer (`cargo xtask soak`).
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ottla_compat_tests::differential::{Value, batch};
+use ottla_compat_tests::wire::Connection;
+use ottla_compat_tests::{Broker, needs};
+
+use crate::support::*;
+
+const SECONDS: u64 = 24;
+const SAMPLE: Duration = Duration::from_millis(500);
+
+/// Everything expires quickly, so that a minute has what a day has elsewhere.
+const SETTINGS: [(&str, &str); 11] = [
+    ("log.initial.task.delay.ms", "100"),
+    ("log.retention.check.interval.ms", "500"),
+    ("log.retention.ms", "2000"),
+    ("log.segment.bytes", "1048576"),
+    ("log.segment.delete.delay.ms", "200"),
+    ("log.cleaner.backoff.ms", "300"),
+    ("producer.id.expiration.ms", "2000"),
+    ("producer.id.expiration.check.interval.ms", "500"),
+    ("max.incremental.fetch.session.cache.slots", "200"),
+    ("metadata.log.max.record.bytes.between.snapshots", "200000"),
+    ("offsets.topic.segment.bytes", "1048576"),
+];
+
+/// One moment of the process.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    resident: u64,
+    descriptors: u64,
+    threads: u64,
+}
+
+impl Sample {
+    fn take(broker: &Broker) -> Self {
+        let pid = broker.pid().expect("runs");
+        let count = |dir: &str| {
+            let entries = fs::read_dir(format!("/proc/{pid}/{dir}")).expect("a directory of /proc");
+            u64::try_from(entries.count()).expect("fits")
+        };
+        Self { resident: resident(broker).0, descriptors: count("fd"), threads: count("task") }
+    }
+}
+
+/// Does something again and again on a connection until it is told to stop; counts.
+type Worker = fn(&Broker, u64);
+
+const WORKERS: [(&str, Worker); 8] = [
+    ("produces", |broker, n| {
+        let mut connection = connect(broker);
+        for _ in 0..20 {
+            assert_eq!(produce(&mut connection, "kept", &batch_of(1_000 + 37 * usize_of(n % 50))), 0);
+        }
+    }),
+    ("produces to a compacted topic", |broker, n| {
+        let mut connection = connect(broker);
+        for _ in 0..20 {
+            assert_eq!(produce(&mut connection, "compacted", &keyed_batch(n % 10)), 0);
+        }
+    }),
+    ("idempotent producers", |broker, n| {
+        let mut connection = connect(broker);
+        for sequence in 0..5 {
+            assert_eq!(produce(&mut connection, "kept", &producer_batch(n, sequence)), 0);
+        }
+    }),
+    ("fetches with sessions", |broker, _| {
+        let mut connection = connect(broker);
+        pipeline(&mut connection, &session_fetch("kept"), 20, |answer| assert!(answer.len() > 14));
+    }),
+    ("long polls that nobody waits for", |broker, _| {
+        let mut connection = connect(broker);
+        connection.send_frame(&fetch_body_from("quiet", 0, 1_000)).expect("send");
+        connection.send_frame(&fetch_body("quiet", 100, 1, 1_000)).expect("send");
+        connection.read_frame().expect("the answer that does not wait");
+    }),
+    ("groups", |broker, n| {
+        let mut connection = connect(broker);
+        let group = format!("classic-{}", n % 20);
+        let member = join(&mut connection, &group);
+        leave(&mut connection, &group, &member);
+        consumer_heartbeats(&mut connection, &format!("consumer-{}", n % 20));
+        commit(&mut connection, &format!("simple-{}", n % 20));
+    }),
+    ("topics and configs", |broker, n| {
+        let mut connection = connect(broker);
+        let name = format!("comes-and-goes-{n}");
+        create_topic(&mut connection, &name, 3, &[("retention.ms", "1000")]);
+        assert_eq!(produce(&mut connection, &name, &batch_of(100)), 0);
+        alter_retention(&mut connection, "kept", 1_000 + n % 1_000);
+        let deletion = Body::new(20, 1).i32(1).text(&name).i32(30_000);
+        connection.send_frame(&deletion.0).expect("send");
+        connection.read_frame().expect("an answer");
+    }),
+    ("bad connections", |broker, _| {
+        for bytes in [&[0_u8, 0][..], &[0xff; 8], &[6, 0x3f, 0xff, 0xff, 0, 1], b"GET / HTTP/1.1\r\n\r\n"] {
+            let mut connection = connect(broker);
+            let _ = connection.send_raw(bytes);
+        }
+    }),
+];
+
+fn usize_of(n: u64) -> usize {
+    usize::try_from(n).expect("fits")
+}
+
+fn int(name: &str, value: i64) -> (String, Value) {
+    (name.to_owned(), Value::Int(value))
+}
+
+fn keyed_batch(key: u64) -> Vec<u8> {
+    let record = Value::Struct(vec![
+        ("Key".to_owned(), Value::text(format!("key-{key}"))),
+        ("Value".to_owned(), Value::Bytes(vec![b'v'; 2_000])),
+    ]);
+    let settings = vec![("Records".to_owned(), Value::List(vec![record])), int("BaseTimestamp", now_ms())];
+    batch::build(&Value::Struct(settings)).expect("a batch")
+}
+
+fn producer_batch(id: u64, sequence: i64) -> Vec<u8> {
+    let id = i64::try_from(id).expect("fits");
+    let settings = vec![
+        int("ProducerId", 1_000_000 + id),
+        int("ProducerEpoch", 0),
+        int("BaseSequence", sequence),
+        int("BaseTimestamp", now_ms()),
+    ];
+    batch::build(&Value::Struct(settings)).expect("a batch")
+}
+
+/// JoinGroup v1; the member's id.
+fn join(connection: &mut Connection, group: &str) -> String {
+    let head = Body::new(11, 1).text(group).i32(6_000).i32(6_000).text("").text("opaque");
+    connection.send_frame(&head.i32(1).text("p").bytes(b"metadata").0).expect("send");
+    let answer = connection.read_frame().expect("an answer to JoinGroup");
+    // Correlation id, error, generation, protocol, leader, member.
+    let mut at = 10;
+    let mut text = || {
+        let len = usize::from(u16::from_be_bytes([answer[at], answer[at + 1]]));
+        let text = String::from_utf8_lossy(&answer[at + 2..at + 2 + len]).into_owned();
+        at += 2 + len;
+        text
+    };
+    let (_protocol, _leader) = (text(), text());
+    text()
+}
+
+fn leave(connection: &mut Connection, group: &str, member: &str) {
+    connection.send_frame(&Body::new(13, 0).text(group).text(member).0).expect("send");
+    connection.read_frame().expect("an answer to LeaveGroup");
+}
+
+/// ConsumerGroupHeartbeat v0 of a member that comes and goes. Its answer has the member's id behind throttle time, error
+/// and message.
+fn consumer_heartbeats(connection: &mut Connection, group: &str) {
+    let beat = |member: &[u8], epoch: i32, joins: bool| {
+        let mut body = Body::new(68, 0).0;
+        body.push(0);
+        compact(&mut body, group.as_bytes());
+        compact(&mut body, member);
+        body.extend_from_slice(&epoch.to_be_bytes());
+        body.extend_from_slice(&[0, 0]);
+        body.extend_from_slice(&10_000_i32.to_be_bytes());
+        if joins {
+            body.push(2);
+            compact(&mut body, b"kept");
+            body.extend_from_slice(&[0, 1]);
+        } else {
+            body.extend_from_slice(&[0, 0, 0]);
+        }
+        body.push(0);
+        body
+    };
+    connection.send_frame(&beat(b"", 0, true)).expect("send");
+    let answer = connection.read_frame().expect("an answer to ConsumerGroupHeartbeat");
+    // Correlation id, tags, throttle time, error, message (null), member id.
+    assert_eq!(answer[9..11], [0, 0], "{answer:?}");
+    let len = usize::from(answer[12] - 1);
+    let member = answer[13..13 + len].to_vec();
+    connection.send_frame(&beat(&member, -1, false)).expect("send");
+    connection.read_frame().expect("an answer to ConsumerGroupHeartbeat");
+}
+
+fn compact(body: &mut Vec<u8>, text: &[u8]) {
+    body.push(u8::try_from(text.len() + 1).expect("a short text"));
+    body.extend_from_slice(text);
+}
+
+/// OffsetCommit v2 of nobody's.
+fn commit(connection: &mut Connection, group: &str) {
+    let head = Body::new(8, 2).text(group).i32(-1).text("").i64(-1).i32(1).text("kept").i32(1);
+    connection.send_frame(&head.i32(0).i64(5).text("metadata").0).expect("send");
+    connection.read_frame().expect("an answer to OffsetCommit");
+}
+
+/// IncrementalAlterConfigs v0.
+fn alter_retention(connection: &mut Connection, topic: &str, ms: u64) {
+    let head = Body::new(44, 0).i32(1).i8(2).text(topic).i32(1).text("retention.ms").i8(0);
+    connection.send_frame(&head.text(&ms.to_string()).i8(0).0).expect("send");
+    connection.read_frame().expect("an answer to IncrementalAlterConfigs");
+}
+
+#[test]
+fn a_day_of_everything_in_seconds_leaves_memory_descriptors_and_threads_as_they_are() {
+    needs!(Broker);
+    let seconds = std::env::var("OTTLA_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
+    let duration = Duration::from_secs(seconds.unwrap_or(SECONDS));
+    let broker = Broker::start_with(&SETTINGS);
+    let mut connection = connect(&broker);
+    create_topic(&mut connection, "kept", 1, &[]);
+    create_topic(&mut connection, "quiet", 1, &[]);
+    let compaction = [("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.1")];
+    create_topic(&mut connection, "compacted", 1, &compaction);
+    connection.send_frame(&Body::new(10, 0).text("g").0).expect("send");
+    connection.read_frame().expect("an answer to FindCoordinator");
+
+    let (stop, counts) = (AtomicBool::new(false), [(); WORKERS.len()].map(|()| AtomicU64::new(0)));
+    let mut samples = Vec::new();
+    std::thread::scope(|scope| {
+        for ((_, work), count) in WORKERS.iter().zip(&counts) {
+            let (broker, stop) = (&broker, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    work(broker, count.fetch_add(1, Ordering::Relaxed));
+                }
+            });
+        }
+        let from = Instant::now();
+        while from.elapsed() < duration {
+            std::thread::sleep(SAMPLE);
+            samples.push(Sample::take(&broker));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let done: Vec<String> = WORKERS
+        .iter()
+        .zip(&counts)
+        .map(|((name, _), count)| format!("{name} {}", count.load(Ordering::Relaxed)))
+        .collect();
+    assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) > 2), "{done:?}");
+    // The first third warms up; the last one is held against the one before.
+    let third = samples.len() / 3;
+    let (before, after) = (&samples[third..2 * third], &samples[2 * third..]);
+    let told = format!(
+        "{} s: {}\nbefore {:?}\nafter  {:?}",
+        duration.as_secs(),
+        done.join(", "),
+        median(before),
+        median(after)
+    );
+    println!("{told}");
+    let (before, after) = (median(before), median(after));
+    assert!(after.resident <= before.resident + before.resident / 10 + 4 * MIB, "{told}");
+    assert!(after.descriptors <= before.descriptors + 40, "{told}");
+    assert!(after.threads <= before.threads + 4, "{told}");
+}
+
+fn median(samples: &[Sample]) -> Sample {
+    let of = |field: fn(&Sample) -> u64| {
+        let mut values: Vec<u64> = samples.iter().map(field).collect();
+        values.sort_unstable();
+        values[values.len() / 2]
+    };
+    Sample { resident: of(|s| s.resident), descriptors: of(|s| s.descriptors), threads: of(|s| s.threads) }
+}
