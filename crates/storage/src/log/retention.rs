@@ -158,9 +158,12 @@ impl PartitionLog {
     ) -> Result<(), StorageError> {
         for newest in deleted {
             let count = self.segments.partition_point(|segment| segment.base_offset() < *newest);
-            let is_gap_of_its_own =
-                |next: &Segment| next.base_offset() > gaps_below || !self.config.cleanup_policy.compact;
-            if count == 0 || !self.segments.get(count).is_some_and(is_gap_of_its_own) {
+            // One of the same base has been put in its place, by compaction.
+            let is_gap = |next: &Segment| {
+                next.base_offset() > *newest
+                    && (next.base_offset() > gaps_below || !self.config.cleanup_policy.compact)
+            };
+            if count == 0 || !self.segments.get(count).is_some_and(is_gap) {
                 continue;
             }
             let last = count - 1;

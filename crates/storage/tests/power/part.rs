@@ -140,7 +140,8 @@ impl Part {
         // One that failed may have reached the disk, too.
         self.history.push(Written::of(&bytes));
         outcome?;
-        if self.log().flush_due(now) && self.kind == Kind::EachFlushed {
+        if self.kind == Kind::EachFlushed {
+            assert!(self.log().flush_due(now), "each append is to be flushed");
             self.flush(now)?;
         }
         Ok(())
