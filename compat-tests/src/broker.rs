@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::layout::scratch_dir;
-use crate::process::{spawn, wait_at_most};
+use crate::process::{BOUND_ARGS, bound_command, spawn, wait_at_most};
 use crate::target::{Settings, Target};
 use crate::wire::Connection;
 
@@ -22,6 +22,8 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 pub struct Broker {
     target: Target,
     settings: Settings,
+    /// A program that starts the broker's, with its arguments.
+    starter: Vec<String>,
     child: Option<Child>,
 }
 
@@ -53,7 +55,12 @@ impl Broker {
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), v.replace("{dir}", &path))).collect();
         let [port, second_port] = free_ports();
         let settings = Settings { port, second_port, dir, overrides };
-        Self { target: Target::current(), settings, child: None }
+        Self { target: Target::current(), settings, starter: Vec::new(), child: None }
+    }
+
+    /// Has the process started by another program (`nsenter ... --`) that becomes it.
+    pub fn start_through(&mut self, starter: Vec<String>) {
+        self.starter = starter;
     }
 
     /// Starts the process again, on the same ports and directory, and waits until it answers.
@@ -73,6 +80,11 @@ impl Broker {
     /// Starts the process and does not wait for anything.
     pub fn launch(&mut self) {
         let mut command = self.target.command(&self.settings);
+        if let Some((program, args)) = self.starter.split_first() {
+            let mut through = bound_command(program);
+            through.args(args).args(command.get_args().skip(BOUND_ARGS));
+            command = through;
+        }
         command.stdin(Stdio::null()).stdout(self.log_file("stdout.log")).stderr(self.log_file("stderr.log"));
         self.child = Some(spawn(command).expect("start the broker"));
     }

@@ -29,6 +29,10 @@ pub enum Need {
     Node,
     /// Our Go client programs, compiled.
     Go,
+    /// File systems of our own: mount namespaces, as root or as a user.
+    Mounts,
+    /// strace, and the permission to trace.
+    Strace,
 }
 
 impl Need {
@@ -48,6 +52,11 @@ impl Need {
                 .or_else(|| missing_file(cache.join("clients/python-oldest/ready"))),
             Need::Node => missing_program("node").or_else(|| missing_file(cache.join("clients/node/ready"))),
             Need::Go => missing_file(cache.join("clients/go/oldest")),
+            Need::Mounts => {
+                refused("mounts in a namespace", "unshare", &["-rm", "mount", "-t", "tmpfs", "none", "/tmp"])
+            }
+            Need::Strace => missing_program("strace")
+                .or_else(|| refused("tracing with strace", "strace", &["-f", "-e", "trace=none", "true"])),
         }
     }
 }
@@ -82,6 +91,13 @@ fn say(text: &str) {
 /// `CI=true`: nothing may be skipped.
 pub fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
+/// Names what the machine does not let us do.
+fn refused(what: &str, program: &str, args: &[&str]) -> Option<String> {
+    let mut command = Command::new(program);
+    let status = command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if status.is_ok_and(|status| status.success()) { None } else { Some(format!("permission: {what}")) }
 }
 
 pub(crate) fn missing_program(name: &str) -> Option<String> {

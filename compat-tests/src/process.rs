@@ -29,10 +29,14 @@ pub fn spawn(command: Command) -> std::io::Result<Child> {
     answer.recv().expect("the spawning thread answers")
 }
 
+/// What [`bound_command`] puts in front of the program.
+const BOUND: [&str; 3] = ["--pdeathsig", "KILL", "--"];
+pub(crate) const BOUND_ARGS: usize = BOUND.len();
+
 /// A command for `program` that is killed when this process ends.
 pub fn bound_command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command.args(BOUND).arg(program);
     command
 }
 

@@ -91,6 +91,7 @@ pub(crate) fn controller(error: &ControllerError) -> ErrorCode {
     match error {
         ControllerError::NotController { .. } | ControllerError::Closed => ErrorCode::NotController,
         ControllerError::Failed(_) => ErrorCode::UnknownServerError,
+        ControllerError::NoRoom => ErrorCode::KafkaStorageError,
     }
 }
 

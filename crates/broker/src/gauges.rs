@@ -17,6 +17,7 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
     let partitions = Arc::clone(&services.partitions);
     let sessions = Arc::clone(&services.fetch_sessions);
     let logs = Arc::clone(&services.logs);
+    let failures = logs.failures();
     let groups = Arc::clone(&services.groups);
     let view = Arc::clone(&services.metadata);
     let memory = Arc::clone(&services.memory);
@@ -36,6 +37,8 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
             .set(number(replicas.iter().filter(|replica| replica.is_under_min_isr()).count()));
         let offline = logs.dirs().iter().filter(|dir| dir.is_offline()).count() + logs.missing().count();
         gauges.log_dirs_offline.set(number(offline));
+        gauges.log_dirs_full.set(number(failures.room().full_count()));
+        gauges.log_dir_refusals.absolute(failures.room().refusals());
         fetch_sessions(gauges, &sessions.lock(), &memory);
         for (at, pool) in memory.pools().into_iter().enumerate() {
             gauges.memory(at, pool.used(), pool.limit(), pool.pushed_back());

@@ -35,6 +35,8 @@ use crate::telemetry::{Health, Loggers, Metrics};
 
 /// Requests of one connection that are processed and not answered.
 const UNANSWERED_MAX: usize = 100;
+/// How often it is tried again to make logs for which there was no room.
+const ROOM_RETRY: Duration = Duration::from_secs(1);
 /// Threads that run fdatasync.
 const FLUSH_THREADS: usize = 2;
 
@@ -266,6 +268,7 @@ fn replica_driver(services: &Services) -> ReplicaDriver {
         node_id: services.identity.node_id,
         clock: services.clock,
         producers: Arc::clone(&services.memory.producers),
+        waiting: Mutex::default(),
     }
 }
 
@@ -304,7 +307,15 @@ struct Followers {
 /// Applies every later image; the file I/O runs on a blocking thread.
 async fn follow(driver: ReplicaDriver, followers: Followers, mut subscription: MetadataSubscription) {
     let driver = Arc::new(driver);
-    while let Some(update) = subscription.next().await {
+    loop {
+        let next = tokio::select! {
+            next = subscription.next() => next,
+            () = tokio::time::sleep(ROOM_RETRY), if driver.is_waiting() => {
+                retry(&driver, &followers.groups).await;
+                continue;
+            }
+        };
+        let Some(update) = next else { return };
         let (driver, followers) = (Arc::clone(&driver), followers.clone());
         let applying = move || {
             driver.apply(Arc::clone(&update.image), &update.delta);
@@ -319,6 +330,18 @@ async fn follow(driver: ReplicaDriver, followers: Followers, mut subscription: M
         if let Err(error) = applied {
             tracing::error!(%error, "metadata could not be applied");
         }
+    }
+}
+
+/// Makes the logs for which there was no room.
+async fn retry(driver: &Arc<ReplicaDriver>, groups: &Arc<Groups>) {
+    let (driver, groups) = (Arc::clone(driver), Arc::clone(groups));
+    let retrying = move || {
+        let (image, delta) = driver.retry();
+        groups.apply(&image, &delta);
+    };
+    if let Err(error) = tokio::task::spawn_blocking(retrying).await {
+        tracing::error!(%error, "logs could not be made");
     }
 }
 

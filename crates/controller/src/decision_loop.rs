@@ -25,7 +25,7 @@ type Decide = Box<dyn FnOnce(&mut Context<'_>) -> Outcome + Send>;
 
 /// What a caller wants of the loop.
 pub(crate) enum Job {
-    Decide(Decide),
+    Decide(Need, Decide),
     /// Asks how the quorum stands; `None` while this is not the controller.
     Describe(oneshot::Sender<Option<QuorumStatus>>),
     /// Ends the loop; told when nothing runs any more.
@@ -35,10 +35,32 @@ pub(crate) enum Job {
 impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Decide(_) => "Decide",
+            Self::Decide(..) => "Decide",
             Self::Describe(_) => "Describe",
             Self::Stop(_) => "Stop",
         })
+    }
+}
+
+/// How much a command is needed where the metadata log's disk is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Makes the cluster larger.
+    Growth,
+    /// Changes what is there, as an administrator may who makes room.
+    Change,
+    /// Makes room, or is about what has failed.
+    Relief,
+}
+
+impl Need {
+    /// Bytes that stay reserved for what is needed more.
+    const fn kept(self) -> u64 {
+        match self {
+            Self::Growth => 1 << 20,
+            Self::Change => 512 << 10,
+            Self::Relief => 0,
+        }
     }
 }
 
@@ -69,7 +91,7 @@ impl DecisionLoop {
             let mut decides = VecDeque::new();
             for job in jobs.drain(..) {
                 match job {
-                    Job::Decide(decide) => decides.push_back(decide),
+                    Job::Decide(need, decide) => decides.push_back((need, decide)),
                     // Whoever asked may have gone.
                     Job::Describe(reply) => drop(reply.send(self.quorum.status())),
                     Job::Stop(done) => stopped = Some(done),
@@ -88,7 +110,7 @@ impl DecisionLoop {
     }
 
     /// Decides as many commands as one entry takes, and answers them when it is applied.
-    async fn decide_entry(&mut self, decides: &mut VecDeque<Decide>) {
+    async fn decide_entry(&mut self, decides: &mut VecDeque<(Need, Decide)>) {
         let Some(term) = self.quorum.leading_term() else {
             // Callers whose command is dropped learn that this is not the controller.
             decides.clear();
@@ -97,10 +119,20 @@ impl DecisionLoop {
         let mut pending = self.publisher.image().as_ref().clone();
         let mut records = Vec::new();
         let mut waiting: Vec<Finish> = Vec::new();
+        let mut bytes = 0;
         while records.len() < RECORDS_PER_ENTRY
-            && let Some(decide) = decides.pop_front()
+            && let Some((need, decide)) = decides.pop_front()
         {
             let outcome = self.decide(decide, &mut pending);
+            let len = outcome.records.iter().map(encoded_len).sum::<u64>();
+            if len > 0 && need != Need::Relief {
+                let wanted = bytes + len + need.kept();
+                if self.quorum.reserve(wanted) < wanted {
+                    (outcome.finish)(Err(ControllerError::NoRoom));
+                    continue;
+                }
+            }
+            bytes += len;
             if let Err(error) = replay(&mut pending, &outcome.records) {
                 tracing::error!(%error, "a decision does not replay");
                 fail(waiting, outcome.finish, &ControllerError::Failed(error));
@@ -128,6 +160,12 @@ impl DecisionLoop {
             ProposeError::Failed(why) => ControllerError::Failed(why),
         })
     }
+}
+
+/// As a record of a batch, at most.
+fn encoded_len(record: &MetadataRecord) -> u64 {
+    const FRAME: usize = 128;
+    (record.encode().len() + FRAME) as u64
 }
 
 /// Brings the overlay to where the image will be once the records are applied.

@@ -146,6 +146,9 @@ pub enum ControllerError {
     /// NOT_CONTROLLER
     #[error("This is not the correct controller for this cluster.")]
     NotController { leader: Option<BrokerId> },
+    /// The disk of the metadata log is full: what is left is for what makes room. KAFKA_STORAGE_ERROR
+    #[error("The disk of the metadata log is full.")]
+    NoRoom,
     /// The node's metadata log has failed; the process must restart. UNKNOWN_SERVER_ERROR
     #[error("the metadata log has failed: {0}")]
     Failed(String),

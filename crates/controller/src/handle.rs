@@ -16,7 +16,7 @@ use crate::command::{
     ReassignmentAnswers, ReplicaDirectories, TopicAnswers, TopicElections, UpdateFeatures,
 };
 use crate::decision::{self, Context, Decision, Settings};
-use crate::decision_loop::{DecisionLoop, Job, Outcome};
+use crate::decision_loop::{DecisionLoop, Job, Need, Outcome};
 use crate::error::{BrokerError, ControllerError, FeatureError, StartError};
 use crate::publish::{MetadataSubscription, Publisher};
 use crate::raft::{Quorum, QuorumConfig, QuorumStatus, SnapshotLimits};
@@ -116,7 +116,7 @@ impl Controller {
         &self,
         request: CreateTopics,
     ) -> Result<TopicAnswers<CreatedTopic>, ControllerError> {
-        self.decide(move |context| decision::create_topics(&request, context)).await
+        self.decide(Need::Growth, move |context| decision::create_topics(&request, context)).await
     }
 
     /// DeleteTopics: one answer per topic, in the request's order.
@@ -124,7 +124,7 @@ impl Controller {
         &self,
         request: DeleteTopics,
     ) -> Result<TopicAnswers<DeletedTopic>, ControllerError> {
-        self.decide(move |context| decision::delete_topics(&request, context)).await
+        self.decide(Need::Relief, move |context| decision::delete_topics(&request, context)).await
     }
 
     /// CreatePartitions: one answer per topic, in the request's order.
@@ -132,17 +132,17 @@ impl Controller {
         &self,
         request: CreatePartitions,
     ) -> Result<TopicAnswers<()>, ControllerError> {
-        self.decide(move |context| decision::create_partitions(&request, context)).await
+        self.decide(Need::Growth, move |context| decision::create_partitions(&request, context)).await
     }
 
     /// AlterConfigs and IncrementalAlterConfigs: one answer per resource, in the request's order.
     pub async fn alter_configs(&self, request: AlterConfigs) -> Result<ConfigAnswers, ControllerError> {
-        self.decide(move |context| decision::alter_configs(&request, context)).await
+        self.decide(Need::Change, move |context| decision::alter_configs(&request, context)).await
     }
 
     /// ElectLeaders: what came of each election.
     pub async fn elect_leaders(&self, request: ElectLeaders) -> Result<Vec<TopicElections>, ControllerError> {
-        self.decide(move |context| decision::elect_leaders(&request, context)).await
+        self.decide(Need::Change, move |context| decision::elect_leaders(&request, context)).await
     }
 
     /// AlterPartitionReassignments: one answer per partition, by topic, in the request's order.
@@ -150,7 +150,8 @@ impl Controller {
         &self,
         request: AlterPartitionReassignments,
     ) -> Result<ReassignmentAnswers, ControllerError> {
-        self.decide(move |context| decision::alter_partition_reassignments(&request, context)).await
+        self.decide(Need::Change, move |context| decision::alter_partition_reassignments(&request, context))
+            .await
     }
 
     /// UpdateFeatures: all of them, or none.
@@ -158,7 +159,7 @@ impl Controller {
         &self,
         request: UpdateFeatures,
     ) -> Result<Result<(), FeatureError>, ControllerError> {
-        self.decide(move |context| decision::update_features(&request, context)).await
+        self.decide(Need::Change, move |context| decision::update_features(&request, context)).await
     }
 
     /// UnregisterBroker: forgets a broker.
@@ -166,7 +167,7 @@ impl Controller {
         &self,
         broker_id: BrokerId,
     ) -> Result<Result<(), BrokerError>, ControllerError> {
-        self.decide(move |context| decision::unregister_broker(broker_id, context)).await
+        self.decide(Need::Relief, move |context| decision::unregister_broker(broker_id, context)).await
     }
 
     /// Registers a starting broker; answers its broker epoch.
@@ -174,7 +175,7 @@ impl Controller {
         &self,
         request: BrokerRegistrationRequest,
     ) -> Result<Result<i64, BrokerError>, ControllerError> {
-        self.decide(move |context| decision::register_broker(&request, context)).await
+        self.decide(Need::Relief, move |context| decision::register_broker(&request, context)).await
     }
 
     /// Lets a registered broker lead, once it is ready to.
@@ -183,7 +184,8 @@ impl Controller {
         broker_id: BrokerId,
         broker_epoch: i64,
     ) -> Result<Result<(), BrokerError>, ControllerError> {
-        self.decide(move |context| decision::unfence_broker(broker_id, broker_epoch, context)).await
+        self.decide(Need::Relief, move |context| decision::unfence_broker(broker_id, broker_epoch, context))
+            .await
     }
 
     /// Takes leadership from a broker that is gone.
@@ -192,7 +194,8 @@ impl Controller {
         broker_id: BrokerId,
         broker_epoch: i64,
     ) -> Result<Result<(), BrokerError>, ControllerError> {
-        self.decide(move |context| decision::fence_broker(broker_id, broker_epoch, context)).await
+        self.decide(Need::Relief, move |context| decision::fence_broker(broker_id, broker_epoch, context))
+            .await
     }
 
     /// Begins a broker's controlled shutdown.
@@ -201,7 +204,10 @@ impl Controller {
         broker_id: BrokerId,
         broker_epoch: i64,
     ) -> Result<Result<(), BrokerError>, ControllerError> {
-        self.decide(move |context| decision::controlled_shutdown(broker_id, broker_epoch, context)).await
+        self.decide(Need::Relief, move |context| {
+            decision::controlled_shutdown(broker_id, broker_epoch, context)
+        })
+        .await
     }
 
     /// AssignReplicasToDirs: notes where a broker keeps its replicas.
@@ -209,7 +215,7 @@ impl Controller {
         &self,
         request: ReplicaDirectories,
     ) -> Result<Result<(), BrokerError>, ControllerError> {
-        self.decide(move |context| decision::assign_replicas_to_dirs(&request, context)).await
+        self.decide(Need::Relief, move |context| decision::assign_replicas_to_dirs(&request, context)).await
     }
 
     /// Notes which log dirs of a broker still work.
@@ -219,8 +225,10 @@ impl Controller {
         broker_epoch: i64,
         online: Vec<DirectoryId>,
     ) -> Result<Result<(), BrokerError>, ControllerError> {
-        self.decide(move |context| decision::set_online_log_dirs(broker_id, broker_epoch, &online, context))
-            .await
+        self.decide(Need::Relief, move |context| {
+            decision::set_online_log_dirs(broker_id, broker_epoch, &online, context)
+        })
+        .await
     }
 
     /// AllocateProducerIds: a block of 1,000 ids for a broker.
@@ -229,7 +237,10 @@ impl Controller {
         broker_id: BrokerId,
         broker_epoch: i64,
     ) -> Result<Result<ProducerIdBlock, BrokerError>, ControllerError> {
-        self.decide(move |context| decision::allocate_producer_ids(broker_id, broker_epoch, context)).await
+        self.decide(Need::Change, move |context| {
+            decision::allocate_producer_ids(broker_id, broker_epoch, context)
+        })
+        .await
     }
 
     /// DescribeQuorum: how the quorum stands.
@@ -250,7 +261,7 @@ impl Controller {
 
     /// A new cluster's log begins with its features, and the settings that go with them.
     async fn bootstrap(&self) -> Result<(), ControllerError> {
-        self.decide(|context| {
+        self.decide(Need::Relief, |context| {
             let is_new = context.image.features().iter().next().is_none();
             let min_insync_replicas = context.settings.min_insync_replicas();
             let records = if is_new { new_cluster_records(&min_insync_replicas) } else { Vec::new() };
@@ -261,16 +272,17 @@ impl Controller {
 
     async fn decide<A: Send + 'static>(
         &self,
+        need: Need,
         decide: impl FnOnce(&mut Context<'_>) -> Decision<A> + Send + 'static,
     ) -> Result<A, ControllerError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job::Decide(Box::new(move |context: &mut Context<'_>| {
+        let decide = Box::new(move |context: &mut Context<'_>| {
             let Decision { records, answer } = decide(context);
             // Nobody waits any more if the caller was cancelled: the records stand all the same.
             let finish = move |result: Result<(), ControllerError>| drop(reply.send(result.map(|()| answer)));
             Outcome { records, finish: Box::new(finish) }
-        }));
-        self.jobs.send(job).await.map_err(|_| ControllerError::Closed)?;
+        });
+        self.jobs.send(Job::Decide(need, decide)).await.map_err(|_| ControllerError::Closed)?;
         answer.await.map_err(|_| ControllerError::NotController { leader: None })?
     }
 }

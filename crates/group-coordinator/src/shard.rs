@@ -295,6 +295,7 @@ impl<T: Debug> Shard for GroupShard<T> {
 
     fn reverted(&mut self, error: &WriteError, now: Now, out: &mut Outcome<Self>) {
         self.follow_groups(error, now, out);
+        self.rearm_consumer_timers(now);
     }
 
     fn completed(

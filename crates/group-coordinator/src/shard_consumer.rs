@@ -154,16 +154,34 @@ impl<T: Debug> GroupShard<T> {
         }
     }
 
+    /// A deadline whose consequence could not be stored, or that went with what was taken back, comes again.
+    pub(crate) fn rearm_consumer_timers(&mut self, now: Now) {
+        let mut commands = self.all_consumer_timers();
+        commands.retain(|command| match command {
+            TimerCommand::Schedule { key, .. } => {
+                self.timers.deadline(&TimerKey::Consumer(key.clone())).is_none()
+            }
+            _ => false,
+        });
+        for command in commands {
+            self.command_timer(now, command);
+        }
+    }
+
     pub(crate) fn schedule_consumer_timers(&mut self, now: Now) {
+        for command in self.all_consumer_timers() {
+            self.command_timer(now, command);
+        }
+    }
+
+    fn all_consumer_timers(&self) -> Vec<TimerCommand> {
         let mut commands = Vec::new();
         for (id, group) in self.groups.iter() {
             if let Group::Consumer(group) = group {
                 commands.extend(consumer::timers_on_load(group, self.consumer_settings.of(id)));
             }
         }
-        for command in commands {
-            self.command_timer(now, command);
-        }
+        commands
     }
 
     pub(crate) fn set_metadata_checked(&mut self, id: &GroupId, check: MetadataCheck) {

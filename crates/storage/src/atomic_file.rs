@@ -8,7 +8,7 @@ use crate::error::{At, StorageError};
 /// Replaces `<dir>/<name>` durably; after a crash it is the old or the new one.
 pub(crate) fn replace(disk: &dyn Disk, dir: &Path, name: &str, contents: &[u8]) -> Result<(), StorageError> {
     write_and_rename(disk, dir, name, contents, true)?;
-    disk.sync_dir(dir).at("fsync", dir)
+    disk.sync_dir(dir).synced(dir)
 }
 
 /// Replaces `<dir>/<name>`; its contents are durable if `sync`, its name once the directory is synced.
@@ -21,12 +21,20 @@ pub(crate) fn write_and_rename(
 ) -> Result<(), StorageError> {
     let path = dir.join(name);
     let temporary = dir.join(format!("{name}.tmp"));
-    let file = disk.open(&temporary, OpenMode::Truncate).at("create", &temporary)?;
-    file.write_all_at(contents, 0).at("write", &temporary)?;
-    if sync {
-        file.sync_all().at("fsync", &temporary)?;
-    }
-    disk.rename(&temporary, &path).at("rename", &path)
+    let replaced = write(disk, &temporary, contents, sync)
+        .and_then(|()| disk.rename(&temporary, &path).at("rename", &path));
+    replaced.inspect_err(|error| {
+        if error.is_for_lack_of_room() {
+            // It would only take more of the room.
+            let _ = disk.remove_file(&temporary);
+        }
+    })
+}
+
+fn write(disk: &dyn Disk, path: &Path, contents: &[u8], sync: bool) -> Result<(), StorageError> {
+    let file = disk.open(path, OpenMode::Truncate).at("create", path)?;
+    file.write_all_at(contents, 0).at("write", path)?;
+    if sync { file.sync_all().synced(path) } else { Ok(()) }
 }
 
 /// The file's contents; `None` if it does not exist.

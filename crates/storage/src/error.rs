@@ -1,16 +1,20 @@
-//! What can go wrong below a log: a failed system call, or bytes that are not what Kafka's formats say.
+//! What can go wrong below a log: a disk without room, a failed system call, or bytes that are not what Kafka's formats
+//! say.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A failure of the disk or of what is on it. The log (or log dir) that answers with one is offline from then on:
-/// the caller moves leadership away, it does not retry.
+/// the caller moves leadership away, it does not retry. The exception is [`StorageError::NoRoom`].
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StorageError {
     /// A system call failed; `source` carries the errno.
     #[error("{op} {}: {source}", path.display())]
     Io { op: &'static str, path: PathBuf, source: Arc<io::Error> },
+    /// The file system, or the quota, is full. Log and disk are as before, and the same may be tried again.
+    #[error("{op} {}: {source}", path.display())]
+    NoRoom { op: &'static str, path: PathBuf, source: Arc<io::Error> },
     /// A file does not hold what its format says.
     #[error("{}: {what}", path.display())]
     Corrupt { path: PathBuf, what: String },
@@ -27,7 +31,18 @@ pub enum StorageError {
 
 impl StorageError {
     pub(crate) fn io(op: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { op, path: path.to_path_buf(), source: Arc::new(source) }
+        let (path, kind) = (path.to_path_buf(), source.kind());
+        let source = Arc::new(source);
+        if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            Self::NoRoom { op, path, source }
+        } else {
+            Self::Io { op, path, source }
+        }
+    }
+
+    /// A failed fsync, whatever the errno: that there was no room for what the kernel had taken says that it is lost.
+    pub(crate) fn unsynced(path: &Path, source: io::Error) -> Self {
+        Self::Io { op: "fsync", path: path.to_path_buf(), source: Arc::new(source) }
     }
 
     pub(crate) fn corrupt(path: &Path, what: impl Into<String>) -> Self {
@@ -40,11 +55,18 @@ impl StorageError {
         matches!(self, Self::Io { .. })
     }
 
+    /// Whether the same may succeed once there is room.
+    #[must_use]
+    pub fn is_for_lack_of_room(&self) -> bool {
+        matches!(self, Self::NoRoom { .. })
+    }
+
     /// The path that the failure concerns.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
             Self::Io { path, .. }
+            | Self::NoRoom { path, .. }
             | Self::Corrupt { path, .. }
             | Self::Offline { path }
             | Self::Locked { path }
@@ -56,10 +78,43 @@ impl StorageError {
 /// Adds the operation and the path to an [`io::Result`].
 pub(crate) trait At<T> {
     fn at(self, op: &'static str, path: &Path) -> Result<T, StorageError>;
+    /// Of an fsync.
+    fn synced(self, path: &Path) -> Result<T, StorageError>;
 }
 
 impl<T> At<T> for io::Result<T> {
     fn at(self, op: &'static str, path: &Path) -> Result<T, StorageError> {
         self.map_err(|source| StorageError::io(op, path, source))
+    }
+
+    fn synced(self, path: &Path) -> Result<T, StorageError> {
+        self.map_err(|source| StorageError::unsynced(path, source))
+    }
+}
+
+/// Whether what may wait has been done: not, where there was no room for it.
+pub(crate) fn if_room(outcome: Result<(), StorageError>) -> Result<bool, StorageError> {
+    match outcome {
+        Err(error) if error.is_for_lack_of_room() => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lack_of_room_is_no_failure_of_the_disk_unless_fsync_finds_it() {
+        let path = Path::new("/d");
+        for (kind, has_room) in [
+            (io::ErrorKind::StorageFull, false),
+            (io::ErrorKind::QuotaExceeded, false),
+            (io::ErrorKind::Other, true),
+        ] {
+            let written = StorageError::io("write", path, kind.into());
+            assert_eq!((written.is_for_lack_of_room(), written.is_of_the_disk()), (!has_room, has_room));
+            assert!(StorageError::unsynced(path, kind.into()).is_of_the_disk());
+        }
     }
 }

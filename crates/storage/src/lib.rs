@@ -29,12 +29,13 @@ pub use append::{AppendError, AppendInfo, AppendOrigin, InvalidRecord, RecordErr
 pub use cleaner::{CleanError, Cleanable, CleanerSettings, Cleaning, CleaningStats, CleaningStep};
 pub use config::{CleanupPolicy, LogConfig};
 pub use disk::{
-    DirEntry, Disk, DiskFile, DiskLock, DiskSpace, FailedChange, OpenMode, RealDisk, Seeded, SimDisk,
+    DirEntry, Disk, DiskFile, DiskLock, DiskSpace, FailedChange, FaultyDisk, OpenMode, RealDisk, Seeded,
+    SimDisk,
 };
 pub use error::StorageError;
 pub use file_slice::FileSlice;
 pub use leader_epochs::{EpochEnd, EpochStart};
-pub use log::{FlushTask, LogStart, NamesSync, PartitionLog, RetentionRun, Writeback};
+pub use log::{FlushDone, FlushTask, LogStart, NamesSync, PartitionLog, RetentionRun, Writeback};
 pub use log_dirs::{
     ClosingLog, CopyRead, CopyStep, DeletedPartition, FuturePartition, LogDir, MetaProperties, MoveError,
     Moved, OffsetCheckpoint, OpenedLog, OpenedLogs, copy_step, future_dir_name, partition_dir,

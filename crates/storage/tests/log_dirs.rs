@@ -95,7 +95,7 @@ fn a_slice_outlives_the_partition() {
     log.retire();
     let deleted =
         dir.delete_partitions(&[log.topic_partition().clone()], || Uuid::from_u128(1)).unwrap().remove(0);
-    task.run().unwrap();
+    let _ = task.run().unwrap();
     dir.remove_deleted(&deleted).unwrap();
     assert_eq!(slice.to_vec().unwrap().len(), slice.length as usize);
 }

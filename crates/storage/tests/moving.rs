@@ -61,7 +61,9 @@ impl Fixture {
             builder.push(now().wall, Some(b"k"), Some(&[self.appended; 120]), &[]);
         }
         let mut batch = builder.build().unwrap();
-        let epoch = LeaderEpoch(i32::from(self.appended / 20));
+        // As a leader appends: never in an epoch before the one that it was assigned.
+        let assigned = self.log.latest_epoch().unwrap_or(LeaderEpoch(0));
+        let epoch = LeaderEpoch(i32::from(self.appended / 20)).max(assigned);
         let appended = self.log.append_as_leader(&mut batch, epoch, AppendOrigin::Client, now());
         appended.map(|_| ()).map_err(|error| error.to_string())
     }

@@ -4,7 +4,7 @@ use crate::command::{command, on_path, output, run};
 use crate::error::{Error, Result};
 
 /// A program that tests use and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 14] = [
     ("kcat", "kcat"),
     ("java", "openjdk-17-jdk-headless"),
     ("javac", "openjdk-17-jdk-headless"),
@@ -17,6 +17,8 @@ const PROGRAMS: [(&str, &str); 12] = [
     ("g++", "build-essential"),
     ("make", "build-essential"),
     ("setpriv", "util-linux"),
+    ("unshare", "util-linux"),
+    ("strace", "strace"),
 ];
 
 /// A header that foreign C code includes and the Debian package that brings it.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ottla_controller::Controller;
 use ottla_model::BrokerId;
@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::error::Elapsed;
 
+use super::dir_room::DirRoom;
 use super::{LogHome, Partitions, absolute};
 
 /// Log dirs that somebody has seen failing (Kafka's `LogDirFailureChannel`).
@@ -20,6 +21,8 @@ use super::{LogHome, Partitions, absolute};
 pub(crate) struct DirFailures {
     seen: Mutex<BTreeSet<PathBuf>>,
     news: Notify,
+    /// A dir without room has not failed.
+    room: DirRoom,
     /// Why the broker cannot go on.
     fatal: watch::Sender<Option<String>>,
 }
@@ -27,9 +30,28 @@ pub(crate) struct DirFailures {
 impl DirFailures {
     /// Reports the dir that holds `log` if `cause` says that the disk is to blame, not one file of it.
     pub(super) fn report(&self, cause: &StorageError, log: &Path) {
-        if let (true, Some(dir)) = (cause.is_of_the_disk(), log.parent()) {
-            self.report_dir(dir);
+        if let Some(dir) = log.parent() {
+            self.report_of(cause, dir);
         }
+    }
+
+    /// The same of the dir itself.
+    pub(super) fn report_of(&self, cause: &StorageError, dir: &Path) {
+        if cause.is_of_the_disk() {
+            self.report_dir(dir);
+        } else if cause.is_for_lack_of_room() {
+            self.room.refused(dir, cause, Instant::now());
+        }
+    }
+
+    /// Something new was written into the dir.
+    pub(super) fn written(&self, dir: &Path) {
+        self.room.written(dir, Instant::now());
+    }
+
+    /// The dirs that have no room.
+    pub(crate) fn room(&self) -> &DirRoom {
+        &self.room
     }
 
     pub(super) fn report_dir(&self, dir: &Path) {

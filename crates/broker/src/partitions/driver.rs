@@ -1,15 +1,18 @@
 //! Carries the metadata to the replicas: opens, updates and removes logs, then publishes the image that speaks of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
 use ottla_metadata::{
-    ConfigResourceType, DirectoryId, MetadataDelta, MetadataImage, PartitionRegistration, TopicImage,
+    ChangedTopic, ConfigResourceType, DirectoryId, MetadataDelta, MetadataImage, PartitionRegistration,
+    TopicImage,
 };
 use ottla_model::{BrokerId, TopicId, TopicIdPartition, TopicPartition};
 use ottla_replication::{LogOffsets, PartitionMachine, Registration};
 use ottla_storage::StorageError;
+use parking_lot::Mutex;
 
 use super::log_home::{HomedLog, WantedLog};
 use super::{DirAssignments, LogHome, Partition, Partitions};
@@ -30,6 +33,8 @@ pub(crate) struct ReplicaDriver {
     pub clock: Clock,
     /// The memory for all logs' producers.
     pub producers: Arc<Pool>,
+    /// Replicas for whose logs there was no room.
+    pub waiting: Mutex<MetadataDelta>,
 }
 
 impl ReplicaDriver {
@@ -89,6 +94,31 @@ impl ReplicaDriver {
         }
     }
 
+    /// Whether [`ReplicaDriver::retry`] has something to do.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.lock().is_empty()
+    }
+
+    /// Makes the logs for which there was no room, if there is now; gives what was tried.
+    pub(crate) fn retry(&self) -> (Arc<MetadataImage>, MetadataDelta) {
+        let (image, delta) = (Arc::clone(&self.view.image()), std::mem::take(&mut *self.waiting.lock()));
+        for (id, changed) in &delta.topics {
+            if let Some(topic) = image.topic_by_id(*id) {
+                self.apply_topic(&image, topic, changed.partitions.iter().copied());
+            }
+        }
+        (image, delta)
+    }
+
+    fn wait_for_room(&self, topic: &TopicImage, index: i32) {
+        let mut waiting = self.waiting.lock();
+        let changed = waiting
+            .topics
+            .entry(topic.id)
+            .or_insert_with(|| ChangedTopic { name: Arc::clone(&topic.name), partitions: BTreeSet::new() });
+        changed.partitions.insert(index);
+    }
+
     fn apply_topic(&self, image: &MetadataImage, topic: &TopicImage, changed: impl Iterator<Item = i32>) {
         let config = match ReplicaConfig::resolve(image, &topic.name, &self.config.load()) {
             Ok(config) => config,
@@ -122,7 +152,12 @@ impl ReplicaDriver {
             Err(_) => match self.open(topic, index, registration, config, log_config) {
                 Ok(opened) => opened,
                 Err(error) => {
-                    tracing::error!(topic = %topic.name, partition = index, %error, "log could not be opened");
+                    if error.is_for_lack_of_room() {
+                        self.wait_for_room(topic, index);
+                    } else {
+                        let topic = &*topic.name;
+                        tracing::error!(topic, partition = index, %error, "log could not be opened");
+                    }
                     self.partitions.set_offline(&topic.name, topic.id, index);
                     return;
                 }

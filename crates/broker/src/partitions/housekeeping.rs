@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
-use ottla_storage::OffsetCheckpoint;
+use ottla_storage::{OffsetCheckpoint, StorageError};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{Flusher, LogHome, Partitions};
@@ -81,6 +81,8 @@ impl Housekeeping {
                     "retention"
                 ),
                 Ok(_) => {}
+                // Known by the time the log is offline.
+                Err(StorageError::Offline { .. } | StorageError::NoRoom { .. }) => {}
                 Err(error) => tracing::error!(partition = %partition.name, %error, "retention failed"),
             }
         }

@@ -231,10 +231,16 @@ impl LogHome {
                 let directory = self.directory_of(name);
                 return Ok(HomedLog { log: found.log, high_watermark: found.high_watermark, directory });
             }
+            // Of another incarnation of the topic, or of one whose id was damaged on the disk: nothing tells.
+            tracing::warn!(partition = %name, "a log of another topic id: its directory is renamed to -stray, and kept");
             drop(found);
+            let place = self.places.lock().of(name);
+            if let Some(dir) = place.and_then(|place| self.dirs.get(place)) {
+                dir.set_aside(std::slice::from_ref(name), Uuid::new_v4)?;
+            }
         }
         self.check_not_offline(wanted)?;
-        // What stands in the new log's place is another incarnation's: found so, or a removal of it has failed.
+        // What stands in the new log's place is another incarnation's: a removal of it has failed.
         let is_taken = |dir: &LogDir| dir.disk().modified_ms(&partition_dir(dir.path(), name)).is_ok();
         if self.online().any(|(_, dir)| is_taken(dir)) {
             self.remove(std::slice::from_ref(name), now)?;
@@ -262,6 +268,14 @@ impl LogHome {
             let dir = &self.dirs[number];
             match dir.create_partition(wanted.name, wanted.id, Arc::clone(&wanted.config), now) {
                 Ok(log) => return Ok((number, log)),
+                Err(error) if error.is_for_lack_of_room() => {
+                    self.failures.report_of(&error, dir.path());
+                    // Another dir may have some.
+                    failed.push(number);
+                    if failed.len() == self.online().count() {
+                        return Err(error);
+                    }
+                }
                 Err(error) if error.is_of_the_disk() => {
                     tracing::error!(partition = %wanted.name, %error, "a log could not be made: its dir has failed");
                     self.failures.report_dir(dir.path());
@@ -409,9 +423,15 @@ impl LogHome {
                 Some((partition.name.clone(), offset?))
             };
             let offsets: BTreeMap<TopicPartition, Offset> = partitions.iter().filter_map(here).collect();
-            if let Err(error) = dir.write_checkpoint(which, &offsets) {
-                tracing::error!(dir = %dir.path().display(), %error, "checkpoints could not be written");
-                self.failures.report_dir(dir.path());
+            match dir.write_checkpoint(which, &offsets) {
+                Ok(()) => self.failures.written(dir.path()),
+                Err(error) => {
+                    if !error.is_for_lack_of_room() {
+                        let dir = dir.path().display();
+                        tracing::error!(%dir, %error, "checkpoints could not be written");
+                    }
+                    self.failures.report_of(&error, dir.path());
+                }
             }
         }
     }
@@ -451,7 +471,14 @@ impl LogHome {
                 let high_watermark = state.machine.high_watermark();
                 ClosingLog { log: &mut state.log, high_watermark }
             });
-            outcome = outcome.and(dir.close(closing.collect(), self.thread_count, broker_epoch, now));
+            let closed = dir.close(closing.collect(), self.thread_count, broker_epoch, now);
+            if let Err(error) = &closed
+                && error.is_for_lack_of_room()
+            {
+                tracing::warn!(dir = %dir.path().display(), %error, "log dir is full: the next start checks its logs");
+                continue;
+            }
+            outcome = outcome.and(closed);
         }
         // Whoever still runs finds a log that takes nothing more: the mark of the clean shutdown says so.
         for state in &mut states {

@@ -3,6 +3,7 @@
 mod assignments;
 mod cleaner;
 mod dir_failures;
+mod dir_room;
 mod driver;
 mod error;
 mod flusher;

@@ -418,10 +418,14 @@ impl State {
         error
     }
 
-    /// Takes the replica offline after the disk failed.
+    /// Has the dir looked at, and takes the replica offline, unless all that was missing is room.
     fn fail(&mut self, name: &TopicPartition, cause: &StorageError) -> Woken {
-        tracing::error!(partition = %name, error = %cause, "replica offline");
         self.failures.report(cause, self.log.dir());
+        // Of one that is offline already that was said.
+        if !self.log.is_offline() || matches!(cause, StorageError::Offline { .. }) {
+            return Woken::default();
+        }
+        tracing::error!(partition = %name, error = %cause, "replica offline");
         let effects = self.machine.offline();
         self.woken(&effects)
     }

@@ -29,6 +29,9 @@ pub struct BrokerMetrics {
     pub log_bytes: Gauge,
     pub log_segments: Gauge,
     pub log_dirs_offline: Gauge,
+    pub log_dirs_full: Gauge,
+    /// What was refused because a log dir was full.
+    pub log_dir_refusals: Counter,
     /// Time of each flush of a log.
     pub log_flush: Histogram,
     pub fetch_sessions: Gauge,
@@ -123,6 +126,8 @@ impl BrokerMetrics {
             log_bytes: gauge(names::LOG_BYTES),
             log_segments: gauge(names::LOG_SEGMENTS),
             log_dirs_offline: gauge(names::LOG_DIRS_OFFLINE),
+            log_dirs_full: gauge(names::LOG_DIRS_FULL),
+            log_dir_refusals: counter(names::LOG_DIR_REFUSALS),
             log_flush: Histogram::default(),
             fetch_sessions: gauge(names::FETCH_SESSIONS),
             memory: MEMORY_POOLS.map(|pool| PoolMetrics {

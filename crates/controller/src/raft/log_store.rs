@@ -67,6 +67,11 @@ impl LogStore {
         next.max(*self.shared.installed_end_offset.lock())
     }
 
+    /// Reserves room for `bytes` more where there is some; gives for how many bytes the log will not fail.
+    pub(crate) fn reserve(&self, bytes: u64) -> u64 {
+        self.shared.log.lock().reserve(bytes)
+    }
+
     /// Bytes of all entries that were in the log when it was opened, and have been appended since.
     pub(crate) fn appended_bytes(&self) -> u64 {
         self.shared.log.lock().appended_bytes()

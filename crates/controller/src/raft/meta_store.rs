@@ -4,10 +4,13 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::fs::FallocateFlags;
 use tokio::sync::oneshot;
 
 use super::codec::corrupt;
+use super::segmented_log::is_for_lack_of_room;
 
 /// What is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,10 +54,20 @@ pub(crate) trait MetaStore: Send + Sync + Debug + 'static {
 /// sled 0.34 holds these values only, a few hundred bytes in all.
 const SLED_CACHE_BYTES: u64 = 256 * 1024;
 
+/// Bytes of sled's data file that are reserved ahead of what it holds: one write that finds no room ends the database. A
+/// segment of sled's is half of it.
+const SLED_ROOM: u64 = 1 << 20;
+/// Values that are put between two looks at the reserve: far fewer than fill it.
+const PUTS_PER_LOOK: u64 = 256;
+/// A file that takes room of its own while the store is closed, for what sled writes when it is opened.
+const RESERVE: &str = "reserve";
+const RESERVE_BYTES: usize = 2 << 20;
+
 /// The store on sled.
 #[derive(Debug)]
 pub(crate) struct SledStore {
     db: sled::Db,
+    puts: AtomicU64,
     /// sled's own data file, to be synced behind sled's back.
     data_file: File,
     /// Dropped after the database, whose lock is free then.
@@ -64,12 +77,43 @@ pub(crate) struct SledStore {
 impl SledStore {
     /// The store, and what ends once it is closed and another may open it.
     pub(crate) fn open(dir: &Path) -> io::Result<(Self, oneshot::Receiver<()>)> {
+        give_back_reserve(dir)?;
         let config = sled::Config::new().path(dir).flush_every_ms(None).cache_capacity(SLED_CACHE_BYTES);
         let db = config.open().map_err(|error| sled_error(&error))?;
-        let data_file = File::open(dir.join("db"))?;
-        File::open(dir)?.sync_all()?;
+        let data_file = File::options().read(true).write(true).open(dir.join("db"))?;
         let (open, closed) = oneshot::channel();
-        Ok((Self { db, data_file, _open: open }, closed))
+        let store = Self { db, puts: AtomicU64::new(0), data_file, _open: open };
+        store.reserve()?;
+        make_reserve(dir)?;
+        File::open(dir)?.sync_all()?;
+        Ok((store, closed))
+    }
+
+    /// Reserves blocks behind the data file's end, as far as there is room.
+    fn reserve(&self) -> io::Result<()> {
+        let len = self.data_file.metadata()?.len();
+        // What is there already stays; less than is wanted is better than none.
+        for room in [SLED_ROOM, SLED_ROOM / 2] {
+            if rustix::fs::fallocate(&self.data_file, FallocateFlags::KEEP_SIZE, 0, len + room).is_ok() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn give_back_reserve(dir: &Path) -> io::Result<()> {
+    match std::fs::remove_file(dir.join(RESERVE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// As much of it as there is room for.
+fn make_reserve(dir: &Path) -> io::Result<()> {
+    match std::fs::write(dir.join(RESERVE), vec![0; RESERVE_BYTES]) {
+        Err(error) if !is_for_lack_of_room(&error) => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -80,12 +124,16 @@ impl MetaStore for SledStore {
     }
 
     fn put(&self, key: MetaKey, value: &[u8]) -> io::Result<()> {
+        if self.puts.fetch_add(1, Ordering::Relaxed).is_multiple_of(PUTS_PER_LOOK) {
+            self.reserve()?;
+        }
         self.db.insert(key.name(), value).map_err(|error| sled_error(&error))?;
         Ok(())
     }
 
     /// sled's flush ends in sync_file_range, which is no barrier: a power cut loses what it reported flushed.
     fn flush(&self) -> io::Result<()> {
+        self.reserve()?;
         self.db.flush().map_err(|error| sled_error(&error))?;
         self.data_file.sync_data()
     }

@@ -170,6 +170,11 @@ impl Quorum {
         })
     }
 
+    /// Reserves room in the log for `bytes` of records where there is some; gives for how many bytes it will not fail.
+    pub(crate) fn reserve(&self, bytes: u64) -> u64 {
+        self.log.reserve(bytes)
+    }
+
     /// Replicates records computed in `term` and answers once they are in the published image.
     pub(crate) async fn propose(
         &self,

@@ -14,6 +14,10 @@ use super::entry_batch::{EntryHeader, decode, encode};
 use super::types::{Entry, LogId, log_id};
 
 const SUFFIX: &str = ".log";
+/// Bytes behind the last entry that are reserved on the disk at once: with them the log goes on where there is no room.
+const ROOM_STEP: u64 = 2 << 20;
+/// As little as it is worth to reserve, on a disk that is almost full.
+const ROOM_STEP_MIN: u64 = 64 << 10;
 
 /// Where an entry stands.
 #[derive(Clone, Debug)]
@@ -41,6 +45,29 @@ struct Segment {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     len: u64,
+    /// Up to here the file's blocks are reserved.
+    reserved: u64,
+}
+
+impl Segment {
+    /// Reserves room for `bytes` more, and some; gives for how much there is.
+    fn reserve(&mut self, bytes: u64) -> u64 {
+        let mut step = ROOM_STEP.max(bytes);
+        while self.reserved < self.len + bytes && step >= ROOM_STEP_MIN {
+            if self.file.allocate(self.len, step).is_ok() {
+                self.reserved = self.reserved.max(self.len + step);
+            }
+            step /= 2;
+        }
+        self.reserved.saturating_sub(self.len)
+    }
+
+    /// Cuts the file, which frees what is reserved.
+    fn cut(&mut self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)?;
+        (self.len, self.reserved) = (len, len);
+        Ok(())
+    }
 }
 
 /// The entries that are not purged, and the files they stand in. Indexes are contiguous; so are offsets.
@@ -52,6 +79,11 @@ pub(crate) struct SegmentedLog {
     places: VecDeque<EntryPlace>,
     next_offset: i64,
     appended_bytes: u64,
+}
+
+/// Whether the same may succeed once there is room.
+pub(super) fn is_for_lack_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl fmt::Debug for SegmentedLog {
@@ -92,6 +124,7 @@ impl SegmentedLog {
         if let Some(purged) = purged {
             log.drop_purged(purged)?;
         }
+        log.reserve(ROOM_STEP);
         log.appended_bytes = log.places.iter().map(|place| place.header.len as u64).sum();
         Ok(log)
     }
@@ -119,6 +152,11 @@ impl SegmentedLog {
 
     pub(crate) fn next_offset(&self) -> i64 {
         self.next_offset
+    }
+
+    /// Reserves room for `bytes` more where there is some; gives for how many bytes the log will not fail.
+    pub(crate) fn reserve(&mut self, bytes: u64) -> u64 {
+        self.segments.back_mut().map_or(0, |segment| segment.reserve(bytes))
     }
 
     /// Writes an entry; durable once the returned file is synced.
@@ -160,9 +198,8 @@ impl SegmentedLog {
             self.segments.pop_back();
         }
         if let Some(segment) = self.segments.back_mut() {
-            segment.file.set_len(first_dropped.pos)?;
+            segment.cut(first_dropped.pos)?;
             segment.file.sync_data()?;
-            segment.len = first_dropped.pos;
         }
         Ok(())
     }
@@ -215,7 +252,8 @@ impl SegmentedLog {
         Ok(())
     }
 
-    /// The file to append to; a new one if there is none or `len` more bytes are too many for the last.
+    /// The file to append to; a new one if there is none or `len` more bytes are too many for the last. Where there is no
+    /// room for a new one the last grows beyond what it should.
     fn active_segment(&mut self, len: usize) -> io::Result<&mut Segment> {
         let full = self
             .segments
@@ -226,12 +264,32 @@ impl SegmentedLog {
             if let Some(last) = self.segments.back() {
                 last.file.sync_data()?;
             }
-            let path = self.path(self.next_offset);
-            let file = self.disk.open(&path, OpenMode::Truncate)?;
-            self.disk.sync_dir(&self.dir)?;
-            self.segments.push_back(Segment { base_offset: self.next_offset, path, file, len: 0 });
+            match self.new_segment() {
+                Ok(next) => {
+                    if let Some(last) = self.segments.back_mut() {
+                        // Only its reserve is at stake.
+                        let _ = last.cut(last.len);
+                    }
+                    self.segments.push_back(next);
+                }
+                Err(error) if is_for_lack_of_room(&error) && !self.segments.is_empty() => {}
+                Err(error) => return Err(error),
+            }
         }
         self.segments.back_mut().ok_or_else(|| io::Error::other("no segment"))
+    }
+
+    fn new_segment(&self) -> io::Result<Segment> {
+        let path = self.path(self.next_offset);
+        let file = self.disk.open(&path, OpenMode::Truncate)?;
+        let mut segment = Segment { base_offset: self.next_offset, path, file, len: 0, reserved: 0 };
+        if segment.reserve(ROOM_STEP_MIN) == 0 && !self.segments.is_empty() {
+            self.disk.remove_file(&segment.path)?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        // Its blocks are its own, so that this cannot find the disk full.
+        self.disk.sync_dir(&self.dir).map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(segment)
     }
 
     /// Base offsets of the files, ascending.
@@ -270,7 +328,7 @@ impl SegmentedLog {
             file.set_len(len)?;
             file.sync_data()?;
         }
-        self.segments.push_back(Segment { base_offset, path, file, len });
+        self.segments.push_back(Segment { base_offset, path, file, len, reserved: len });
         Ok(())
     }
 

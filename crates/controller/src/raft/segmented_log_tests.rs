@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ottla_metadata::{DirectoryId, MetadataRecord, TopicRecord};
 use ottla_model::{TimestampMs, TopicId};
-use ottla_storage::{Disk, OpenMode, SimDisk};
+use ottla_storage::{Disk, FaultyDisk, OpenMode, SimDisk};
 use uuid::Uuid;
 
 use super::codec::log_id_bytes;
@@ -124,4 +124,32 @@ fn what_is_truncated_is_gone_across_files() {
     log.append(&proposal(2, 1)).unwrap();
     let log = open(&disk).unwrap();
     assert_eq!((log.last_log_id(), log.next_offset()), (Some(log_id(3, 2)), 5));
+}
+
+#[test]
+fn on_a_full_disk_the_log_goes_on_in_what_it_has_reserved_over_a_restart_too() {
+    let faulty = FaultyDisk::new(disk());
+    let disk: Arc<dyn Disk> = Arc::new(faulty.clone());
+    let mut log = open(&disk).unwrap();
+    assert_eq!(log.reserve(1_000), 0, "without a segment");
+    log.append(&proposal(0, 2)).unwrap();
+    let room = log.reserve(0);
+    assert!(room >= 1 << 20, "{room}");
+    faulty.fill();
+    assert!(log.reserve(room + 1) <= room);
+    for index in 1..50 {
+        log.append(&proposal(index, 2)).unwrap();
+    }
+    assert_eq!(files(&disk).len(), 1, "there is no room for another segment");
+    drop(log);
+    let mut log = open(&disk).unwrap();
+    let left = log.reserve(64 << 10);
+    assert!(left >= 64 << 10, "{left}");
+    log.append(&proposal(50, 2)).unwrap();
+    let entries = log.places(0, u64::MAX);
+    assert_eq!(entries.len(), 51);
+    faulty.heal();
+    log.append(&proposal(51, 2)).unwrap();
+    assert_eq!(files(&disk).len(), 2, "room for another segment");
+    assert_eq!(open(&disk).unwrap().places(0, u64::MAX).len(), 52);
 }

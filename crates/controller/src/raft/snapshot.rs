@@ -11,11 +11,12 @@ use ottla_metadata::{MetadataImage, MetadataRecord, Provenance};
 use ottla_model::batch::{BatchBuilder, BatchHeader, Records, batches, decompress};
 use ottla_model::wire::{Reader, Writer};
 use ottla_model::{BrokerId, LeaderEpoch, Offset, TimestampMs};
-use ottla_storage::{Disk, OpenMode};
+use ottla_storage::{Disk, DiskFile, OpenMode};
 
 use super::codec::{corrupt, log_id_bytes, read_log_id, read_stored_membership, stored_membership_bytes};
 use super::entry_batch::control_key;
 use super::meta_store::{MetaKey, MetaStore};
+use super::segmented_log::is_for_lack_of_room;
 use super::types::{SnapshotMeta, StoredMembership};
 
 const SNAPSHOT_HEADER: i16 = 3;
@@ -231,18 +232,33 @@ impl SnapshotStore {
         self.disk.read(&self.dir.join(name)).map(|bytes| Some(Bytes::from(bytes)))
     }
 
-    /// Writes a snapshot, makes it the current one, and removes the others.
-    pub(crate) fn save(&self, state: &SnapshotState, bytes: &[u8]) -> io::Result<()> {
+    /// Writes a snapshot, makes it the current one, and removes the others; answers whether there was room for it.
+    pub(crate) fn save(&self, state: &SnapshotState, bytes: &[u8]) -> io::Result<bool> {
         let name = state.file_name()?;
-        let path = self.dir.join(&name);
         let tmp = self.dir.join(format!("{name}.tmp"));
-        let file = self.disk.open(&tmp, OpenMode::Truncate)?;
-        file.write_all_at(bytes, 0)?;
+        let file = match self.write(&tmp, bytes) {
+            Ok(file) => file,
+            Err(error) if is_for_lack_of_room(&error) => {
+                let _ = self.disk.remove_file(&tmp);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
         file.sync_all()?;
-        self.disk.rename(&tmp, &path)?;
+        match self.disk.rename(&tmp, &self.dir.join(&name)) {
+            Err(error) if is_for_lack_of_room(&error) => return Ok(false),
+            renamed => renamed?,
+        }
         self.disk.sync_dir(&self.dir)?;
         self.meta.save(MetaKey::Snapshot, name.as_bytes())?;
-        self.remove_others(&name)
+        self.remove_others(&name)?;
+        Ok(true)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.disk.open(path, OpenMode::Truncate)?;
+        file.write_all_at(bytes, 0)?;
+        Ok(file)
     }
 
     fn current_name(&self) -> io::Result<Option<String>> {

@@ -155,7 +155,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let mut state = SnapshotState::decode(self.image.cluster_id().clone(), &snapshot)?;
         state.meta = meta.clone();
         let (snapshots, saved) = (self.snapshots.clone(), state.clone());
-        blocking(move || snapshots.save(&saved, &snapshot)).await?;
+        if !blocking(move || snapshots.save(&saved, &snapshot)).await? {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.log.snapshot_installed(state.end_offset());
         self.restore(state);
         Ok(())
@@ -180,12 +182,14 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
     async fn build_snapshot(&mut self) -> Result<OurSnapshot, io::Error> {
         let (state, snapshots) = (self.state.clone(), self.snapshots.clone());
-        let bytes = blocking(move || {
+        let saved = blocking(move || {
             let bytes = Bytes::from(state.encode()?);
-            snapshots.save(&state, &bytes)?;
-            Ok(bytes)
+            snapshots.save(&state, &bytes).map(|saved| saved.then_some(bytes))
+        });
+        Ok(match saved.await? {
+            Some(bytes) => Snapshot { meta: self.state.meta.clone(), snapshot: bytes },
+            // One that covers nothing is no news to openraft, which so keeps what the log holds.
+            None => Snapshot { meta: SnapshotMeta::default(), snapshot: Bytes::new() },
         })
-        .await?;
-        Ok(Snapshot { meta: self.state.meta.clone(), snapshot: bytes })
     }
 }

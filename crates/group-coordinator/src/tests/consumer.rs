@@ -124,3 +124,17 @@ fn settings_of_a_group_apply_to_members_that_are_there() {
     bench.pass(1);
     assert_eq!(bench.shard().list_groups(&[], &[])[0].state, "Empty");
 }
+
+#[test]
+fn a_member_that_could_not_be_fenced_is_fenced_once_there_is_room() {
+    let mut bench = Bench::new();
+    assert!(consumer_beat(&mut bench, &consumer_join("m")).is_ok());
+    for _ in 0..3 {
+        bench.failures.push(WriteError::Storage);
+        bench.pass(45_000);
+        assert_eq!(bench.failures, []);
+        assert_eq!(bench.shard().list_groups(&[], &[])[0].state, "Stable");
+    }
+    bench.pass(45_000);
+    assert_eq!(bench.shard().list_groups(&[], &[])[0].state, "Empty");
+}

@@ -184,7 +184,7 @@ impl Cleaning {
             kept.iter().for_each(|txn| txn.encode(&mut bytes));
             let file = self.plan.disk.open(&path, crate::disk::OpenMode::Write).at("open", &path)?;
             file.write_all_at(&bytes, 0).at("write", &path)?;
-            file.sync_data().at("fsync", &path)?;
+            file.sync_data().synced(&path)?;
             replacement.has_txn_index = true;
         }
         if let Some(last) = sources.last() {

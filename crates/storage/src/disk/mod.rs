@@ -1,6 +1,7 @@
 //! The file system as a parameter: everything in this crate reaches files through [`Disk`] and [`DiskFile`], so that
 //! the same code runs on a real file system and on one that forgets what was not synced.
 
+mod faulty;
 mod real;
 mod sim;
 
@@ -10,6 +11,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use faulty::FaultyDisk;
 pub use real::RealDisk;
 pub use sim::{FailedChange, Seeded, SimDisk};
 

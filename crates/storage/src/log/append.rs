@@ -60,8 +60,9 @@ impl PartitionLog {
                 incoming.max_timestamp.max(max_timestamp.unwrap_or(header.max_timestamp));
         }
         incoming.last_offset = next_offset.plus(-1);
-        self.epochs.assign(leader_epoch, self.log_end_offset);
+        let first_offset = self.log_end_offset;
         let mut info = self.write(records, incoming, now)?;
+        self.epochs.assign(leader_epoch, first_offset);
         if stamps {
             info.log_append_time = now.wall;
         }
@@ -89,10 +90,11 @@ impl PartitionLog {
             incoming.max_timestamp = incoming.max_timestamp.max(header.max_timestamp);
         }
         incoming.last_offset = next_offset.plus(-1);
+        let info = self.write(records, incoming, now)?;
         for batch in batches(records).flatten() {
             self.epochs.assign(batch.0.partition_leader_epoch, batch.0.base_offset);
         }
-        self.write(records, incoming, now)
+        Ok(info)
     }
 
     fn incoming(&self, records: &[u8]) -> Result<Incoming, AppendError> {

@@ -9,8 +9,8 @@ use crate::cleaner::{
     CleanError, Cleanable, CleanerSettings, Cleaning, Plan, Replacement, SegmentLimits, Source,
 };
 use crate::disk::OpenMode;
-use crate::error::{At, StorageError};
-use crate::segment::{Segment, Stage};
+use crate::error::{At, StorageError, if_room};
+use crate::segment::{DELETED, Segment, Stage};
 
 use super::PartitionLog;
 use super::flush::NamesSync;
@@ -175,7 +175,7 @@ impl PartitionLog {
             return Err(CleanError::Aborted);
         }
         let Some(replacement) = cleaning.take_replacement() else { return Ok(None) };
-        self.guarded(|log| log.put_in_place(first, replacement, now))?;
+        self.guarded_to_the_end(|log| log.put_in_place(first, replacement, now))?;
         cleaning.stats.segments_replaced += group.len();
         Ok(Some(self.names_sync()))
     }
@@ -195,7 +195,13 @@ impl PartitionLog {
             self.mark_deleted(*base_offset)?;
             self.deleted.push(DeletedFiles { base_offset: *base_offset, at: now.mono });
         }
-        replacement.segment.rename(Stage::Live)?;
+        if !if_room(replacement.segment.rename(Stage::Live))? {
+            // There is no way back; but room, once what was replaced is gone.
+            for base_offset in &gone {
+                self.remove_segment_files(*base_offset, DELETED)?;
+            }
+            replacement.segment.rename(Stage::Live)?;
+        }
         if replacement.has_txn_index {
             let [from, to] =
                 [Stage::Swap, Stage::Live].map(|stage| self.path(base_offset, stage.txn_index()));
@@ -245,7 +251,7 @@ impl PartitionLog {
         // Also those that were not yet renamed.
         self.remove_stage(Stage::Swap, base_offset)?;
         self.remove_stage(Stage::Cleaned, base_offset)?;
-        self.disk.sync_dir(&self.dir).at("fsync", &self.dir)
+        self.disk.sync_dir(&self.dir).synced(&self.dir)
     }
 
     /// Removes the files of a replacement: what `swap::finish_interrupted` would bring back by itself, then the `.log`,

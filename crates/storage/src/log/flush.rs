@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::atomic_file;
 use crate::disk::{Disk, DiskFile, OpenMode};
-use crate::error::{At, StorageError};
+use crate::error::{At, StorageError, if_room};
 use crate::leader_epochs;
 use crate::segment::FlushParts;
 
@@ -35,6 +35,8 @@ pub(super) struct FlushState {
     closing: bool,
     /// Small files that were written but not synced.
     new_files: Vec<PathBuf>,
+    /// There was no room for a snapshot of the producers.
+    owes_snapshot: bool,
     epochs_version: u64,
     fate: Arc<Mutex<Fate>>,
     index_written_at: u32,
@@ -51,6 +53,7 @@ impl FlushState {
             rolled: false,
             closing: false,
             new_files: Vec::new(),
+            owes_snapshot: false,
             epochs_version: 0,
             fate: Arc::default(),
             index_written_at: 0,
@@ -74,10 +77,17 @@ impl FlushState {
         self.rootless = true;
     }
 
-    pub(super) fn rolled(&mut self, snapshot: Option<PathBuf>) {
+    pub(super) fn add_files(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        self.new_files.extend(files);
+    }
+
+    pub(super) fn owes_snapshot(&mut self, is_owed: bool) {
+        self.owes_snapshot = is_owed;
+    }
+
+    pub(super) fn rolled(&mut self) {
         self.new_names = true;
         self.rolled = true;
-        self.new_files.extend(snapshot);
         self.index_written_at = 0;
         self.writeback_from = 0;
     }
@@ -130,6 +140,14 @@ pub struct FlushTask {
     epochs: Option<(u64, Vec<u8>)>,
 }
 
+/// What a flush task did: the records and the names are on the disk, and with room for them the files beside them.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "the log must be told"]
+pub struct FlushDone {
+    has_indexes: bool,
+    has_epochs: bool,
+}
+
 impl FlushTask {
     /// The log end offset when the task was made.
     #[must_use]
@@ -138,47 +156,54 @@ impl FlushTask {
     }
 
     /// Writes and syncs; give the result to [`PartitionLog::flushed`]. A failure is final: the kernel may have
-    /// dropped the dirty pages, so a second try would succeed without having written them.
-    pub fn run(&self) -> Result<(), StorageError> {
+    /// dropped the dirty pages, so a second try would succeed without having written them. What there is no room for
+    /// the next flush tries again.
+    pub fn run(&self) -> Result<FlushDone, StorageError> {
         for parts in &self.parts {
-            parts.log.sync_data().at("fsync", &self.dir)?;
+            parts.log.sync_data().synced(&self.dir)?;
         }
         let fate = self.fate.lock();
         if fate.retired {
-            return Ok(());
+            return Ok(FlushDone { has_indexes: false, has_epochs: false });
         }
-        if *fate == self.fate_before {
-            self.write_indexes()?;
-        }
-        self.sync_names()
+        let has_indexes = *fate == self.fate_before && if_room(self.write_indexes())?;
+        let has_epochs = if_room(self.write_epochs())?;
+        self.sync_names()?;
+        Ok(FlushDone { has_indexes, has_epochs })
     }
 
     fn write_indexes(&self) -> Result<(), StorageError> {
         // Time entries first: an offset entry on disk vouches for the time entries up to it.
         for pending in self.parts.iter().filter_map(|parts| parts.indexes.as_ref()).flatten() {
             pending.file.write_all_at(&pending.bytes, pending.position).at("write index in", &self.dir)?;
-            pending.file.sync_data().at("fsync index in", &self.dir)?;
+            pending.file.sync_data().synced(&self.dir)?;
         }
         Ok(())
+    }
+
+    fn write_epochs(&self) -> Result<(), StorageError> {
+        match &self.epochs {
+            Some((_, contents)) => {
+                atomic_file::replace(&*self.disk, &self.dir, leader_epochs::FILE_NAME, contents)
+            }
+            None => Ok(()),
+        }
     }
 
     fn sync_names(&self) -> Result<(), StorageError> {
         for path in &self.new_files {
             match self.disk.open(path, OpenMode::Write) {
-                Ok(file) => file.sync_data().at("fsync", path)?,
+                Ok(file) => file.sync_data().synced(path)?,
                 // Retention was faster.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(StorageError::io("open", path, error)),
             }
         }
-        if let Some((_, contents)) = &self.epochs {
-            atomic_file::replace(&*self.disk, &self.dir, leader_epochs::FILE_NAME, contents)?;
-        }
         if self.new_names {
-            self.disk.sync_dir(&self.dir).at("fsync", &self.dir)?;
+            self.disk.sync_dir(&self.dir).synced(&self.dir)?;
         }
         match self.dir.parent() {
-            Some(parent) if self.new_dir => self.disk.sync_dir(parent).at("fsync", parent),
+            Some(parent) if self.new_dir => self.disk.sync_dir(parent).synced(parent),
             _ => Ok(()),
         }
     }
@@ -196,7 +221,7 @@ pub struct NamesSync {
 impl NamesSync {
     pub fn run(&self) -> Result<(), StorageError> {
         let fate = self.fate.lock();
-        if fate.retired { Ok(()) } else { self.disk.sync_dir(&self.dir).at("fsync", &self.dir) }
+        if fate.retired { Ok(()) } else { self.disk.sync_dir(&self.dir).synced(&self.dir) }
     }
 }
 
@@ -249,6 +274,9 @@ impl PartitionLog {
     }
 
     fn flush_task(&mut self) -> Result<FlushTask, StorageError> {
+        if self.flush.owes_snapshot {
+            self.write_snapshot()?;
+        }
         let first = self.first_unflushed();
         let last = self.segments.len() - 1;
         let active_size = self.active().size();
@@ -277,30 +305,30 @@ impl PartitionLog {
         })
     }
 
-    /// Takes the outcome of a flush into account: the recovery point moves, or the log goes offline.
+    /// Takes the outcome of a flush into account: the recovery point moves, unless there was no room for what spares
+    /// work after a crash; or the log goes offline.
     pub fn flushed(
         &mut self,
         task: &FlushTask,
-        outcome: Result<(), StorageError>,
+        outcome: Result<FlushDone, StorageError>,
         now: Now,
     ) -> Result<(), StorageError> {
         if !Arc::ptr_eq(&task.fate, &self.flush.fate) {
             // It was made for the log that this one has replaced.
             return Ok(());
         }
-        if let Err(error) = outcome {
-            self.offline = true;
-            return Err(error);
-        }
-        if let Some((version, _)) = task.epochs {
-            self.flush.epochs_version = version;
+        let done = outcome.inspect_err(|_| self.offline = true)?;
+        if let (Some((version, _)), true) = (&task.epochs, done.has_epochs) {
+            self.flush.epochs_version = *version;
         }
         self.flush.last_flush = now.mono;
-        if task.fate_before != *self.flush.fate.lock() {
+        if task.fate_before != *self.flush.fate.lock() || !done.has_indexes {
             return Ok(());
         }
-        self.recovery_point = self.recovery_point.max(task.up_to);
         self.flush.rootless &= !task.new_names;
+        if done.has_epochs {
+            self.recovery_point = self.recovery_point.max(task.up_to);
+        }
         let active = self.active().base_offset();
         for parts in &task.parts {
             let Some(segment) =
@@ -340,7 +368,7 @@ impl PartitionLog {
     /// would pass for one whose front was deleted.
     pub(super) fn sync_root(&mut self) -> Result<(), StorageError> {
         if std::mem::take(&mut self.flush.rootless) {
-            self.disk.sync_dir(&self.dir).at("fsync", &self.dir)?;
+            self.disk.sync_dir(&self.dir).synced(&self.dir)?;
         }
         Ok(())
     }
@@ -367,36 +395,45 @@ impl PartitionLog {
     }
 
     /// Closes the log cleanly: indexes and producer snapshot are written and everything is flushed, or only written
-    /// when `sync` is off because the caller syncs the whole file system afterwards.
+    /// when `sync` is off because the caller syncs the whole file system afterwards. Without room for all of that the
+    /// records are flushed nevertheless, and the error says that the close was not clean.
     pub fn close(&mut self, sync: bool, now: Now) -> Result<(), StorageError> {
-        self.guarded(|log| {
-            let snapshot = log.producers.write_snapshot(&*log.disk, &log.dir)?;
-            log.flush.new_files.extend(snapshot);
-            for segment in &mut log.segments {
-                if segment.unwritten_entries() > 0 {
-                    segment.write_indexes()?;
-                }
-            }
-            let active = log.active_mut();
-            active.seal()?;
-            active.write_indexes()?;
-            active.release_reserved()
-        })?;
+        let written = self.guarded(Self::write_all);
+        if matches!(&written, Err(error) if !error.is_for_lack_of_room()) {
+            return written;
+        }
         if sync {
             self.flush.closing = true;
-            return self.flush_now(now);
+            self.flush_now(now)?;
+        } else if written.is_ok() {
+            self.recovery_point = self.log_end_offset;
         }
+        written
+    }
+
+    /// Writes everything that is in memory only, as far as there is room.
+    fn write_all(&mut self) -> Result<(), StorageError> {
+        let mut lacking = Ok(());
+        let mut note = |outcome: Result<(), StorageError>| match outcome {
+            Err(error) if error.is_for_lack_of_room() => {
+                lacking = Err(error);
+                Ok(())
+            }
+            outcome => outcome,
+        };
+        let snapshot = self.producers.write_snapshot(&*self.disk, &self.dir);
+        note(snapshot.map(|path| self.flush.add_files(path)))?;
+        self.active_mut().seal()?;
+        for segment in self.segments.iter_mut().filter(|segment| segment.unwritten_entries() > 0) {
+            note(segment.write_indexes())?;
+        }
+        note(self.active_mut().write_indexes())?;
+        note(self.active_mut().release_reserved())?;
         if self.epochs.version() != self.flush.epochs_version {
             let contents = self.epochs.encode();
-            atomic_file::write_and_rename(
-                &*self.disk,
-                &self.dir,
-                leader_epochs::FILE_NAME,
-                &contents,
-                false,
-            )?;
+            let (disk, name) = (&*self.disk, leader_epochs::FILE_NAME);
+            note(atomic_file::write_and_rename(disk, &self.dir, name, &contents, false))?;
         }
-        self.recovery_point = self.log_end_offset;
-        Ok(())
+        lacking
     }
 }

@@ -2,6 +2,7 @@
 
 mod append;
 mod cleaning;
+mod epochs;
 mod flush;
 mod open;
 mod read;
@@ -30,7 +31,7 @@ use crate::segment::Segment;
 use read::PositionCache;
 use retention::DeletedFiles;
 
-pub use flush::{FlushTask, NamesSync, Writeback};
+pub use flush::{FlushDone, FlushTask, NamesSync, Writeback};
 pub use open::LogStart;
 
 pub use retention::RetentionRun;
@@ -258,8 +259,18 @@ impl PartitionLog {
         if self.offline { Err(StorageError::Offline { path: self.dir.to_path_buf() }) } else { Ok(()) }
     }
 
-    /// Runs what touches the disk; a failure takes the log offline.
+    /// Runs what touches the disk; a failure takes the log offline, unless it is for lack of room: then `act` has left
+    /// log and disk as they were.
     fn guarded<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        self.check_online()?;
+        act(self).inspect_err(|error| self.offline |= !error.is_for_lack_of_room())
+    }
+
+    /// Runs what must not end half way: any failure takes the log offline.
+    fn guarded_to_the_end<T>(
         &mut self,
         act: impl FnOnce(&mut Self) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {

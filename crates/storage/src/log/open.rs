@@ -48,7 +48,6 @@ struct Found {
     deleted: Vec<Offset>,
     /// Names of such files.
     deleted_files: Vec<String>,
-    has_epochs: bool,
 }
 
 impl PartitionLog {
@@ -74,7 +73,7 @@ impl PartitionLog {
         if is_new {
             segments.push(Segment::create(&disk, &dir, start.log_start_offset, now)?);
         }
-        let epochs = if found.has_epochs { read_epochs(&*disk, &dir)? } else { LeaderEpochs::default() };
+        let epochs = read_epochs(&*disk, &dir)?;
         let mut log = Self {
             disk,
             dir,
@@ -128,6 +127,7 @@ impl PartitionLog {
             self.learn_earlier_epochs()?;
         }
         self.epochs.truncate_from_start(self.log_start_offset);
+        self.check_epochs()?;
         self.load_producers(now)?;
         self.recovery_point = if start.clean { self.log_end_offset } else { self.segments[0].base_offset() };
         if !start.clean {
@@ -220,7 +220,7 @@ impl PartitionLog {
         for segment in removed.iter().rev() {
             self.remove_segment_files(segment.base_offset(), "")?;
         }
-        if removed.is_empty() { Ok(()) } else { self.disk.sync_dir(&self.dir).at("fsync", &self.dir) }
+        if removed.is_empty() { Ok(()) } else { self.disk.sync_dir(&self.dir).synced(&self.dir) }
     }
 
     /// Replaces all segments by an empty one.
@@ -272,11 +272,16 @@ impl PartitionLog {
     }
 }
 
+/// None, if the file is missing or damaged: the log has them, too.
 fn read_epochs(disk: &dyn Disk, dir: &Path) -> Result<LeaderEpochs, StorageError> {
     let path = dir.join(leader_epochs::FILE_NAME);
-    match atomic_file::read_if_exists(disk, &path)? {
-        Some(bytes) => LeaderEpochs::decode(&path, &bytes),
-        None => Ok(LeaderEpochs::default()),
+    let read = atomic_file::read_if_exists(disk, &path)?.map(|bytes| LeaderEpochs::decode(&path, &bytes));
+    match read {
+        Some(Err(error)) => {
+            tracing::warn!(%error, "leader epochs are made anew");
+            Ok(LeaderEpochs::default())
+        }
+        read => read.unwrap_or_else(|| Ok(LeaderEpochs::default())),
     }
 }
 
@@ -301,7 +306,6 @@ fn look(disk: &dyn Disk, dir: &Path) -> Result<Found, StorageError> {
         } else if let Some(offset) = offset_of(name, ".snapshot") {
             found.snapshots.push(offset);
         }
-        found.has_epochs |= name == leader_epochs::FILE_NAME;
     }
     found.segments.sort_unstable();
     Ok(found)

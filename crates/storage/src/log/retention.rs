@@ -2,10 +2,11 @@
 
 use ottla_model::{MonoMs, Now, Offset};
 
-use crate::error::{At, StorageError};
+use crate::error::{At, StorageError, if_room};
 use crate::segment::{DELETED, SUFFIXES, Segment};
 
 use super::PartitionLog;
+use super::open::remove_if_exists;
 
 /// Files of a segment that were renamed and are removed when `file.delete.delay.ms` has passed.
 #[derive(Clone, Copy, Debug)]
@@ -107,12 +108,13 @@ impl PartitionLog {
         if count == 0 {
             return Ok(run);
         }
-        if count == self.segments.len() {
-            // The log keeps an active segment, at the offset where it goes on.
-            self.roll(now)?;
+        let mut count = count;
+        // The log keeps an active segment, at the offset where it goes on; without room for it, the one that it has.
+        if count == self.segments.len() && !if_room(self.roll_at(self.log_end_offset, now))? {
+            count -= 1;
         }
         self.cancel_swap()?;
-        let sync = |log: &Self| log.disk.sync_dir(&log.dir).at("fsync", &log.dir);
+        let sync = |log: &Self| log.disk.sync_dir(&log.dir).synced(&log.dir);
         // What stays must be there whatever a power cut leaves of the following, or the log would begin anew at 0.
         sync(self)?;
         for (number, segment) in self.segments.drain(..count).rev().collect::<Vec<_>>().iter().enumerate() {
@@ -134,15 +136,15 @@ impl PartitionLog {
         Ok(run)
     }
 
+    /// Renames the segment's files, for them to be removed later; at once, if there is no room for a longer name.
     pub(super) fn mark_deleted(&self, base_offset: Offset) -> Result<(), StorageError> {
         for suffix in SUFFIXES {
             let from = self.dir.join(format!("{:020}{suffix}", base_offset.get()));
             let to = self.dir.join(format!("{:020}{suffix}{DELETED}", base_offset.get()));
-            match self.disk.rename(&from, &to) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StorageError::io("rename", &from, error));
-                }
-                _ => {}
+            match self.disk.rename(&from, &to).at("rename", &from) {
+                Err(StorageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) if error.is_for_lack_of_room() => remove_if_exists(&*self.disk, &from)?,
+                renamed => renamed?,
             }
         }
         Ok(())
@@ -176,7 +178,7 @@ impl PartitionLog {
             for segment in self.segments.drain(..count).collect::<Vec<_>>() {
                 self.remove_segment_files(segment.base_offset(), "")?;
             }
-            self.disk.sync_dir(&self.dir).at("fsync", &self.dir)?;
+            self.disk.sync_dir(&self.dir).synced(&self.dir)?;
         }
         Ok(())
     }

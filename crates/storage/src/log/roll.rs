@@ -2,7 +2,7 @@
 
 use ottla_model::{Now, Offset, TimestampMs};
 
-use crate::error::StorageError;
+use crate::error::{StorageError, if_room};
 use crate::segment::Segment;
 
 use super::PartitionLog;
@@ -34,31 +34,45 @@ impl PartitionLog {
     }
 
     /// Closes the active segment and starts a new one at the log end offset. Nothing is synced here: the closed
-    /// segment belongs to the next flush. An empty active segment stays.
+    /// segment belongs to the next flush. An empty active segment stays. Without room for the new one nothing changes.
     pub fn roll(&mut self, now: Now) -> Result<(), StorageError> {
         self.guarded(|log| log.roll_at(log.log_end_offset, now))
     }
 
-    fn roll_at(&mut self, base_offset: Offset, now: Now) -> Result<(), StorageError> {
-        let active = self.active_mut();
-        if active.size() == 0 && active.base_offset() == base_offset {
+    pub(super) fn roll_at(&mut self, base_offset: Offset, now: Now) -> Result<(), StorageError> {
+        let (empty, active_base) = (self.active().size() == 0, self.active().base_offset());
+        if empty && active_base == base_offset {
             return Ok(());
         }
-        if active.size() == 0 {
-            // An append that leaves a gap: the empty segment would end where the next one begins.
-            let empty = active.base_offset();
-            self.segments.pop();
-            self.remove_segment_files(empty, "")?;
-        } else {
-            active.seal()?;
-            active.release_reserved()?;
-        }
         self.sync_root()?;
-        self.segments.push(Segment::create(&self.disk, &self.dir, base_offset, now)?);
+        let next = Segment::create(&self.disk, &self.dir, base_offset, now)?;
+        if empty {
+            // An append that leaves a gap: the empty segment would end where the next one begins.
+            self.segments.pop();
+            self.segments.push(next);
+            self.remove_segment_files(active_base, "")?;
+        } else {
+            self.active_mut().seal()?;
+            if_room(self.active_mut().release_reserved())?;
+            self.segments.push(next);
+        }
         self.producers.set_end_offset(base_offset);
-        let snapshot = self.producers.write_snapshot(&*self.disk, &self.dir)?;
-        self.flush.rolled(snapshot);
-        Ok(())
+        self.flush.rolled();
+        self.write_snapshot().map(|_| ())
+    }
+
+    /// Writes the producers' state; answers whether there was room. If not, the next flush tries again.
+    pub(super) fn write_snapshot(&mut self) -> Result<bool, StorageError> {
+        let written = self.producers.write_snapshot(&*self.disk, &self.dir);
+        let is_owed = written.as_ref().is_err_and(StorageError::is_for_lack_of_room);
+        self.flush.owes_snapshot(is_owed);
+        match written {
+            Err(_) if is_owed => Ok(false),
+            written => {
+                self.flush.add_files(written?);
+                Ok(true)
+            }
+        }
     }
 
     /// `segment.jitter.ms` spreads the rolls of many partitions. Kafka draws it at random for each segment; here it

@@ -49,7 +49,7 @@ pub(super) fn finish_interrupted(disk: &dyn Disk, dir: &Path) -> Result<(), Stor
         }
         come(disk, dir, *base_offset, suffixes.contains(&".log"))?;
     }
-    disk.sync_dir(dir).at("fsync", dir)
+    disk.sync_dir(dir).synced(dir)
 }
 
 /// Base offsets of files with `extra` at their end, each with the suffixes that are there.

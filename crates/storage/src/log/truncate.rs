@@ -20,7 +20,7 @@ impl PartitionLog {
             self.truncate_fully(offset, now)?;
             return Ok(true);
         }
-        self.guarded(|log| log.cut_end(offset, now))?;
+        self.guarded_to_the_end(|log| log.cut_end(offset, now))?;
         Ok(true)
     }
 
@@ -41,7 +41,7 @@ impl PartitionLog {
 
     /// Removes all records; the log goes on at `offset`.
     pub fn truncate_fully(&mut self, offset: Offset, now: Now) -> Result<(), StorageError> {
-        self.guarded(|log| {
+        self.guarded_to_the_end(|log| {
             log.cancel_swap()?;
             log.flush.truncated();
             log.restart_at(offset, now)?;

@@ -35,7 +35,8 @@ impl LogDir {
 
     /// Closes the log dir cleanly: writes what the logs still hold in memory with `threads` threads, makes it durable
     /// (one sync of the whole file system if there are many logs), writes the checkpoints, and then the mark that
-    /// spares the next start the recovery. A log that is offline prevents the mark.
+    /// spares the next start the recovery. A log that is offline prevents the mark, and so does a lack of room: what there
+    /// is room for is written nevertheless.
     pub fn close(
         &self,
         logs: Vec<ClosingLog<'_>>,
@@ -49,9 +50,9 @@ impl LogDir {
             logs.iter().map(|closing| (closing.log.topic_partition().clone(), closing.high_watermark));
         let high_watermarks: BTreeMap<TopicPartition, Offset> = offsets.collect();
         let logs: Vec<Mutex<ClosingLog<'_>>> = logs.into_iter().map(Mutex::new).collect();
-        close_each(&logs, threads, sync_each, now)?;
+        let closed = if_room_last(close_each(&logs, threads, sync_each, now))?;
         if !sync_each {
-            self.disk.sync_fs(&self.path).at("syncfs", &self.path)?;
+            self.disk.sync_fs(&self.path).synced(&self.path)?;
         }
         let mut recovery_points = BTreeMap::new();
         let mut log_starts = BTreeMap::new();
@@ -62,10 +63,26 @@ impl LogDir {
                 log_starts.insert(log.topic_partition().clone(), log_start_offset);
             }
         }
-        self.write_checkpoint(OffsetCheckpoint::RecoveryPoint, &recovery_points)?;
-        self.write_checkpoint(OffsetCheckpoint::LogStart, &log_starts)?;
-        self.write_checkpoint(OffsetCheckpoint::Replication, &high_watermarks)?;
-        properties::write_clean_shutdown(&*self.disk, &self.path, broker_epoch)
+        let mut lacking = closed;
+        for (which, offsets) in [
+            (OffsetCheckpoint::LogStart, &log_starts),
+            (OffsetCheckpoint::Replication, &high_watermarks),
+            (OffsetCheckpoint::RecoveryPoint, &recovery_points),
+        ] {
+            lacking = lacking.or(if_room_last(self.write_checkpoint(which, offsets))?);
+        }
+        match lacking {
+            Some(error) => Err(error),
+            None => properties::write_clean_shutdown(&*self.disk, &self.path, broker_epoch),
+        }
+    }
+}
+
+/// A lack of room, which does not keep the rest from being done.
+fn if_room_last(outcome: Result<(), StorageError>) -> Result<Option<StorageError>, StorageError> {
+    match outcome {
+        Err(error) if error.is_for_lack_of_room() => Ok(Some(error)),
+        outcome => outcome.map(|()| None),
     }
 }
 
@@ -79,9 +96,20 @@ fn close_each(
     let work = || -> Result<(), StorageError> {
         let mut outcome = Ok(());
         while let Some(closing) = logs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            outcome = outcome.and(closing.lock().log.close(sync_each, now));
+            outcome = worse(outcome, closing.lock().log.close(sync_each, now));
         }
         outcome
     };
     on_threads(threads.min(logs.len()), work)
+}
+
+/// A failure of the disk before a lack of room.
+pub(super) fn worse(
+    one: Result<(), StorageError>,
+    other: Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    match &one {
+        Err(error) if error.is_for_lack_of_room() && other.is_err() => other,
+        _ => one.and(other),
+    }
 }

@@ -16,13 +16,12 @@ use ottla_model::{Now, Offset, TopicId, TopicPartition};
 use uuid::Uuid;
 
 use crate::append::AppendError;
-use crate::config::LogConfig;
 use crate::error::{At, StorageError};
 use crate::log::{LogStart, PartitionLog};
 use crate::read::ReadError;
 
 use super::names::{self, DirName};
-use super::{DeletedPartition, LogDir, partition_dir, properties};
+use super::{DeletedPartition, LogDir, partition_dir};
 
 /// A future log's directory that was found at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,27 +83,13 @@ impl LogDir {
     ) -> Result<PartitionLog, MoveError> {
         let start = current.first_batch_offset().map_err(MoveError::From)?;
         let dir = self.path.join(future_dir_name(current.topic_partition(), unique));
-        self.create_at(&dir, current.topic_partition(), topic_id, Arc::clone(current.config()), start, now)
-            .map_err(MoveError::To)
-    }
-
-    fn create_at(
-        &self,
-        dir: &Path,
-        topic_partition: &TopicPartition,
-        topic_id: TopicId,
-        config: Arc<LogConfig>,
-        start: Offset,
-        now: Now,
-    ) -> Result<PartitionLog, StorageError> {
-        self.check_online()?;
-        self.disk.create_dir(dir).at("mkdir", dir)?;
-        let (disk, partition) = (Arc::clone(&self.disk), topic_partition.clone());
         let start =
             LogStart { log_start_offset: start, recovery_point: start, clean: true, cleaned_to: None };
-        let mut log = PartitionLog::open(disk, dir.to_path_buf(), partition, config, start, now)?;
-        log.sync_with_next_flush(properties::write_topic_id(&*self.disk, dir, topic_id)?);
-        Ok(log)
+        let config = Arc::clone(current.config());
+        let created = self
+            .check_online()
+            .and_then(|()| self.create_log(&dir, current.topic_partition(), topic_id, config, start, now));
+        created.map_err(MoveError::To)
     }
 
     /// Renames a directory of the partition in this dir to `-delete`, durably: a future log that is given up, or the old
@@ -117,7 +102,7 @@ impl LogDir {
     ) -> Result<DeletedPartition, StorageError> {
         let path = self.path.join(names::renamed(topic_partition, unique, names::DELETE_SUFFIX));
         self.disk.rename(dir, &path).at("rename", dir)?;
-        self.disk.sync_dir(&self.path).at("fsync", &self.path)?;
+        self.disk.sync_dir(&self.path).synced(&self.path)?;
         Ok(DeletedPartition { path })
     }
 
@@ -147,7 +132,7 @@ impl LogDir {
         let (filling, taken) = (future.dir().to_path_buf(), partition_dir(&self.path, &topic_partition));
         drop(future);
         self.disk.rename(&filling, &taken).at("rename", &filling)?;
-        let opened = self.disk.sync_dir(&self.path).at("fsync", &self.path).and_then(|()| {
+        let opened = self.disk.sync_dir(&self.path).synced(&self.path).and_then(|()| {
             let (disk, config) = (Arc::clone(&self.disk), Arc::clone(current.config()));
             PartitionLog::open(disk, taken.clone(), topic_partition.clone(), config, start, now)
         });

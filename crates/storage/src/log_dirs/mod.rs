@@ -8,16 +8,18 @@ mod open;
 mod properties;
 mod threads;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ottla_model::{Now, TopicId, TopicPartition};
+use ottla_model::{Now, Offset, TopicId, TopicPartition};
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::config::LogConfig;
 use crate::disk::{Disk, DiskLock, DiskSpace};
-use crate::error::{At, StorageError};
+use crate::error::{At, StorageError, if_room};
 use crate::log::{LogStart, PartitionLog};
 
 pub use close::ClosingLog;
@@ -38,6 +40,8 @@ pub struct LogDir {
     /// How the last process left it: `None` after a crash, else the broker epoch it had.
     clean_shutdown: Option<i64>,
     offline: AtomicBool,
+    /// Partitions that are gone, of which the checkpoints may still speak.
+    unforgotten: Mutex<BTreeSet<TopicPartition>>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -56,6 +60,9 @@ impl LogDir {
         let lock = disk.lock(&lock).at("lock", &lock)?;
         let lock = lock.ok_or_else(|| StorageError::Locked { path: path.clone() })?;
         let mut found = MetaProperties::read(&*disk, &path)?;
+        if found.is_none() {
+            check_is_new(&*disk, &path)?;
+        }
         if let Some(found) = &found {
             found.check(identity, &path)?;
         }
@@ -66,7 +73,15 @@ impl LogDir {
             meta.write(&*disk, &path)?;
         }
         let clean_shutdown = properties::read_clean_shutdown(&*disk, &path)?;
-        Ok(Self { disk, path, directory_id, clean_shutdown, offline: AtomicBool::new(false), _lock: lock })
+        Ok(Self {
+            disk,
+            path,
+            directory_id,
+            clean_shutdown,
+            offline: AtomicBool::new(false),
+            unforgotten: Mutex::default(),
+            _lock: lock,
+        })
     }
 
     #[must_use]
@@ -125,8 +140,8 @@ impl LogDir {
         Ok((partitions, deleted))
     }
 
-    /// Makes a partition's directory with its topic id and an empty log. The directory is durable with the log's first
-    /// flush: before that it holds nothing that a crash may not take.
+    /// Makes a partition's directory with its topic id and an empty log; nothing, if there is no room for all of that. The
+    /// directory is durable with the log's first flush: before that it holds nothing that a crash may not take.
     pub fn create_partition(
         &self,
         topic_partition: &TopicPartition,
@@ -135,12 +150,35 @@ impl LogDir {
         now: Now,
     ) -> Result<PartitionLog, StorageError> {
         self.check_online()?;
+        self.forget_the_unforgotten(topic_partition)?;
         let dir = partition_dir(&self.path, topic_partition);
-        self.disk.create_dir(&dir).at("mkdir", &dir)?;
+        self.create_log(&dir, topic_partition, topic_id, config, LogStart::new_log(), now)
+    }
+
+    /// A directory with a topic id and an empty log.
+    fn create_log(
+        &self,
+        dir: &Path,
+        topic_partition: &TopicPartition,
+        topic_id: TopicId,
+        config: Arc<LogConfig>,
+        start: LogStart,
+        now: Now,
+    ) -> Result<PartitionLog, StorageError> {
+        let is_new = self.disk.list(dir).is_err();
+        self.disk.create_dir(dir).at("mkdir", dir)?;
         let (disk, partition) = (Arc::clone(&self.disk), topic_partition.clone());
-        let mut log = PartitionLog::open(disk, dir.clone(), partition, config, LogStart::new_log(), now)?;
-        log.sync_with_next_flush(properties::write_topic_id(&*self.disk, &dir, topic_id)?);
-        Ok(log)
+        let created = PartitionLog::open(disk, dir.to_path_buf(), partition, config, start, now);
+        let created = created.and_then(|mut log| {
+            log.sync_with_next_flush(properties::write_topic_id(&*self.disk, dir, topic_id)?);
+            Ok(log)
+        });
+        created.inspect_err(|error| {
+            if is_new && error.is_for_lack_of_room() {
+                // Nothing was ever written to it.
+                let _ = self.remove_deleted(&DeletedPartition { path: dir.to_path_buf() });
+            }
+        })
     }
 
     /// Gives a log that was found without a topic id its id, durably: a power cut has taken it, or a Kafka before topic
@@ -178,7 +216,9 @@ impl LogDir {
         mut unique: impl FnMut() -> Uuid,
     ) -> Result<Vec<DeletedPartition>, StorageError> {
         self.check_online()?;
-        self.forget_checkpoints(partitions)?;
+        if !if_room(self.forget_checkpoints(partitions))? {
+            self.unforgotten.lock().extend(partitions.iter().cloned());
+        }
         let mut renamed = Vec::new();
         for topic_partition in partitions {
             let from = partition_dir(&self.path, topic_partition);
@@ -186,20 +226,52 @@ impl LogDir {
             match self.disk.rename(&from, &path) {
                 Ok(()) => renamed.push(DeletedPartition { path }),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(StorageError::io("rename", &from, error)),
+                Err(error) => {
+                    let error = StorageError::io("rename", &from, error);
+                    if !error.is_for_lack_of_room() || suffix != names::DELETE_SUFFIX {
+                        return Err(error);
+                    }
+                    // There is none for a longer name.
+                    self.remove_deleted(&DeletedPartition { path: from })?;
+                }
             }
         }
         if !renamed.is_empty() {
-            self.disk.sync_dir(&self.path).at("fsync", &self.path)?;
+            self.disk.sync_dir(&self.path).synced(&self.path)?;
         }
         Ok(renamed)
+    }
+
+    /// What the checkpoints still say of a partition's predecessor goes before the partition comes.
+    fn forget_the_unforgotten(&self, partition: &TopicPartition) -> Result<(), StorageError> {
+        let mut unforgotten = self.unforgotten.lock();
+        if unforgotten.contains(partition) {
+            self.forget_checkpoints(&unforgotten.iter().cloned().collect::<Vec<_>>())?;
+            unforgotten.clear();
+        }
+        Ok(())
+    }
+
+    /// What a checkpoint says; nothing, if it is damaged: as in Kafka, the logs are then checked from their start, and
+    /// begin with their first segment.
+    fn read_checkpoint(
+        &self,
+        which: OffsetCheckpoint,
+    ) -> Result<BTreeMap<TopicPartition, Offset>, StorageError> {
+        match which.read(&*self.disk, &self.path) {
+            Err(error @ StorageError::Corrupt { .. }) => {
+                tracing::error!(%error, "a damaged checkpoint is left out of account");
+                Ok(BTreeMap::new())
+            }
+            read => read,
+        }
     }
 
     /// Takes partitions out of the checkpoints: what they say of a deleted log is not true of the next one of its name,
     /// whose records a recovery would take for deleted ones below the log start.
     fn forget_checkpoints(&self, partitions: &[TopicPartition]) -> Result<(), StorageError> {
         for which in OffsetCheckpoint::ALL {
-            let mut offsets = which.read(&*self.disk, &self.path)?;
+            let mut offsets = self.read_checkpoint(which)?;
             let count = offsets.len();
             for partition in partitions {
                 offsets.remove(partition);
@@ -231,7 +303,24 @@ fn make_durably(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
     let is_new = disk.list(path).at("list", path)?.is_empty();
     let made = if is_new && missing.is_empty() { &[path][..] } else { &missing[..] };
     for parent in made.iter().filter_map(|dir| dir.parent()) {
-        disk.sync_dir(parent).at("fsync", parent)?;
+        disk.sync_dir(parent).synced(parent)?;
     }
     Ok(())
+}
+
+/// Partitions without a `meta.properties` beside them have lost it: another identity would not be theirs.
+fn check_is_new(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+    let mut entries = disk.list(path).at("list", path)?.into_iter();
+    let is_partition =
+        |name: &str| name == names::METADATA_LOG || matches!(names::parse(name), DirName::Partition(_));
+    match entries.find(|entry| entry.is_dir && is_partition(&entry.name)) {
+        None => Ok(()),
+        Some(entry) => Err(StorageError::corrupt(
+            &path.join(properties::META_PROPERTIES),
+            format!(
+                "missing, though {} is there: bring the file back, or move the directory away to begin anew",
+                entry.name
+            ),
+        )),
+    }
 }

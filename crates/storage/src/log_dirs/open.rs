@@ -1,6 +1,6 @@
 //! Opening all logs of a log dir, with several threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -42,6 +42,16 @@ struct Checkpoints {
     cleaned_to: BTreeMap<TopicPartition, Offset>,
 }
 
+impl Checkpoints {
+    /// Those that are spoken of and not there: there was no room to forget them.
+    fn strangers(&self, partitions: &[TopicPartition]) -> BTreeSet<TopicPartition> {
+        let there: BTreeSet<&TopicPartition> = partitions.iter().collect();
+        let all = [&self.recovery_points, &self.log_starts, &self.high_watermarks, &self.cleaned_to];
+        let named = all.into_iter().flat_map(BTreeMap::keys);
+        named.filter(|name| !there.contains(name)).cloned().collect()
+    }
+}
+
 impl LogDir {
     /// Opens all partitions with `threads` threads (at least one); `config` says which settings a partition has. On
     /// return the mark of the clean shutdown is gone, so that from now on a crash counts as one. A log that is damaged
@@ -54,11 +64,12 @@ impl LogDir {
     ) -> Result<OpenedLogs, StorageError> {
         let (partitions, deleted) = self.partitions()?;
         let checkpoints = Checkpoints {
-            recovery_points: OffsetCheckpoint::RecoveryPoint.read(&*self.disk, &self.path)?,
-            log_starts: OffsetCheckpoint::LogStart.read(&*self.disk, &self.path)?,
-            high_watermarks: OffsetCheckpoint::Replication.read(&*self.disk, &self.path)?,
-            cleaned_to: OffsetCheckpoint::Cleaner.read(&*self.disk, &self.path)?,
+            recovery_points: self.read_checkpoint(OffsetCheckpoint::RecoveryPoint)?,
+            log_starts: self.read_checkpoint(OffsetCheckpoint::LogStart)?,
+            high_watermarks: self.read_checkpoint(OffsetCheckpoint::Replication)?,
+            cleaned_to: self.read_checkpoint(OffsetCheckpoint::Cleaner)?,
         };
+        self.unforgotten.lock().extend(checkpoints.strangers(&partitions));
         let next = AtomicUsize::new(0);
         let opened = Mutex::new(OpenedLogs::default());
         let work = || -> Result<(), StorageError> {
@@ -116,6 +127,6 @@ impl LogDir {
         }
         let path = self.path.join(properties::CLEAN_SHUTDOWN);
         self.disk.remove_file(&path).at("remove", &path)?;
-        self.disk.sync_dir(&self.path).at("fsync", &self.path)
+        self.disk.sync_dir(&self.path).synced(&self.path)
     }
 }

@@ -9,7 +9,7 @@ use crate::atomic_file;
 use crate::disk::Disk;
 use crate::error::StorageError;
 
-const META_PROPERTIES: &str = "meta.properties";
+pub(super) const META_PROPERTIES: &str = "meta.properties";
 const PARTITION_METADATA: &str = "partition.metadata";
 pub(super) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 

@@ -1,8 +1,9 @@
 //! The same work on several threads at once.
 
+use super::close::worse;
 use crate::error::StorageError;
 
-/// Runs `work` on `count` threads (at least the caller's own) until all have ended; gives the first error. A panic of
+/// Runs `work` on `count` threads (at least the caller's own) until all have ended; gives the worst error. A panic of
 /// one is the caller's panic.
 pub(super) fn on_threads(
     count: usize,
@@ -12,7 +13,8 @@ pub(super) fn on_threads(
         let others: Vec<_> = (1..count).map(|_| scope.spawn(&work)).collect();
         let mut outcome = work();
         for other in others {
-            outcome = outcome.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            outcome = worse(outcome, other);
         }
         outcome
     })

@@ -165,8 +165,13 @@ impl ProducerState {
             return Ok(None);
         }
         let path = snapshot_path(dir, self.end_offset);
-        let file = disk.open(&path, OpenMode::Truncate).at("create", &path)?;
-        file.write_all_at(&snapshot::encode(self.producers.iter()), 0).at("write", &path)?;
+        let written = disk.open(&path, OpenMode::Truncate).at("create", &path).and_then(|file| {
+            file.write_all_at(&snapshot::encode(self.producers.iter()), 0).at("write", &path)
+        });
+        if let Err(error) = written {
+            let _ = disk.remove_file(&path);
+            return Err(error);
+        }
         self.snapshots.insert(self.end_offset);
         self.snapshot_offset = self.end_offset;
         Ok(Some(path))

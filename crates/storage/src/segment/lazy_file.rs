@@ -35,6 +35,9 @@ impl LazyFile {
 
     /// Gives the file the name with `suffix`, replacing one that has it; a descriptor stays open.
     pub(crate) fn rename(&mut self, suffix: &'static str) -> Result<(), StorageError> {
+        if self.suffix == suffix {
+            return Ok(());
+        }
         let from = self.path();
         let was = std::mem::replace(&mut self.suffix, suffix);
         let renamed = self.disk.rename(&from, &self.path()).at("rename", &from);

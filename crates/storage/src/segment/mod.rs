@@ -17,7 +17,7 @@ use ottla_model::{Now, Offset, TimestampMs};
 
 use crate::config::LogConfig;
 use crate::disk::{Disk, DiskFile};
-use crate::error::{At, StorageError};
+use crate::error::{At, StorageError, if_room};
 
 pub(crate) use chunks::{BatchRead, Chunks};
 pub(crate) use index::{IndexEntry, OffsetEntry, PendingEntries, SparseIndex, TimeEntry};
@@ -56,6 +56,10 @@ fn later(max: Option<MaxTimestamp>, header: &BatchHeader) -> Option<MaxTimestamp
     let timestamp = header.max_timestamp;
     let is_later = header.record_count > 0 && timestamp > max.map_or(TimestampMs::NONE, |max| max.timestamp);
     if is_later { Some(MaxTimestamp { timestamp, offset: header.last_offset() }) } else { max }
+}
+
+fn make_empty(file: &LazyFile) -> Result<(), StorageError> {
+    file.get()?.set_len(0).map_err(file.err("truncate"))
 }
 
 #[derive(Debug)]
@@ -100,8 +104,12 @@ impl Segment {
     ) -> Result<Self, StorageError> {
         let file = |suffix| LazyFile::new(Arc::clone(disk), Arc::clone(dir), base_offset.get(), suffix);
         let [log, index, time_index] = stage.suffixes().map(file);
-        for empty in [&log, &index, &time_index] {
-            empty.get()?.set_len(0).at("truncate", &empty.path())?;
+        let files = [&log, &index, &time_index];
+        if let Err(error) = files.into_iter().try_for_each(make_empty) {
+            for file in files {
+                let _ = disk.remove_file(&file.path());
+            }
+            return Err(error);
         }
         Ok(Self {
             base_offset,
@@ -185,7 +193,7 @@ impl Segment {
     }
 
     /// Writes `bytes` (whole batches) at the end in one call. They count only once [`Segment::count`] was told of each
-    /// batch.
+    /// batch. Without room for all there is nothing of them.
     pub(crate) fn write(&mut self, bytes: &[u8], now: Now) -> Result<(), StorageError> {
         let file = self.log.get()?;
         let pos = u64::from(self.size);
@@ -193,12 +201,13 @@ impl Segment {
         if end > u64::from(self.allocated) && end > u64::from(ALLOCATE_FROM) {
             self.allocate(&*file, end);
         }
+        if let Err(error) = file.write_all_at(bytes, pos) {
+            // Whatever was written is no part of the log.
+            file.set_len(pos).map_err(self.log.err("truncate"))?;
+            return Err(self.log.err("write")(error));
+        }
         self.modified = now.wall;
-        file.write_all_at(bytes, pos).map_err(|error| {
-            // Whatever was written is no part of the log; the next open would cut it off, too.
-            let _ = file.set_len(pos);
-            self.log.err("write")(error)
-        })
+        Ok(())
     }
 
     /// Blocks reserved ahead make the appends cheaper; the file's length stays. Where that fails (a disk that is nearly
@@ -206,14 +215,20 @@ impl Segment {
     fn allocate(&mut self, file: &dyn DiskFile, end: u64) {
         let upto = end.next_multiple_of(u64::from(ALLOCATE_STEP));
         let from = u64::from(self.allocated.max(self.size));
-        let _ = file.allocate(from, upto - from);
+        if file.allocate(from, upto - from).is_err() {
+            // A part may have been reserved, which others may need.
+            let _ = file.set_len(u64::from(self.size));
+        }
         self.allocated = u32::try_from(upto).unwrap_or(u32::MAX);
     }
 
-    /// Reserves the blocks of a whole segment (`preallocate`); what is not used is freed when the segment is closed.
+    /// Reserves the blocks of a whole segment (`preallocate`); what is not used is freed when the segment is closed. A
+    /// disk that has no room for all of it may have room for what is appended.
     pub(crate) fn preallocate(&mut self, bytes: u32) -> Result<(), StorageError> {
         let file = self.log.get()?;
-        file.allocate(0, u64::from(bytes)).map_err(self.log.err("allocate"))?;
+        if !if_room(file.allocate(0, u64::from(bytes)).map_err(self.log.err("allocate")))? {
+            let _ = file.set_len(u64::from(self.size));
+        }
         self.allocated = self.allocated.max(bytes);
         Ok(())
     }

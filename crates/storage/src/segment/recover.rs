@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use ottla_model::batch::{BatchHeader, HEADER_LEN};
 use ottla_model::{LeaderEpoch, Offset};
 
-use crate::error::StorageError;
+use crate::error::{StorageError, if_room};
 
 use super::chunks::Chunks;
 use super::{OffsetEntry, Segment};
@@ -52,7 +52,8 @@ impl Segment {
             self.log.get()?.set_len(u64::from(self.size)).map_err(self.log.err("truncate"))?;
         }
         self.allocated = self.size;
-        self.write_indexes()?;
+        // Where there is no room they stay in memory.
+        if_room(self.write_indexes())?;
         self.doubted.store(false, Ordering::Relaxed);
         Ok(recovered)
     }

@@ -54,7 +54,7 @@ impl Segment {
         self.write_indexes()?;
         let files = [self.log.get()?, self.time_index.file().get()?, self.index.file().get()?];
         for file in &files {
-            file.sync_data().at("fsync", &self.log.path())?;
+            file.sync_data().synced(&self.log.path())?;
         }
         self.modified = modified;
         // Where records have no timestamps retention goes by it after a restart, too; no more depends on it.

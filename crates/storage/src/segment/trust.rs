@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use ottla_model::{Offset, TimestampMs};
 
-use crate::error::StorageError;
+use crate::error::{StorageError, if_room};
 
 use super::chunks::Chunks;
 use super::walk::Walk;
@@ -135,7 +135,8 @@ impl Segment {
         }
         self.size = size;
         self.seal()?;
-        self.write_indexes()?;
+        // Where there is no room they stay in memory.
+        if_room(self.write_indexes())?;
         self.doubted.store(false, Ordering::Relaxed);
         Ok(())
     }

@@ -17,18 +17,24 @@ const RETRY_MS_MIN: u64 = 1_000;
 pub(super) enum Reason {
     Corrupt,
     Io,
+    NoRoom,
     Panic,
 }
 
 impl Reason {
     pub(super) fn of(error: &StorageError) -> Self {
-        if matches!(error, StorageError::Corrupt { .. }) { Self::Corrupt } else { Self::Io }
+        match error {
+            StorageError::Corrupt { .. } => Self::Corrupt,
+            StorageError::NoRoom { .. } => Self::NoRoom,
+            _ => Self::Io,
+        }
     }
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Corrupt => "corrupt",
             Self::Io => "io",
+            Self::NoRoom => "no_room",
             Self::Panic => "panic",
         }
     }

@@ -9,6 +9,7 @@ use ottla_storage::{CleanError, CleanerSettings, Cleaning, CleaningStats, Cleani
 use super::board::Job;
 use super::throttle::rescaled;
 use super::{Shared, thread_count};
+use crate::partitions::Partition;
 
 /// The smallest piece that is read at once.
 const IO_BYTES_MIN: i32 = 4096;
@@ -25,12 +26,24 @@ impl Shared {
         match outcome {
             Ok(()) => {
                 partition.finish_cleaning(&cleaning)?;
-                self.logs.write_cleaner_checkpoint(partition, &self.partitions.all())?;
+                let written = self.logs.write_cleaner_checkpoint(partition, &self.partitions.all());
+                let written = written.map_err(CleanError::from);
+                written.inspect_err(|error| self.report(error, partition))?;
                 Ok(*cleaning.stats())
             }
             // An error that comes of a log that has changed, or is gone, says nothing of the log.
             Err(_) if partition.abandon_cleaning(&mut cleaning) => Err(CleanError::Aborted),
-            Err(error) => Err(error),
+            Err(error) => {
+                self.report(&error, partition);
+                Err(error)
+            }
+        }
+    }
+
+    /// A disk that fails for the cleaner has failed for all.
+    fn report(&self, error: &CleanError, partition: &Partition) {
+        if let (CleanError::Storage(cause), Some(dir)) = (error, partition.log_dir()) {
+            self.logs.failures.report_of(cause, &dir);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ottla_metadata::DirectoryId;
 use ottla_model::TopicPartition;
-use ottla_storage::{CopyStep, MoveError, Moved, PartitionLog, StorageError, copy_step};
+use ottla_storage::{CopyStep, MoveError, Moved, PartitionLog, copy_step};
 use uuid::Uuid;
 
 use super::throttle::Throttle;
@@ -210,7 +210,7 @@ impl Mover {
             Ok(deleted) => logs.remove_files(from, vec![deleted], self.parts.clock.now()),
             Err(error) => {
                 tracing::error!(partition = %name, %error, "the old log could not be removed");
-                logs.failures().report_dir(self.dir(from).path());
+                logs.failures().report_of(&error, self.dir(from).path());
             }
         }
         let (from, to) = (self.dir(from).path().display(), self.dir(job.to).path().display());
@@ -234,17 +234,15 @@ impl Mover {
     }
 
     fn report(&self, job: &Move, error: &MoveError) {
-        let of_the_disk = |error: &StorageError| error.is_of_the_disk();
+        let failures = self.parts.logs.failures();
         match error {
-            MoveError::To(error) if of_the_disk(error) => {
-                self.parts.logs.failures().report_dir(self.dir(job.to).path());
-            }
-            MoveError::From(error) if of_the_disk(error) => {
+            MoveError::To(error) => failures.report_of(error, self.dir(job.to).path()),
+            MoveError::From(error) => {
                 if let Some(dir) = job.partition.log_dir() {
-                    self.parts.logs.failures().report_dir(&dir);
+                    failures.report_of(error, &dir);
                 }
             }
-            _ => {}
+            MoveError::Refused(_) => {}
         }
     }
 }
