@@ -26,7 +26,7 @@ fn int16(body: &[u8], pos: usize) -> i16 {
 }
 
 /// CreateTopics 2, of one partition; the error code.
-pub fn create(broker: &Broker, topic: &str, configs: &[(&str, &str)]) -> i16 {
+pub(crate) fn create(broker: &Broker, topic: &str, configs: &[(&str, &str)]) -> i16 {
     let mut body = 1_i32.to_be_bytes().to_vec();
     string(&mut body, topic);
     body.extend(1_i32.to_be_bytes());
@@ -43,7 +43,7 @@ pub fn create(broker: &Broker, topic: &str, configs: &[(&str, &str)]) -> i16 {
 }
 
 /// DeleteTopics 1; the error code.
-pub fn delete(broker: &Broker, topic: &str) -> i16 {
+pub(crate) fn delete(broker: &Broker, topic: &str) -> i16 {
     let mut body = 1_i32.to_be_bytes().to_vec();
     string(&mut body, topic);
     body.extend(TIMEOUT_MS.to_be_bytes());
@@ -51,7 +51,7 @@ pub fn delete(broker: &Broker, topic: &str) -> i16 {
 }
 
 /// DeleteRecords 0 of partition 0, in front of `offset`; the error code.
-pub fn delete_records(broker: &Broker, topic: &str, offset: i64) -> i16 {
+pub(crate) fn delete_records(broker: &Broker, topic: &str, offset: i64) -> i16 {
     let mut body = 1_i32.to_be_bytes().to_vec();
     string(&mut body, topic);
     body.extend(1_i32.to_be_bytes());
