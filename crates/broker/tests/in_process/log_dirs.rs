@@ -268,7 +268,10 @@ async fn a_damaged_log_concerns_nobody_else() {
         broker.client().await.produce(topic, 0, batch(&["a"]), -1).await.unwrap();
     }
     let broker = broker
-        .restart_after(|dir| std::fs::write(dir.join("bad-0/partition.metadata"), "version: 7\n").unwrap())
+        .restart_after(|dir| {
+            let of_a_later_version = "version: 7\ntopic_id: 4L6g3nShT-eMCtK--X86sw\n";
+            std::fs::write(dir.join("bad-0/partition.metadata"), of_a_later_version).unwrap();
+        })
         .await;
     let client = broker.client().await;
     assert_eq!(values_from(&client, "good", Offset::ZERO).await, ["a"]);
