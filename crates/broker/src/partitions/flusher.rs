@@ -5,8 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ottla_storage::Writeback;
 use parking_lot::{Condvar, Mutex};
@@ -15,23 +14,37 @@ use super::Partition;
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
+/// A disk that takes seconds must not keep other disks' partitions waiting: while all threads are at work, more are
+/// started, up to this many.
+const THREADS_MAX: usize = 32;
+/// A thread more than the usual ones ends after this long without work.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
 /// A queue of partitions and the threads that serve it.
 #[derive(Debug)]
 pub(crate) struct Flusher {
-    queue: Arc<Queue>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    crew: Arc<Crew>,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
+/// What the threads share.
+#[derive(Debug)]
+struct Crew {
     state: Mutex<QueueState>,
     wanted: Condvar,
+    /// A thread has ended.
+    ended: Condvar,
+    /// Threads that stay.
+    usual: usize,
+    clock: Clock,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
 struct QueueState {
     jobs: VecDeque<Job>,
     closed: bool,
+    threads: usize,
+    idle: usize,
 }
 
 #[derive(Debug)]
@@ -43,15 +56,12 @@ enum Job {
 impl Flusher {
     /// Starts `thread_count` threads.
     pub(crate) fn start(thread_count: usize, clock: Clock, metrics: Arc<Metrics>) -> std::io::Result<Self> {
-        let queue = Arc::new(Queue::default());
-        let threads = (0..thread_count).map(|number| {
-            let (queue, metrics) = (Arc::clone(&queue), Arc::clone(&metrics));
-            std::thread::Builder::new()
-                .name(format!("flush-{number}"))
-                .spawn(move || serve(&queue, clock, &metrics))
-        });
-        let threads = Mutex::new(threads.collect::<Result<_, _>>()?);
-        Ok(Self { queue, threads })
+        let (state, wanted, ended) = Default::default();
+        let crew = Arc::new(Crew { state, wanted, ended, usual: thread_count, clock, metrics });
+        for _ in 0..thread_count {
+            crew.enlist(&mut crew.state.lock())?;
+        }
+        Ok(Self { crew })
     }
 
     /// Queues the partition.
@@ -67,44 +77,60 @@ impl Flusher {
     }
 
     fn push(&self, job: Job) {
-        self.queue.push(job);
+        self.crew.push(job);
     }
 
     /// Serves what is queued and ends the threads.
     pub(crate) fn close(&self) {
-        self.queue.state.lock().closed = true;
-        self.queue.wanted.notify_all();
-        for thread in self.threads.lock().drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a flush thread panicked");
-            }
+        let mut state = self.crew.state.lock();
+        state.closed = true;
+        self.crew.wanted.notify_all();
+        while state.threads > 0 {
+            self.crew.ended.wait(&mut state);
         }
     }
 }
 
-fn serve(queue: &Queue, clock: Clock, metrics: &Metrics) {
-    while let Some(job) = queue.next() {
-        match job {
-            // A failure is logged where the replica goes offline.
-            Job::Flush(partition) => {
-                let started = Instant::now();
-                let _ = partition.flush(|| clock.now());
-                metrics.broker.log_flushed(started.elapsed());
-                if partition.flush_ended() {
-                    queue.push(Job::Flush(partition));
-                }
-            }
-            Job::Writeback(range) => range.start(),
-        }
+impl Crew {
+    /// Starts one more thread.
+    fn enlist(self: &Arc<Self>, state: &mut QueueState) -> std::io::Result<()> {
+        let crew = Arc::clone(self);
+        let named = std::thread::Builder::new().name(format!("flush-{}", state.threads));
+        named.spawn(move || Member(crew).0.serve())?;
+        state.threads += 1;
+        Ok(())
     }
-}
 
-impl Queue {
-    fn push(&self, job: Job) {
-        self.state.lock().jobs.push_back(job);
+    fn push(self: &Arc<Self>, job: Job) {
+        let mut state = self.state.lock();
+        state.jobs.push_back(job);
+        if state.jobs.len() > state.idle && state.threads < THREADS_MAX && !state.closed {
+            // Without it the job waits for a thread that is there.
+            if let Err(error) = self.enlist(&mut state) {
+                tracing::warn!(%error, "no further flush thread");
+            }
+        }
         self.wanted.notify_one();
     }
 
+    fn serve(self: &Arc<Self>) {
+        while let Some(job) = self.next() {
+            match job {
+                // A failure is logged where the replica goes offline.
+                Job::Flush(partition) => {
+                    let started = Instant::now();
+                    let _ = partition.flush(|| self.clock.now());
+                    self.metrics.broker.log_flushed(started.elapsed());
+                    if partition.flush_ended() {
+                        self.push(Job::Flush(partition));
+                    }
+                }
+                Job::Writeback(range) => range.start(),
+            }
+        }
+    }
+
+    /// The next job; `None` if this thread is to end.
     fn next(&self) -> Option<Job> {
         let mut state = self.state.lock();
         loop {
@@ -114,7 +140,22 @@ impl Queue {
             if state.closed {
                 return None;
             }
-            self.wanted.wait(&mut state);
+            state.idle += 1;
+            let waited = self.wanted.wait_for(&mut state, IDLE_MAX);
+            state.idle -= 1;
+            if waited.timed_out() && state.jobs.is_empty() && state.threads > self.usual {
+                return None;
+            }
         }
+    }
+}
+
+/// A thread, counted until it ends, in whatever way.
+struct Member(Arc<Crew>);
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.0.state.lock().threads -= 1;
+        self.0.ended.notify_all();
     }
 }
