@@ -8,6 +8,7 @@
 //! process, however that ends; nothing is left outside the target directory.
 
 pub mod broker;
+pub mod crash;
 pub mod differential;
 pub mod dump;
 pub mod http;

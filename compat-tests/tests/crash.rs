@@ -1,5 +1,6 @@
-//! kill -9: whatever was acknowledged before is there after, once and in order.
+//! kill -9: whatever was answered before holds after.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -8,34 +9,50 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ottla_compat_tests::crash::{Counts, History, Life, Report, read_entries};
 use ottla_compat_tests::kcat::{consume_all, kcat, produce_lines};
-use ottla_compat_tests::ledger::{Entry, check};
-use ottla_compat_tests::process::{eventually, spawn, wait_at_most};
+use ottla_compat_tests::ledger::records::{self, Entry};
+use ottla_compat_tests::process::{spawn, wait_at_most};
 use ottla_compat_tests::tools::{
     CONSOLE_CONSUMER, CONSUMER_GROUPS, GET_OFFSETS, TOPICS, VERIFIABLE_PRODUCER, own_jvm, run,
 };
 use ottla_compat_tests::{Broker, Target, needs};
 
-/// `OTTLA_CRASH_ROUNDS`, or 20; a real Kafka takes seconds to start, so it gets 3.
-fn rounds() -> usize {
-    let default = if Target::current() == Target::Kafka { 3 } else { 20 };
-    std::env::var("OTTLA_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(default)
+/// Kills of one broker's life; each life has a seed of its own.
+const KILLS_PER_LIFE: usize = 20;
+const LOAD: &str = "load";
+
+/// `OTTLA_CRASH_KILLS`, or 20; a real Kafka takes seconds to start, so it gets 3.
+fn kills_wanted() -> usize {
+    let default = if Target::current() == Target::Kafka { 3 } else { KILLS_PER_LIFE };
+    number_of("OTTLA_CRASH_KILLS").and_then(|kills| kills.try_into().ok()).unwrap_or(default)
 }
 
-/// An idempotent acks=all producer in a JVM of its own that keeps sending through crashes of the broker.
+/// The seed of the first life.
+fn first_seed() -> u64 {
+    number_of("OTTLA_CRASH_SEED").unwrap_or(1)
+}
+
+fn number_of(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}: a number")))
+}
+
+/// An idempotent acks=all producer of Kafka's own, in a JVM, that keeps sending through crashes of the broker.
 struct Load {
     producer: Child,
     acknowledged: Arc<Mutex<Vec<Entry>>>,
 }
 
 impl Load {
-    fn start(broker: &Broker, topic: &str) -> Self {
+    fn start(broker: &Broker) -> Self {
+        run(broker, TOPICS, &["--create", "--topic", LOAD, "--partitions", "3"]).ok();
         let config = broker.dir().join("load.properties");
         let settings = "enable.idempotence=true\nretries=100000\nrequest.timeout.ms=5000\nlinger.ms=2\n\
                         reconnect.backoff.ms=20\nreconnect.backoff.max.ms=100\nretry.backoff.max.ms=100\n";
         fs::write(&config, settings).expect("write the producer's settings");
         let address = broker.address();
-        let args = ["--bootstrap-server", &address, "--topic", topic, "--acks", "-1", "--throughput", "3000"];
+        let args = ["--bootstrap-server", &address, "--topic", LOAD, "--acks", "-1", "--throughput", "1000"];
         let config = config.to_str().expect("a UTF-8 path");
         let mut command = own_jvm(VERIFIABLE_PRODUCER, &[&args[..], &["--command-config", config]].concat());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -57,20 +74,19 @@ impl Load {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for `count` more acknowledgements.
-    fn wait_for_more(&self, count: usize) {
-        let wanted = self.acknowledged().len() + count;
-        let so_far = || self.acknowledged().len();
-        eventually("acknowledgements", Duration::from_secs(60), || (so_far() >= wanted).then_some(()));
-    }
-
-    /// Lets the producer finish what it has sent; all acknowledgements there ever were.
-    fn finish(mut self) -> Vec<Entry> {
+    /// Lets the producer finish what it has sent.
+    fn finish(&mut self) {
         let pid = i32::try_from(self.producer.id()).expect("a process id");
         kill(Pid::from_raw(pid), Signal::SIGTERM).expect("stop the producer");
         let status = wait_at_most(&mut self.producer, Duration::from_secs(60));
         assert!(status.is_some(), "the producer does not come to an end");
-        self.acknowledged()
+    }
+
+    fn check(&self, broker: &Broker, history: &History) {
+        let known = self.acknowledged();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let read = runtime.block_on(read_entries(&broker.address(), LOAD, 0..3));
+        history.found(LOAD, records::check(&known, &read, &BTreeSet::new()));
     }
 }
 
@@ -81,13 +97,6 @@ impl Drop for Load {
     }
 }
 
-impl Load {
-    fn check(&self, broker: &Broker, topic: &str) {
-        let before = self.acknowledged();
-        assert_whole(&before, &read(broker, topic));
-    }
-}
-
 /// One line of the verifiable producer's output, if it reports a success.
 fn acknowledgement(line: &str) -> Option<Entry> {
     let json: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -95,59 +104,48 @@ fn acknowledgement(line: &str) -> Option<Entry> {
     Some(Entry {
         partition: i32::try_from(json["partition"].as_i64()?).ok()?,
         offset: json["offset"].as_i64()?,
+        producer: 0,
         sequence: json["value"].as_str()?.parse().ok()?,
     })
 }
 
-fn read(broker: &Broker, topic: &str) -> Vec<Entry> {
-    let entry = |line: &str| {
-        let mut fields = line.split(' ');
-        let partition = fields.next()?.parse().ok()?;
-        let offset = fields.next()?.parse().ok()?;
-        Some(Entry { partition, offset, sequence: fields.next()?.parse().ok()? })
-    };
-    let text = consume_all(broker, topic, "%p %o %s\n");
-    text.lines().map(|line| entry(line).unwrap_or_else(|| panic!("unexpected record: {line:?}"))).collect()
-}
-
-#[track_caller]
-fn assert_whole(acknowledged: &[Entry], read: &[Entry]) {
-    let violations = check(acknowledged, read);
-    let shown: Vec<String> = violations.iter().take(10).map(ToString::to_string).collect();
-    assert!(
-        violations.is_empty(),
-        "{} violations among {} acknowledged and {} read records:\n{}",
-        violations.len(),
-        acknowledged.len(),
-        read.len(),
-        shown.join("\n")
-    );
-}
-
-#[test]
-fn acknowledged_records_and_topics_survive_kill_9_under_load() {
-    needs!(Broker, Tools, Kcat);
-    let mut broker = Broker::start();
-    run(&broker, TOPICS, &["--create", "--topic", "load", "--partitions", "3"]).ok();
-    let load = Load::start(&broker, "load");
-    let mut created = Vec::new();
-    for round in 0..rounds() {
-        load.wait_for_more(500);
-        let topic = format!("crash-{round}");
-        run(&broker, TOPICS, &["--create", "--topic", &topic]).ok();
-        created.push(topic);
-        broker.kill_9();
-        broker.restart();
-        load.check(&broker, "load");
+/// A broker's life with `kills` kills or a few more.
+fn live(seed: u64, kills: usize) -> Report {
+    let mut life = Life::begin(seed);
+    let mut load = Load::start(&life.broker);
+    while life.kills() < kills {
+        life.kill();
+        load.check(&life.broker, life.history());
     }
-    load.wait_for_more(500);
-    let acknowledged = load.finish();
-    assert_whole(&acknowledged, &read(&broker, "load"));
-    println!("{} acknowledged records through {} kills", acknowledged.len(), created.len());
-    let listed = run(&broker, TOPICS, &["--list"]).ok();
-    let lost: Vec<&String> =
-        created.iter().filter(|topic| !listed.lines().contains(&topic.as_str())).collect();
-    assert!(lost.is_empty(), "created, answered and gone: {lost:?}");
+    load.finish();
+    load.check(&life.broker, life.history());
+    let of_java = load.acknowledged().len();
+    let mut report = life.end();
+    report.counts.acknowledged += of_java;
+    report
+}
+
+/// `cargo xtask crash` makes it 500 kills.
+#[test]
+fn what_was_answered_survives_kill_9_with_everything_running() {
+    needs!(Broker, Tools);
+    let (mut kills, mut counts) = (0, Counts::default());
+    let wanted = kills_wanted();
+    for seed in first_seed().. {
+        if kills >= wanted {
+            break;
+        }
+        let report = live(seed, KILLS_PER_LIFE.min(wanted - kills));
+        kills += report.kills;
+        counts = counts.plus(report.counts);
+        println!("seed {seed}: {} kills, {:?}", report.kills, report.counts);
+        let shown: Vec<&str> = report.wrong.iter().take(20).map(String::as_str).collect();
+        assert!(shown.is_empty(), "seed {seed}: {} violations:\n{}", report.wrong.len(), shown.join("\n"));
+    }
+    println!("{kills} kills, {counts:?}");
+    for (what, count) in counts.all() {
+        assert!(count > 0, "a run without {what} shows nothing of it: {counts:?}");
+    }
 }
 
 #[test]
