@@ -52,7 +52,7 @@ impl Load {
                         reconnect.backoff.ms=20\nreconnect.backoff.max.ms=100\nretry.backoff.max.ms=100\n";
         fs::write(&config, settings).expect("write the producer's settings");
         let address = broker.address();
-        let args = ["--bootstrap-server", &address, "--topic", LOAD, "--acks", "-1", "--throughput", "1000"];
+        let args = ["--bootstrap-server", &address, "--topic", LOAD, "--acks", "-1", "--throughput", "100"];
         let config = config.to_str().expect("a UTF-8 path");
         let mut command = own_jvm(VERIFIABLE_PRODUCER, &[&args[..], &["--command-config", config]].concat());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -24,7 +24,7 @@ use crate::ledger::committed::Commits;
 use crate::ledger::epochs::Epochs;
 
 const GROUP: &str = "classic";
-const PAUSE: Duration = Duration::from_millis(4);
+const PAUSE: Duration = Duration::from_millis(12);
 /// No member of ours may be thought dead while the broker restarts.
 const SESSION_MS: i32 = 120_000;
 const REBALANCE_MS: i32 = 300;

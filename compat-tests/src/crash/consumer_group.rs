@@ -18,7 +18,7 @@ use crate::ledger::epochs::Epochs;
 
 const GROUP: &str = "consumer";
 const MEMBER: &str = "RfZXHsLQRO2jlzOwUUtvLA";
-const PAUSE: Duration = Duration::from_millis(4);
+const PAUSE: Duration = Duration::from_millis(12);
 const REBALANCE_MS: i32 = 60_000;
 const UNKNOWN_MEMBER_ID: i16 = 25;
 const FENCED_MEMBER_EPOCH: i16 = 110;

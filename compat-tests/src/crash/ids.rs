@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::History;
 use super::session::{Interrupted, Site};
 
-const PAUSE: Duration = Duration::from_millis(4);
+const PAUSE: Duration = Duration::from_millis(12);
 
 pub(super) async fn run(site: Site, history: Arc<History>) {
     while let Some(client) = site.client().await {

@@ -15,7 +15,7 @@ use crate::ledger::compacted::Keyed;
 
 pub(super) const TOPIC: &str = "compacted";
 const KEYS: u64 = 12;
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(8);
 const VALUE_LEN: usize = 400;
 /// A tombstone has no value to say which record it is: timestamps do, this far from one to the next. `segment.ms`
 /// counts in them.

@@ -40,7 +40,7 @@ const SETTINGS: [(&str, &str); 12] = [
     ("replica.high.watermark.checkpoint.interval.ms", "80"),
     ("group.initial.rebalance.delay.ms", "0"),
     ("offsets.topic.num.partitions", "3"),
-    ("offsets.topic.segment.bytes", "65536"),
+    ("offsets.topic.segment.bytes", "1048576"),
     ("log.roll.jitter.ms", "0"),
     ("group.max.session.timeout.ms", "300000"),
 ];
@@ -203,7 +203,7 @@ impl Known {
 }
 
 fn plans() -> Vec<Plan> {
-    let pause = Duration::from_millis(3);
+    let pause = Duration::from_millis(30);
     let mut plans = Vec::new();
     for (partition, kind) in (0..).zip(KINDS) {
         for _ in 0..PRODUCERS_PER_KIND {

@@ -20,7 +20,7 @@ use crate::ledger::records::Entry;
 const BY_NAME: i16 = 12;
 /// Batches without an answer: as many as the log remembers of a producer.
 const UNANSWERED_MAX: usize = 5;
-const RECORDS_MAX: u64 = 8;
+const RECORDS_MAX: u64 = 6;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {

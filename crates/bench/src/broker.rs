@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
 use tempfile::TempDir;
 
 use crate::Result;
@@ -16,7 +16,7 @@ use crate::requests::Requests;
 use crate::wire::Wire;
 
 /// How long a process may take until it accepts.
-const START_WAIT: Duration = Duration::from_secs(10);
+const START_WAIT: Duration = Duration::from_secs(120);
 /// Between two attempts to connect: short beside what is measured.
 const POLL: Duration = Duration::from_micros(250);
 
@@ -38,14 +38,43 @@ impl Server {
             .prefix("ottla-bench")
             .tempdir()
             .map_err(|error| format!("a data directory: {error}"))?;
-        let (address, metrics) = (free_address()?, free_address()?);
-        let mut command = Command::new(binary);
-        command.args(["--listen", &address.to_string(), "--metrics-listen", &metrics.to_string()]);
-        command.arg("--data-dir").arg(dir.path()).args(["--log", "warn"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let started = Instant::now();
-        let child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
+        let address = free_address()?;
+        let (child, started) = launch(binary, address, dir.path())?;
         Ok(Self { child, address, started, dir: Some(dir) })
+    }
+
+    /// A broker that accepts, with one topic of so many partitions; with none of it for 0.
+    pub(crate) fn broker_with_partitions(binary: &Path, partitions: i32) -> Result<Self> {
+        let server = Self::broker(binary)?;
+        drop(server.wait()?);
+        if partitions > 0 {
+            let mut wire = Wire::connect(server.address)?;
+            let requests = Requests::default();
+            requests.check_create_topic(&wire.call(&requests.create_topic(partitions)?)?)?;
+        }
+        Ok(server)
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).ok_or("no process")?;
+        kill_process(pid, Signal::TERM)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts a stopped broker on what it left.
+    pub(crate) fn start_again(&mut self, binary: &Path) -> Result<()> {
+        let dir = self.dir.as_ref().ok_or("a floor has no directory")?;
+        (self.child, self.started) = launch(binary, self.address, dir.path())?;
+        Ok(())
     }
 
     /// A broker that accepts, with one topic of one partition, and cubic on its sockets.
@@ -113,6 +142,16 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn launch(binary: &Path, address: SocketAddr, dir: &Path) -> Result<(Child, Instant)> {
+    let mut command = Command::new(binary);
+    command.args(["--listen", &address.to_string(), "--metrics-listen", &free_address()?.to_string()]);
+    command.arg("--data-dir").arg(dir).args(["--log", "warn"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let started = Instant::now();
+    let child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
+    Ok((child, started))
 }
 
 /// Where the kernel refuses, both sides of a comparison keep the system's congestion control.

@@ -1,11 +1,12 @@
 //! `cargo xtask bench`: what the release broker costs, against bare system calls in the same run.
 //!
-//! Owns: the speed floor's figures: start, idle memory, and CPU of the append, read, produce and fetch paths.
+//! Owns: the speed floor's figures: start, idle memory, and CPU of the append, read, produce and fetch paths; how long a
+//! restart takes with much on the disk.
 //! Never: absolute promises. Machines differ; what is checked is a ratio of two things measured in turns, or a limit
 //! that holds on small machines, too.
 //!
 //! ```text
-//! ottla-bench [--broker FILE] [--rounds N] [--check] [NAME...]     NAME: startup idle append read fetch produce
+//! ottla-bench [--broker FILE] [--rounds N] [--check] [NAME...]     NAME: startup idle append read fetch produce recovery
 //! ottla-bench floor fetch|produce FILE SENDFILE_MIN                the bare server that a broker is compared with
 //! ```
 
@@ -17,6 +18,7 @@ mod idle;
 mod measure;
 mod produce;
 mod read;
+mod recovery;
 mod report;
 mod requests;
 mod samples;
@@ -43,13 +45,14 @@ struct Options {
 
 type Bench = fn(&Options, &mut Report) -> Result<()>;
 
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
     ("startup", startup::run),
     ("idle", idle::run),
     ("append", append::run),
     ("read", read::run),
     ("fetch", fetch::run),
     ("produce", produce::run),
+    ("recovery", recovery::run),
 ];
 
 fn main() -> ExitCode {

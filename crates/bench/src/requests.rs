@@ -1,16 +1,20 @@
 //! Frames and batches, made before anything is measured.
 
+use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use ottla_model::batch::{BatchBuilder, batches};
 use ottla_model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
-use ottla_protocol::messages::create_topics_request::CreatableTopic;
+use ottla_protocol::messages::create_partitions_request::CreatePartitionsTopic;
+use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use ottla_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::{
-    ApiVersionsRequest, CreateTopicsRequest, CreateTopicsResponse, FetchRequest, FetchResponse,
-    FindCoordinatorRequest, FindCoordinatorResponse, ProduceRequest, ProduceResponse, StrBytes, TopicName,
+    ApiVersionsRequest, CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
+    CreateTopicsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse,
+    ListOffsetsRequest, ListOffsetsResponse, ProduceRequest, ProduceResponse, StrBytes, TopicName,
 };
 use ottla_protocol::{ErrorCode, Request, RequestHeader, Response, encode_request, split_response_header};
 
@@ -50,6 +54,47 @@ impl Requests {
         framed(&CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000), 7)
     }
 
+    /// With one config of the topic's own.
+    pub(crate) fn create_topic_with(&self, partitions: i32, name: &str, value: &str) -> Result<Bytes> {
+        let config = CreatableTopicConfig::default()
+            .with_name(StrBytes::from_string(name.to_owned()))
+            .with_value(Some(StrBytes::from_string(value.to_owned())));
+        let topic = CreatableTopic::default()
+            .with_name(self.name())
+            .with_num_partitions(partitions)
+            .with_replication_factor(1)
+            .with_configs(vec![config]);
+        framed(&CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000), 7)
+    }
+
+    /// Until there are `count`.
+    pub(crate) fn create_partitions(&self, count: i32) -> Result<Bytes> {
+        let topic = CreatePartitionsTopic::default().with_name(self.name()).with_count(count);
+        let request = CreatePartitionsRequest::default().with_topics(vec![topic.with_assignments(None)]);
+        framed(&request.with_timeout_ms(30_000), 3)
+    }
+
+    pub(crate) fn check_create_partitions(&self, answer: &BytesMut) -> Result<()> {
+        let answer: CreatePartitionsResponse = decoded(answer, 3)?;
+        checked(answer.results.first().map(|topic| topic.error_code))
+    }
+
+    /// Asks where the logs of these partitions end.
+    pub(crate) fn log_ends(&self, partitions: &[i32]) -> Result<Bytes> {
+        let asked = partitions.iter().map(|partition| {
+            ListOffsetsPartition::default().with_partition_index(*partition).with_timestamp(-1)
+        });
+        let topic = ListOffsetsTopic::default().with_name(self.name()).with_partitions(asked.collect());
+        framed(&ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]), 7)
+    }
+
+    /// The partitions that gave an offset.
+    pub(crate) fn served(&self, answer: &BytesMut) -> Result<HashSet<i32>> {
+        let answer: ListOffsetsResponse = decoded(answer, 7)?;
+        let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        Ok(partitions.filter(|partition| partition.error_code == 0).map(|at| at.partition_index).collect())
+    }
+
     pub(crate) fn check_create_topic(&self, answer: &BytesMut) -> Result<()> {
         let answer: CreateTopicsResponse = decoded(answer, 7)?;
         checked(answer.topics.first().map(|topic| topic.error_code))
@@ -68,7 +113,11 @@ impl Requests {
     }
 
     pub(crate) fn produce(&self, batch: Vec<u8>) -> Result<Bytes> {
-        let data = PartitionProduceData::default().with_records(Some(batch.into()));
+        self.produce_to(0, batch)
+    }
+
+    pub(crate) fn produce_to(&self, partition: i32, batch: Vec<u8>) -> Result<Bytes> {
+        let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch.into()));
         let topic = TopicProduceData::default().with_name(self.name()).with_partition_data(vec![data]);
         let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000);
         framed(&request.with_topic_data(vec![topic]), 9)
@@ -124,9 +173,17 @@ pub(crate) fn batch(size: usize) -> Result<Vec<u8>> {
     filled(BatchBuilder::new(Offset(0)), size)
 }
 
-fn filled(mut builder: BatchBuilder, size: usize) -> Result<Vec<u8>> {
+/// As [`batch`], of records with this timestamp.
+pub(crate) fn batch_at(timestamp: i64, size: usize) -> Result<Vec<u8>> {
+    filled_at(BatchBuilder::new(Offset(0)), size, TimestampMs(timestamp))
+}
+
+fn filled(builder: BatchBuilder, size: usize) -> Result<Vec<u8>> {
+    filled_at(builder, size, wall_clock())
+}
+
+fn filled_at(mut builder: BatchBuilder, size: usize, timestamp: TimestampMs) -> Result<Vec<u8>> {
     let value = vec![b'x'; VALUE_LEN];
-    let timestamp = wall_clock();
     while builder.size() + VALUE_LEN + 32 < size {
         builder.push(timestamp, None, Some(&value), &[]);
     }

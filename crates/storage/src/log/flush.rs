@@ -15,8 +15,9 @@ use crate::segment::FlushParts;
 
 use super::PartitionLog;
 
-/// The indexes of the active segment are written when it has grown by this much since.
-const INDEX_EVERY_BYTES: u32 = 64 << 20;
+/// The active segment's indexes and the producers' state are written by a flush when it has grown by this much since:
+/// behind them recovery reads every batch.
+const RECOVERY_STEP_BYTES: u32 = 1 << 20;
 /// [`PartitionLog::take_writeback`] has something every so many bytes.
 const WRITEBACK_EVERY_BYTES: u32 = 4 << 20;
 
@@ -273,6 +274,15 @@ impl PartitionLog {
         self.guarded(Self::flush_task).map(Some)
     }
 
+    /// The producers' state as it is now; not synced, and a failure is of no consequence: it has a checksum, and recovery
+    /// reads more of the log without it.
+    fn remember_producers(&mut self) {
+        self.producers.set_end_offset(self.log_end_offset);
+        if self.producers.write_snapshot(&*self.disk, &self.dir).is_ok() {
+            let _ = self.drop_stray_snapshots();
+        }
+    }
+
     fn flush_task(&mut self) -> Result<FlushTask, StorageError> {
         if self.flush.owes_snapshot {
             self.write_snapshot()?;
@@ -280,11 +290,14 @@ impl PartitionLog {
         let first = self.first_unflushed();
         let last = self.segments.len() - 1;
         let active_size = self.active().size();
+        if active_size.saturating_sub(self.flush.index_written_at) >= RECOVERY_STEP_BYTES {
+            self.remember_producers();
+        }
         let mut parts = Vec::with_capacity(1);
         for (number, segment) in self.segments.iter().enumerate().skip(first) {
             let grown = segment.size().saturating_sub(self.flush.index_written_at);
             parts.push(
-                segment.flush_parts(number < last || self.flush.closing || grown >= INDEX_EVERY_BYTES)?,
+                segment.flush_parts(number < last || self.flush.closing || grown >= RECOVERY_STEP_BYTES)?,
             );
         }
         let version = self.epochs.version();

@@ -66,6 +66,8 @@ pub struct PartitionLog {
     /// Set by a failure of the disk: nothing is trusted, and nothing more is written.
     offline: bool,
     positions: Mutex<PositionCache>,
+    /// Recovery has cut the log.
+    was_cut: bool,
 }
 
 impl fmt::Debug for PartitionLog {

@@ -1,5 +1,6 @@
 //! Opening a log: what is on disk, what a crash left half done, and the recovery of the unflushed tail.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -63,8 +64,11 @@ impl PartitionLog {
     ) -> Result<Self, StorageError> {
         disk.create_dir(&dir).at("mkdir", &dir)?;
         let dir: Arc<Path> = dir.into();
-        swap::finish_interrupted(&*disk, &dir)?;
-        let found = look(&*disk, &dir)?;
+        let mut names = names_in(&*disk, &dir)?;
+        if swap::finish_interrupted(&*disk, &dir, &names)? {
+            names = names_in(&*disk, &dir)?;
+        }
+        let found = look(&*disk, &dir, &names)?;
         let mut segments = Vec::with_capacity(found.segments.len().max(1));
         for base_offset in &found.segments {
             segments.push(Segment::open(&disk, &dir, *base_offset, now)?);
@@ -91,6 +95,7 @@ impl PartitionLog {
             swap: None,
             offline: false,
             positions: Mutex::new(PositionCache::default()),
+            was_cut: false,
         };
         for offset in found.snapshots {
             log.producers.found_snapshot(offset);
@@ -133,9 +138,11 @@ impl PartitionLog {
         if !start.clean {
             self.flush.add_directory_entries();
             self.recovery_point = self.recovery_point.max(start.recovery_point.min(self.log_end_offset));
-            self.flush_now(now)?;
         }
-        Ok(())
+        // Where nothing lies beyond the recovery point all is on the disk: an fsync for each idle log costs more than all
+        // the rest of a start.
+        let is_flushed = !self.was_cut && self.log_end_offset <= start.recovery_point;
+        if start.clean || is_flushed { Ok(()) } else { self.flush_now(now) }
     }
 
     /// Checks the segments from the one on that holds the recovery point; answers the log end offset.
@@ -161,6 +168,7 @@ impl PartitionLog {
             }
             number += 1;
             if recovered.cut_bytes > 0 {
+                self.was_cut = true;
                 let dir = self.dir.display();
                 tracing::warn!(%dir, cut_bytes = recovered.cut_bytes, log_end_offset = %end_offset, "log was cut");
                 break;
@@ -170,6 +178,7 @@ impl PartitionLog {
             }
         }
         // Nothing beyond a cut can be joined to what is in front of it.
+        self.was_cut |= number < self.segments.len();
         self.remove_segments_from(number)?;
         if end_offset < self.log_start_offset {
             self.restart_at(self.log_start_offset, now)?;
@@ -263,7 +272,7 @@ impl PartitionLog {
     }
 
     /// Only the snapshots at the segments' base offsets and the latest one are of use.
-    fn drop_stray_snapshots(&mut self) -> Result<(), StorageError> {
+    pub(super) fn drop_stray_snapshots(&mut self) -> Result<(), StorageError> {
         let bases: Vec<Offset> = self.segments.iter().map(Segment::base_offset).collect();
         let latest = self.producers.snapshots().next_back();
         self.producers.delete_snapshots(&*self.disk, &self.dir, |offset| {
@@ -285,17 +294,21 @@ fn read_epochs(disk: &dyn Disk, dir: &Path) -> Result<LeaderEpochs, StorageError
     }
 }
 
-/// Lists the directory, in which what a crash has interrupted is undone.
-fn look(disk: &dyn Disk, dir: &Path) -> Result<Found, StorageError> {
+fn names_in(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, StorageError> {
+    Ok(disk.list(dir).at("list", dir)?.into_iter().map(|entry| entry.name).collect())
+}
+
+/// Says what the directory's names mean, and removes what a crash has left half done.
+fn look(disk: &dyn Disk, dir: &Path, names: &[String]) -> Result<Found, StorageError> {
     let mut found = Found::default();
-    let names: Vec<String> = disk.list(dir).at("list", dir)?.into_iter().map(|entry| entry.name).collect();
-    for name in &names {
+    let logs: BTreeSet<&str> = names.iter().filter_map(|name| name.strip_suffix(".log")).collect();
+    for name in names {
         let is_leftover = name.ends_with(".cleaned") || name.ends_with(".tmp");
         let is_orphan = name
             .strip_suffix(".index")
             .or_else(|| name.strip_suffix(".timeindex"))
             .or_else(|| name.strip_suffix(".txnindex"))
-            .is_some_and(|base| !names.iter().any(|other| other.strip_suffix(".log") == Some(base)));
+            .is_some_and(|base| !logs.contains(base));
         if is_leftover || is_orphan {
             remove_if_exists(disk, &dir.join(name))?;
         } else if let Some(was) = name.strip_suffix(DELETED) {

@@ -26,13 +26,17 @@ const CLEANED: &str = ".cleaned";
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Finishes the replacements that were complete and removes those that were not. It may be interrupted and begun anew.
-pub(super) fn finish_interrupted(disk: &dyn Disk, dir: &Path) -> Result<(), StorageError> {
-    let names: Vec<String> = disk.list(dir).at("list", dir)?.into_iter().map(|entry| entry.name).collect();
-    let swaps = bases_with(&names, SWAP);
+/// `names` are those in `dir`; answers whether they have changed.
+pub(super) fn finish_interrupted(
+    disk: &dyn Disk,
+    dir: &Path,
+    names: &[String],
+) -> Result<bool, StorageError> {
+    let swaps = bases_with(names, SWAP);
     if swaps.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    let first_cleaned = bases_with(&names, CLEANED).into_keys().next();
+    let first_cleaned = bases_with(names, CLEANED).into_keys().next();
     for (base_offset, suffixes) in &swaps {
         if first_cleaned.is_some_and(|cleaned| cleaned <= *base_offset) {
             remove(disk, dir, *base_offset, SWAP)?;
@@ -42,14 +46,15 @@ pub(super) fn finish_interrupted(disk: &dyn Disk, dir: &Path) -> Result<(), Stor
             let end = end_offset(disk, dir, *base_offset)?;
             tracing::warn!(dir = %dir.display(), %base_offset, %end, "an interrupted compaction is completed");
             for replaced in
-                live_bases(&names).filter(|at| at == base_offset || (base_offset < at && *at < end))
+                live_bases(names).filter(|at| at == base_offset || (base_offset < at && *at < end))
             {
                 remove(disk, dir, replaced, "")?;
             }
         }
         come(disk, dir, *base_offset, suffixes.contains(&".log"))?;
     }
-    disk.sync_dir(dir).synced(dir)
+    disk.sync_dir(dir).synced(dir)?;
+    Ok(true)
 }
 
 /// Base offsets of files with `extra` at their end, each with the suffixes that are there.

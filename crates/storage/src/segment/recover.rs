@@ -3,12 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use ottla_model::batch::{BatchHeader, HEADER_LEN};
-use ottla_model::{LeaderEpoch, Offset};
+use ottla_model::{LeaderEpoch, Offset, TimestampMs};
 
 use crate::error::{StorageError, if_room};
 
 use super::chunks::Chunks;
-use super::{OffsetEntry, Segment};
+use super::{MaxTimestamp, OffsetEntry, Segment};
 
 /// The file is read in pieces of this many bytes, or of a batch if that is larger.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -36,7 +36,9 @@ impl Segment {
         // Counting goes on with the batch of the last trusted entry, which will not be indexed again: nothing lies
         // between it and its entry.
         let position = self.drop_untrusted_entries(trusted_below)?;
+        let max_timestamp = self.indexed_max_timestamp()?;
         self.restart_counting(position);
+        self.max_timestamp = max_timestamp;
         let mut recovered = Recovered { end_offset: self.base_offset, ..Recovered::default() };
         let file = self.log.get()?;
         let mut reader = Chunks::new(file, file_size, CHUNK_BYTES);
@@ -103,6 +105,15 @@ impl Segment {
         let kept = times.partition_point(|entry| entry.relative_offset <= last.relative_offset);
         self.time_index.truncate(u32::try_from(kept).unwrap_or(0))?;
         Ok(last.position)
+    }
+
+    /// The largest timestamp up to the batch of the last index entry, which the last time entry has: it spares a walk from
+    /// the segment's start. `None` where the log does not bear it out.
+    fn indexed_max_timestamp(&self) -> Result<Option<Option<MaxTimestamp>>, StorageError> {
+        let (Some(_), Some(entry)) = (self.index.last()?, self.time_index.last()?) else { return Ok(None) };
+        let offset = self.base_offset.plus(i64::from(entry.relative_offset));
+        let max = MaxTimestamp { timestamp: TimestampMs(entry.timestamp), offset };
+        Ok(self.timed_batch(entry)?.map(|_| Some(max)))
     }
 
     /// Empties both indexes, for [`Segment::recover`] to fill them anew.
