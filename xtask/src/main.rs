@@ -28,6 +28,7 @@ cargo xtask COMMAND
   tool-differential record|verify|compare [NAME]
                      the official tools' output on a real Apache Kafka (written down; compared with what is), on Ottla
   differential ARG.. the differential conversations with a real Kafka and Ottla: record, verify, replay, compare
+  crash [KILLS]      kills the release broker with everything running so often (500), and checks what is left
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
   fuzz [ARGS...]     hostile bytes, guided by the code they reach; ARGS: names of targets, --seconds N for each (60),
                      --keep to add what reached new code to the corpora
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Some("compat-kafka") => test::compat_against_kafka(rest),
         Some("tool-differential") => test::tool_differential(rest),
         Some("differential") => test::differential(rest),
+        Some("crash") => test::crash(rest),
         Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
         Some("fuzz") => fuzz::fuzz(rest),
         Some("soak") => {

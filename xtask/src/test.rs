@@ -73,6 +73,19 @@ pub(crate) fn compat(args: &[String]) -> Result<()> {
     summary.finish()
 }
 
+/// kill -9 with everything running, so often, or 500 times.
+pub(crate) fn crash(args: &[String]) -> Result<()> {
+    let kills = args.first().map_or("500", String::as_str);
+    setup::run(false)?;
+    build_release()?;
+    let args = ["--test", "crash", "--", "--nocapture", "what_was_answered"].map(str::to_owned);
+    let mut command = compat_command(&args);
+    command.env("OTTLA_BIN", release_binary()).env("OTTLA_CRASH_KILLS", kills);
+    let mut summary = Summary::default();
+    summary.tests("kill -9 with everything running", &mut command);
+    summary.finish()
+}
+
 /// The compat tests alone, against a real Apache Kafka: proof that a test asks for what Kafka does.
 pub(crate) fn compat_against_kafka(args: &[String]) -> Result<()> {
     setup::run(true)?;

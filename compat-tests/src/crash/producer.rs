@@ -174,8 +174,7 @@ impl Producer {
         self.next += count;
         let timestamp = now_ms();
         let codecs = [Compression::None, Compression::Lz4, Compression::Zstd];
-        let codec =
-            if self.plan.is_retained { Compression::None } else { codecs[self.rng.below(3) as usize] };
+        let codec = if self.plan.is_retained { Compression::None } else { self.rng.pick(&codecs) };
         let mut builder = BatchBuilder::new(Offset::ZERO).compression(codec, None);
         if let Some(id) = self.producer_id {
             let sequence = i32::try_from(first).expect("fewer records than that");

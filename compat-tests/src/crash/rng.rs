@@ -12,10 +12,10 @@ impl Rng {
     /// One for a part of the work, with numbers of its own.
     #[must_use]
     pub fn fork(&mut self) -> Self {
-        Self(self.next())
+        Self(self.draw())
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,7 +25,12 @@ impl Rng {
 
     /// Below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
+        self.draw() % bound.max(1)
+    }
+
+    /// One of these; there must be one.
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[usize::try_from(self.below(choices.len() as u64)).expect("an index")]
     }
 
     /// True once in `times`.
@@ -42,8 +47,8 @@ mod tests {
     fn seed_gives_the_same_numbers_and_forks_have_their_own() {
         let (mut a, mut b) = (Rng::new(7), Rng::new(7));
         let mut fork = a.fork();
-        assert_eq!(b.fork().next(), fork.next());
-        assert_ne!(a.next(), fork.next());
+        assert_eq!(b.fork().draw(), fork.draw());
+        assert_ne!(a.draw(), fork.draw());
         assert!((0..1_000).all(|_| a.below(3) < 3));
     }
 }

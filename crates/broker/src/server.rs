@@ -25,7 +25,7 @@ use crate::metadata_view::MetadataView;
 use crate::net::{Admission, Listener, NetLimits};
 use crate::partitions::{
     Cleaner, DirAssignments, DirFailureHandler, Flusher, Housekeeping, LogHome, LogMoves, LogMovesParts,
-    Partitions, ReplicaDriver,
+    Partitions, ReplicaDriver, opening,
 };
 use crate::producer_ids::ProducerIds;
 use crate::registration;
@@ -86,9 +86,12 @@ impl Server {
             groups.start(&image);
             Ok::<_, StorageError>(driver)
         };
-        let driver = tokio::task::spawn_blocking(starting)
-            .await
-            .map_err(|error| StartError::Internal(error.to_string()))??;
+        let reporting = tokio::spawn(opening::report(Arc::clone(&services.logs), Arc::clone(&health)));
+        let started = tokio::task::spawn_blocking(starting).await;
+        reporting.abort();
+        // Awaited, so that it does not speak after the word that all is ready.
+        drop(reporting.await);
+        let driver = started.map_err(|error| StartError::Internal(error.to_string()))??;
         let mut background = JoinSet::new();
         let admission = Admission::new(&services.config.load().net);
         services.cleaner.configure();

@@ -148,6 +148,12 @@ impl LogHome {
         &self.dirs
     }
 
+    /// How many logs are open, and how many were found so far, while [`LogHome::open_all`] runs.
+    pub(super) fn opening(&self) -> (usize, usize) {
+        let counts = self.dirs.iter().map(LogDir::opening);
+        counts.fold((0, 0), |(opened, found), dir| (opened + dir.0, found + dir.1))
+    }
+
     /// Opens every log that is there, recovering those that were not closed cleanly. A dir that fails goes offline.
     ///
     /// # Errors

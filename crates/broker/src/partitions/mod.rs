@@ -10,6 +10,7 @@ mod flusher;
 mod housekeeping;
 mod log_home;
 mod log_moves;
+pub(crate) mod opening;
 mod partition;
 mod read;
 mod registry;

@@ -11,7 +11,7 @@ mod threads;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ottla_model::{Now, Offset, TopicId, TopicPartition};
 use parking_lot::Mutex;
@@ -42,6 +42,9 @@ pub struct LogDir {
     offline: AtomicBool,
     /// Partitions that are gone, of which the checkpoints may still speak.
     unforgotten: Mutex<BTreeSet<TopicPartition>>,
+    /// Of [`LogDir::open_logs`]: logs that are open, and logs that were found.
+    opened: AtomicUsize,
+    found: AtomicUsize,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -80,6 +83,8 @@ impl LogDir {
             clean_shutdown,
             offline: AtomicBool::new(false),
             unforgotten: Mutex::default(),
+            opened: AtomicUsize::new(0),
+            found: AtomicUsize::new(0),
             _lock: lock,
         })
     }
@@ -108,6 +113,12 @@ impl LogDir {
     /// Total and free bytes of the file system.
     pub fn space(&self) -> Result<DiskSpace, StorageError> {
         self.disk.space(&self.path).at("statvfs", &self.path)
+    }
+
+    /// How far [`LogDir::open_logs`] has come: logs that are open, and logs that were found.
+    #[must_use]
+    pub fn opening(&self) -> (usize, usize) {
+        (self.opened.load(Ordering::Relaxed), self.found.load(Ordering::Relaxed))
     }
 
     /// Whether a failure took the whole log dir offline.

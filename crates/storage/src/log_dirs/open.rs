@@ -70,6 +70,7 @@ impl LogDir {
             cleaned_to: self.read_checkpoint(OffsetCheckpoint::Cleaner)?,
         };
         self.unforgotten.lock().extend(checkpoints.strangers(&partitions));
+        self.found.store(partitions.len(), Ordering::Relaxed);
         let next = AtomicUsize::new(0);
         let opened = Mutex::new(OpenedLogs::default());
         let work = || -> Result<(), StorageError> {
@@ -85,6 +86,7 @@ impl LogDir {
                         return Err(error);
                     }
                 }
+                self.opened.fetch_add(1, Ordering::Relaxed);
             }
             Ok(())
         };

@@ -1,0 +1,48 @@
+//! Says how far the opening of the logs has come: to `/health/ready` all the time, to the log now and then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::LogHome;
+use crate::telemetry::Health;
+
+const EVERY: Duration = Duration::from_millis(100);
+/// A start that is over by then is no news.
+const LOGGED_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until it is aborted.
+pub(crate) async fn report(logs: Arc<LogHome>, health: Arc<Health>) {
+    let from = Instant::now();
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut next_line = LOGGED_EVERY;
+    loop {
+        ticks.tick().await;
+        let (opened, total) = logs.opening();
+        if total == 0 {
+            continue;
+        }
+        let line = line(opened, total, from.elapsed());
+        if from.elapsed() >= next_line {
+            tracing::info!("{line}");
+            next_line = from.elapsed() + LOGGED_EVERY;
+        }
+        health.progress(line);
+    }
+}
+
+fn line(opened: usize, total: usize, elapsed: Duration) -> String {
+    format!("recovered {opened} of {total} logs in {:.1} s", elapsed.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_has_counts_and_seconds() {
+        assert_eq!(line(12, 100, Duration::from_millis(1_450)), "recovered 12 of 100 logs in 1.4 s");
+    }
+}

@@ -1,0 +1,194 @@
+//! What a restart costs, in calls and bytes: behind the last flush everything is read, in front of it next to nothing.
+
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ottla_model::batch::BatchBuilder;
+use ottla_model::{LeaderEpoch, MonoMs, Now, Offset, TimestampMs, TopicPartition};
+use ottla_storage::{
+    AppendOrigin, Disk, DiskFile, DiskLock, DiskSpace, LogConfig, LogStart, OpenMode, PartitionLog, SimDisk,
+};
+
+#[derive(Debug, Default)]
+struct Counts {
+    lists: AtomicU64,
+    opens: AtomicU64,
+    read_bytes: AtomicU64,
+    syncs: AtomicU64,
+}
+
+/// Counts what is asked of another disk.
+#[derive(Debug)]
+struct Counting {
+    disk: Arc<dyn Disk>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug)]
+struct CountingFile {
+    file: Arc<dyn DiskFile>,
+    counts: Arc<Counts>,
+}
+
+fn one(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Disk for Counting {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        one(&self.counts.opens);
+        let (file, counts) = (self.disk.open(path, mode)?, Arc::clone(&self.counts));
+        Ok(Arc::new(CountingFile { file, counts }))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove_file(path)
+    }
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove_dir(path)
+    }
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.disk.create_dir(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        one(&self.counts.syncs);
+        self.disk.sync_dir(path)
+    }
+    fn sync_fs(&self, path: &Path) -> io::Result<()> {
+        one(&self.counts.syncs);
+        self.disk.sync_fs(path)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<ottla_storage::DirEntry>> {
+        one(&self.counts.lists);
+        self.disk.list(path)
+    }
+    fn file_len(&self, path: &Path) -> io::Result<Option<u64>> {
+        self.disk.file_len(path)
+    }
+    fn modified_ms(&self, path: &Path) -> io::Result<Option<i64>> {
+        self.disk.modified_ms(path)
+    }
+    fn space(&self, path: &Path) -> io::Result<DiskSpace> {
+        self.disk.space(path)
+    }
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        self.disk.lock(path)
+    }
+}
+
+impl DiskFile for CountingFile {
+    fn read_at(&self, buf: &mut [u8], pos: u64) -> io::Result<usize> {
+        let read = self.file.read_at(buf, pos)?;
+        self.counts.read_bytes.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+    fn write_at(&self, buf: &[u8], pos: u64) -> io::Result<usize> {
+        self.file.write_at(buf, pos)
+    }
+    fn writev_at(&self, bufs: &[IoSlice<'_>], pos: u64) -> io::Result<usize> {
+        self.file.writev_at(bufs, pos)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        one(&self.counts.syncs);
+        self.file.sync_data()
+    }
+    fn sync_all(&self) -> io::Result<()> {
+        one(&self.counts.syncs);
+        self.file.sync_all()
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+    fn set_modified_ms(&self, ms: i64) -> io::Result<()> {
+        self.file.set_modified_ms(ms)
+    }
+    fn allocate(&self, pos: u64, len: u64) -> io::Result<()> {
+        self.file.allocate(pos, len)
+    }
+    fn start_writeback(&self, pos: u64, len: u64) -> io::Result<()> {
+        self.file.start_writeback(pos, len)
+    }
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_fd()
+    }
+}
+
+const BATCH: usize = 16_000;
+
+fn now(ms: u64) -> Now {
+    Now { wall: TimestampMs(1_000_000 + i64::try_from(ms).unwrap()), mono: MonoMs(ms) }
+}
+
+fn open(disk: &Arc<dyn Disk>, config: &Arc<LogConfig>, start: LogStart) -> PartitionLog {
+    let partition = TopicPartition::new("t", 0);
+    let (disk, dir) = (Arc::clone(disk), "/data/t-0".into());
+    PartitionLog::open(disk, dir, partition, Arc::clone(config), start, now(1_000_000)).unwrap()
+}
+
+fn append(log: &mut PartitionLog, count: u64, from: u64) {
+    for n in from..from + count {
+        let mut builder = BatchBuilder::new(Offset::ZERO);
+        builder.push(now(n).wall, None, Some(&[b'x'; BATCH]), &[]);
+        let mut batch = builder.build().unwrap();
+        log.append_as_leader(&mut batch, LeaderEpoch(0), AppendOrigin::Client, now(n)).unwrap();
+    }
+}
+
+/// A log of 20 MB in segments of `segment_bytes`, flushed every megabyte, then killed with `unflushed` batches behind.
+fn restarted(segment_bytes: u32, unflushed: u64) -> (Counts, PartitionLog) {
+    let config = Arc::new(LogConfig { segment_bytes, ..LogConfig::default() });
+    let sim: Arc<dyn Disk> = Arc::new(SimDisk::new());
+    let mut log = open(&sim, &config, LogStart::new_log());
+    for megabyte in 0..20 {
+        append(&mut log, 66, megabyte * 66);
+        log.flush_now(now(megabyte * 66)).unwrap();
+    }
+    let recovery_point = log.recovery_point();
+    append(&mut log, unflushed, 20 * 66);
+    let end = log.log_end_offset();
+    drop(log);
+    let counts = Arc::<Counts>::default();
+    let counting: Arc<dyn Disk> = Arc::new(Counting { disk: sim, counts: Arc::clone(&counts) });
+    let start = LogStart { recovery_point, ..LogStart::default() };
+    let log = open(&counting, &config, start);
+    assert_eq!(log.log_end_offset(), end, "nothing is lost");
+    let taken = Counts {
+        lists: counts.lists.load(Ordering::Relaxed).into(),
+        opens: counts.opens.load(Ordering::Relaxed).into(),
+        read_bytes: counts.read_bytes.load(Ordering::Relaxed).into(),
+        syncs: counts.syncs.load(Ordering::Relaxed).into(),
+    };
+    (taken, log)
+}
+
+#[test]
+fn recovery_reads_what_lies_behind_the_last_megabyte_flushed() {
+    let (counts, _log) = restarted(1 << 30, 10);
+    let read = counts.read_bytes.into_inner();
+    assert!(read < 2_500_000, "{read} bytes of 20 MB");
+}
+
+#[test]
+fn number_of_segments_changes_neither_opened_files_nor_bytes() {
+    let (few, _few) = restarted(10 << 20, 10);
+    let (many, _many) = restarted(100_000, 10);
+    assert_eq!(many.lists.into_inner(), 1, "the directory is listed once");
+    let (few_opens, many_opens) = (few.opens.into_inner(), many.opens.into_inner());
+    assert!(many_opens <= few_opens + 8, "{many_opens} files of 200 segments, {few_opens} of 2");
+    let read = many.read_bytes.into_inner();
+    assert!(read < 1_000_000, "{read} bytes of 20 MB in 200 segments");
+}
+
+#[test]
+fn log_without_a_tail_is_not_synced() {
+    assert_eq!(restarted(1 << 30, 0).0.syncs.into_inner(), 0);
+    assert_ne!(restarted(1 << 30, 1).0.syncs.into_inner(), 0);
+}
