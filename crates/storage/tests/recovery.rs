@@ -124,21 +124,23 @@ impl DiskFile for CountingFile {
 const BATCH: usize = 16_000;
 
 fn now(ms: u64) -> Now {
-    Now { wall: TimestampMs(1_000_000 + i64::try_from(ms).unwrap()), mono: MonoMs(ms) }
+    Now { wall: TimestampMs(1_000_000 + i64::try_from(ms).unwrap_or(0)), mono: MonoMs(ms) }
 }
 
 fn open(disk: &Arc<dyn Disk>, config: &Arc<LogConfig>, start: LogStart) -> PartitionLog {
     let partition = TopicPartition::new("t", 0);
     let (disk, dir) = (Arc::clone(disk), "/data/t-0".into());
-    PartitionLog::open(disk, dir, partition, Arc::clone(config), start, now(1_000_000)).unwrap()
+    PartitionLog::open(disk, dir, partition, Arc::clone(config), start, now(1_000_000))
+        .expect("the simulated disk works")
 }
 
 fn append(log: &mut PartitionLog, count: u64, from: u64) {
     for n in from..from + count {
         let mut builder = BatchBuilder::new(Offset::ZERO);
         builder.push(now(n).wall, None, Some(&[b'x'; BATCH]), &[]);
-        let mut batch = builder.build().unwrap();
-        log.append_as_leader(&mut batch, LeaderEpoch(0), AppendOrigin::Client, now(n)).unwrap();
+        let mut batch = builder.build().expect("the simulated disk works");
+        log.append_as_leader(&mut batch, LeaderEpoch(0), AppendOrigin::Client, now(n))
+            .expect("the simulated disk works");
     }
 }
 
@@ -149,7 +151,7 @@ fn restarted(segment_bytes: u32, unflushed: u64) -> (Counts, PartitionLog) {
     let mut log = open(&sim, &config, LogStart::new_log());
     for megabyte in 0..20 {
         append(&mut log, 66, megabyte * 66);
-        log.flush_now(now(megabyte * 66)).unwrap();
+        log.flush_now(now(megabyte * 66)).expect("the simulated disk works");
     }
     let recovery_point = log.recovery_point();
     append(&mut log, unflushed, 20 * 66);
