@@ -142,7 +142,15 @@ impl PartitionLog {
         // Where nothing lies beyond the recovery point all is on the disk: an fsync for each idle log costs more than all
         // the rest of a start.
         let is_flushed = !self.was_cut && self.log_end_offset <= start.recovery_point;
-        if start.clean || is_flushed { Ok(()) } else { self.flush_now(now) }
+        if start.clean {
+            return Ok(());
+        }
+        if is_flushed {
+            // Of an empty log that is true without any flush: its names may not be there after a power cut.
+            self.flush.restarted();
+            return Ok(());
+        }
+        self.flush_now(now)
     }
 
     /// Checks the segments from the one on that holds the recovery point; answers the log end offset.
