@@ -71,7 +71,9 @@ impl Producer {
         while let Some(client) = site.client().await {
             let mut pending = VecDeque::new();
             let _ = self.session(&site, &client, &mut pending).await;
-            // What is still under way on this connection may yet be appended: nothing overtakes it.
+            // Answers that came before the end count: they are of the last batches in the log, the first to be lost. What is
+            // still under way on this connection may yet be appended: nothing overtakes it.
+            while self.take_answer(&mut pending).await.is_ok() && !pending.is_empty() {}
             for answer in pending {
                 let _ = Pending::answer(answer).await;
             }
