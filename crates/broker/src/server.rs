@@ -207,7 +207,7 @@ fn services(
         ..FetchSessionConfig::default()
     };
     let producer_ids = ProducerIds::new(controller.clone(), Arc::clone(&identity));
-    let flusher = Flusher::start(FLUSH_THREADS, clock, Arc::clone(&metrics)).map_err(StartError::Threads)?;
+    let flusher = Flusher::start(FLUSH_THREADS, clock, &metrics).map_err(StartError::Threads)?;
     let enable = config.topics.auto_create_enable;
     let config = Arc::new(ArcSwap::from_pointee(config));
     let (view, controller_handle) = (Arc::clone(&metadata), controller.clone());

@@ -4,7 +4,7 @@
 //! So `flush.messages=1` is a group commit.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use ottla_storage::Writeback;
@@ -36,7 +36,8 @@ struct Crew {
     /// Threads that stay.
     usual: usize,
     clock: Clock,
-    metrics: Arc<Metrics>,
+    /// Its gauges look at partitions, which know this crew: not to be kept alive by it.
+    metrics: Weak<Metrics>,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +56,8 @@ enum Job {
 
 impl Flusher {
     /// Starts `thread_count` threads.
-    pub(crate) fn start(thread_count: usize, clock: Clock, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+    pub(crate) fn start(thread_count: usize, clock: Clock, metrics: &Arc<Metrics>) -> std::io::Result<Self> {
+        let metrics = Arc::downgrade(metrics);
         let (state, wanted, ended) = Default::default();
         let crew = Arc::new(Crew { state, wanted, ended, usual: thread_count, clock, metrics });
         for _ in 0..thread_count {
@@ -120,7 +122,9 @@ impl Crew {
                 Job::Flush(partition) => {
                     let started = Instant::now();
                     let _ = partition.flush(|| self.clock.now());
-                    self.metrics.broker.log_flushed(started.elapsed());
+                    if let Some(metrics) = self.metrics.upgrade() {
+                        metrics.broker.log_flushed(started.elapsed());
+                    }
                     if partition.flush_ended() {
                         self.push(Job::Flush(partition));
                     }
