@@ -21,6 +21,7 @@ pub mod needs;
 pub mod outcomes;
 pub mod partition;
 pub mod process;
+pub mod rng;
 pub mod scoreboard;
 pub mod small_disk;
 pub mod suite_list;

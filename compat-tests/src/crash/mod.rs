@@ -10,10 +10,9 @@ mod keyed;
 mod life;
 mod producer;
 mod reader;
-mod rng;
 mod session;
 
+pub use crate::rng::Rng;
 pub use history::{Counts, History};
 pub use life::{Life, Report};
 pub use reader::read_entries;
-pub use rng::Rng;

@@ -8,6 +8,7 @@ use super::excluded::is_excluded;
 use super::parse::Expr;
 use super::schema::{Api, Field, Kind, SCHEMA, Scalar};
 use super::script::{Case, Statement, Wait, statements_of};
+use crate::rng::Rng;
 
 pub const FILE: &str = "random";
 /// Requests of a conversation, after those that prepare it.
@@ -35,7 +36,7 @@ const SHARED: [&str; 5] =
 /// The conversation of a seed: the same for ever.
 pub fn case(seed: u64) -> Case {
     let mut statements = statements_of(PREPARED).unwrap_or_else(|error| panic!("{error}"));
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x0077_1a00);
+    let mut random = Random(Rng::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x0077_1a00));
     let apis: Vec<&Api> = SCHEMA
         .apis()
         .iter()
@@ -65,20 +66,12 @@ pub fn case(seed: u64) -> Case {
     }
 }
 
-/// SplitMix64.
-struct Random(u64);
+/// Choices among what lies in memory.
+struct Random(Rng);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("below a usize")
+        usize::try_from(self.0.below(end as u64)).expect("below a usize")
     }
 
     fn one_of<'a, T>(&mut self, items: &'a [T]) -> &'a T {

@@ -63,13 +63,17 @@ impl Watch {
         self.since + self.period
     }
 
-    /// Whether the period that has ended was one of silence or little more; begins the next one.
-    pub(super) fn was_slow(&mut self, now: Instant) -> bool {
+    /// Whether the peer hardly moved in the period that has ended, and keeps memory that others wait for; begins the next
+    /// period.
+    pub(super) fn finds_slow(&mut self, pool: &Pool, now: Instant) -> bool {
         if now < self.due() {
             return false;
         }
-        let slow = self.moved_len < MOVED_LEN_MIN;
+        let slow = self.moved_len < MOVED_LEN_MIN && pool.is_wanted();
         self.reset(now);
+        if slow {
+            pool.push_back();
+        }
         slow
     }
 }
@@ -145,10 +149,6 @@ impl Intake {
 
     /// Whether the peer keeps memory that others wait for and hardly sends.
     pub(super) fn is_slow(&mut self, now: Instant) -> bool {
-        let slow = self.watch.was_slow(now) && self.charge.pool().is_wanted();
-        if slow {
-            self.charge.pool().push_back();
-        }
-        slow
+        self.watch.finds_slow(self.charge.pool(), now)
     }
 }

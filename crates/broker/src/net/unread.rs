@@ -51,10 +51,6 @@ impl Unread {
 
     /// Whether the peer keeps memory that others wait for and hardly reads.
     pub(super) fn is_slow(&mut self, now: Instant) -> bool {
-        let slow = self.watch.was_slow(now) && self.charge.pool().is_wanted();
-        if slow {
-            self.charge.pool().push_back();
-        }
-        slow
+        self.watch.finds_slow(self.charge.pool(), now)
     }
 }
