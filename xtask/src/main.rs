@@ -29,6 +29,7 @@ cargo xtask COMMAND
                      the official tools' output on a real Apache Kafka (written down; compared with what is), on Ottla
   differential ARG.. the differential conversations with a real Kafka and Ottla: record, verify, replay, compare
   crash [KILLS]      kills the release broker with everything running so often (500), and checks what is left
+  power [SEEDS]      power cuts on the simulated disk, so many seeds (10000) for the log dirs and for the metadata log
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
   fuzz [ARGS...]     hostile bytes, guided by the code they reach; ARGS: names of targets, --seconds N for each (60),
                      --keep to add what reached new code to the corpora
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Some("tool-differential") => test::tool_differential(rest),
         Some("differential") => test::differential(rest),
         Some("crash") => test::crash(rest),
+        Some("power") => test::power(rest),
         Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
         Some("fuzz") => fuzz::fuzz(rest),
         Some("soak") => {

@@ -86,6 +86,24 @@ pub(crate) fn crash(args: &[String]) -> Result<()> {
     summary.finish()
 }
 
+/// Power cuts by so many seeds, or 10,000. In a debug build: its assertions are part of the test, and it is quick enough.
+pub(crate) fn power(args: &[String]) -> Result<()> {
+    let seeds = args.first().map_or("10000", String::as_str);
+    if seeds.parse::<u64>().is_err() {
+        return Err(Error::Usage(seeds.to_owned()));
+    }
+    let mut summary = Summary::default();
+    let mut cut = |what, package: &str, tests: &[&str]| {
+        let mut command = cargo();
+        command.args(["test", "--package", package]).args(tests).args(["--", "--nocapture"]);
+        summary.tests(what, command.env("OTTLA_POWER_SEEDS", seeds));
+    };
+    cut("power cuts: log dirs", "ottla-storage", &["--test", "power"]);
+    cut("power cuts: the metadata log, votes and pointers", "ottla-controller", &["--lib", "power"]);
+    cut("power cuts: groups", "ottla-group-coordinator", &["--lib", "power"]);
+    summary.finish()
+}
+
 /// The compat tests alone, against a real Apache Kafka: proof that a test asks for what Kafka does.
 pub(crate) fn compat_against_kafka(args: &[String]) -> Result<()> {
     setup::run(true)?;

@@ -12,6 +12,7 @@ mod fetching;
 mod groups;
 mod log_dirs;
 mod picky_clients;
+mod power_cut;
 mod readme;
 mod support;
 mod surface;

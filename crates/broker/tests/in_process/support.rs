@@ -80,8 +80,14 @@ impl Broker {
 
     /// A broker on a copy of the data as it is now: what this one would find if it were killed now.
     pub(crate) async fn as_if_killed(&self) -> Self {
+        self.as_if_killed_after(|_| {}).await
+    }
+
+    /// The same where `act` has changed the data directory meanwhile.
+    pub(crate) async fn as_if_killed_after(&self, act: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         copy_dir(self.dir.path(), dir.path());
+        act(&data_dir(&dir));
         Self::start_in(dir, self.settings.clone(), self.log_dir_count).await
     }
 

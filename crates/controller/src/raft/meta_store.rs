@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::FallocateFlags;
@@ -77,6 +77,8 @@ pub(crate) struct SledStore {
 impl SledStore {
     /// The store, and what ends once it is closed and another may open it.
     pub(crate) fn open(dir: &Path) -> io::Result<(Self, oneshot::Receiver<()>)> {
+        let making = Making::begin(dir)?;
+        drop_unfinished_snapshots(dir)?;
         give_back_reserve(dir)?;
         let config = sled::Config::new().path(dir).flush_every_ms(None).cache_capacity(SLED_CACHE_BYTES);
         let db = config.open().map_err(|error| sled_error(&error))?;
@@ -86,6 +88,7 @@ impl SledStore {
         store.reserve()?;
         make_reserve(dir)?;
         File::open(dir)?.sync_all()?;
+        making.map_or(Ok(()), |making| making.end(dir))?;
         Ok((store, closed))
     }
 
@@ -100,6 +103,55 @@ impl SledStore {
         }
         Ok(())
     }
+}
+
+/// A file beside a database that is being made: sled syncs neither its settings nor the names of its files, and does not
+/// open what a power cut leaves of that. Nothing was kept in what is left beside such a file.
+#[derive(Debug)]
+struct Making(PathBuf);
+
+impl Making {
+    /// Of a database that is not there yet.
+    fn begin(dir: &Path) -> io::Result<Option<Self>> {
+        let making = Self(dir.with_extension("making"));
+        if making.0.exists() && dir.exists() {
+            std::fs::remove_dir_all(dir)?;
+        }
+        if dir.exists() {
+            return Ok(None);
+        }
+        File::create(&making.0)?;
+        making.sync_names()?;
+        Ok(Some(making))
+    }
+
+    fn end(self, dir: &Path) -> io::Result<()> {
+        for entry in std::fs::read_dir(dir)? {
+            File::open(entry?.path())?.sync_all()?;
+        }
+        self.sync_names()?;
+        std::fs::remove_file(&self.0)?;
+        self.sync_names()
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.0.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    }
+}
+
+/// sled takes what a crash has left of a snapshot for one, and does not open with it; the one before it is still there.
+fn drop_unfinished_snapshots(dir: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "generating") {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 fn give_back_reserve(dir: &Path) -> io::Result<()> {

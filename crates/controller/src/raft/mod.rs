@@ -13,6 +13,8 @@ mod quorum;
 mod segmented_log;
 #[cfg(test)]
 mod segmented_log_tests;
+#[cfg(test)]
+mod sled_power;
 mod snapshot;
 mod snapshot_clock;
 mod state_machine;

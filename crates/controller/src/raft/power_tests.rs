@@ -331,11 +331,16 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().expect("a number"))
 }
 
+/// First seed and number, of those of which `usual` are the usual number.
+pub(super) fn seeds(usual: u64) -> (u64, u64) {
+    let first = setting("OTTLA_POWER_SEED");
+    let wanted = setting("OTTLA_POWER_SEEDS").map(|wanted| (wanted * usual).div_ceil(SEEDS));
+    (first.unwrap_or(0), wanted.unwrap_or(if first.is_some() { 1 } else { usual }))
+}
+
 /// The cuts of all seeds; a failure says how to see it again.
 fn each_seed(test: &str, usual: u64, run: impl Fn(u64) -> Cuts) -> Cuts {
-    let first = setting("OTTLA_POWER_SEED");
-    let count = setting("OTTLA_POWER_SEEDS").unwrap_or(if first.is_some() { 1 } else { usual });
-    let first = first.unwrap_or(0);
+    let (first, count) = seeds(usual);
     let mut all = Cuts::new();
     for seed in first..first + count {
         let cuts = catch_unwind(AssertUnwindSafe(|| run(seed))).unwrap_or_else(|panic| {

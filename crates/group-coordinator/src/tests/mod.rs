@@ -9,4 +9,5 @@ mod groups;
 mod migration;
 mod migration_transcripts;
 mod offsets;
+mod power;
 mod replay;

@@ -86,8 +86,10 @@ impl LogDir {
         let start =
             LogStart { log_start_offset: start, recovery_point: start, clean: true, cleaned_to: None };
         let config = Arc::clone(current.config());
+        // What this dir's checkpoints still say of the partition is of a log that was here before.
         let created = self
             .check_online()
+            .and_then(|()| self.forget_the_unforgotten(current.topic_partition()))
             .and_then(|()| self.create_log(&dir, current.topic_partition(), topic_id, config, start, now));
         created.map_err(MoveError::To)
     }
