@@ -168,6 +168,9 @@ pub enum StartError {
     WrongNode { path: PathBuf, found: BrokerId, expected: BrokerId },
     #[error("the metadata log of {path} belongs to directory {found}, not {expected}")]
     WrongDirectory { path: PathBuf, found: DirectoryId, expected: DirectoryId },
+    /// Which file, what is wrong with it, and what can be done.
+    #[error("{0}")]
+    Damaged(String),
     #[error("the metadata log is damaged: {0}")]
     Record(#[from] RecordError),
     #[error("the metadata log does not replay: {0}")]

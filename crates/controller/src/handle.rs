@@ -57,7 +57,11 @@ impl Controller {
     /// # Errors
     /// I/O, a damaged log, or one that belongs to another node or cluster.
     pub async fn start(config: ControllerConfig) -> Result<Self, StartError> {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        Self::start_on(Arc::new(RealDisk), config).await
+    }
+
+    /// The same on a disk around the real one; sled knows the real one only.
+    pub async fn start_on(disk: Arc<dyn Disk>, config: ControllerConfig) -> Result<Self, StartError> {
         let quorum_config = quorum_config(&config);
         create_dir(disk.as_ref(), &config, &quorum_config)?;
         let publisher = Arc::new(Publisher::new(MetadataImage::new(quorum_config.cluster_id.clone())));

@@ -13,7 +13,7 @@ use super::codec::{
     read_log_id, read_membership, read_purged, read_stored_membership, read_vote, stored_membership_bytes,
     vote_bytes,
 };
-use super::segmented_log::{EntryPlace, SegmentedLog};
+use super::segmented_log::{EntryPlace, Known, SegmentedLog};
 use super::snapshot::SnapshotState;
 use super::types::{
     Entry, LeaderId, Membership, Payload, Proposal, SnapshotMeta, StoredMembership, Vote, Voter, log_id,
@@ -60,7 +60,8 @@ fn open_log(bytes: &[u8], purged: Option<Purged>) -> io::Result<()> {
     disk.create_dir(dir)?;
     let base = purged.map_or(0, |purged| purged.end_offset);
     disk.open(&dir.join(format!("{base:020}.log")), OpenMode::Create)?.write_all_at(bytes, 0)?;
-    let open = || SegmentedLog::open(Arc::clone(&disk), dir, SEGMENT_BYTES, purged);
+    let open =
+        || SegmentedLog::open(Arc::clone(&disk), dir, SEGMENT_BYTES, Known { purged, ..Known::default() });
     let mut log = open()?;
     let entries = |log: &SegmentedLog| -> Vec<Option<Entry>> {
         log.places(0, u64::MAX).iter().map(EntryPlace::read).map(Result::ok).collect()

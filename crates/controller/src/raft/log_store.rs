@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::codec::{Purged, log_id_bytes, purged_bytes, read_log_id, read_purged, read_vote, vote_bytes};
 use super::flusher::Flusher;
 use super::meta_store::{MetaKey, MetaStore};
-use super::segmented_log::SegmentedLog;
+use super::segmented_log::{Known, SegmentedLog};
 use super::types::{Entry, LogId, TypeConfig, Vote};
 
 /// The log, its flush thread and the store of votes and pointers; clones share them.
@@ -43,7 +43,10 @@ impl LogStore {
         segment_bytes: u64,
     ) -> io::Result<Self> {
         let purged = meta.get(MetaKey::Purged)?.map(|bytes| read_purged(&bytes)).transpose()?;
-        let log = SegmentedLog::open(disk, dir, segment_bytes, purged)?;
+        let vote = meta.get(MetaKey::Vote)?.map(|bytes| read_vote(&bytes)).transpose()?;
+        let voted_term = Some(vote.map_or(0, |vote| vote.leader_id.term));
+        let known = Known { purged, committed: committed(meta.as_ref())?, voted_term };
+        let log = SegmentedLog::open(disk, dir, segment_bytes, known)?;
         let shared = Shared {
             log: Mutex::new(log),
             flusher: Flusher::spawn()?,
@@ -51,9 +54,7 @@ impl LogStore {
             purged: Mutex::new(purged),
             installed_end_offset: Mutex::new(0),
         };
-        let store = Self { shared: Arc::new(shared) };
-        store.check_committed()?;
-        Ok(store)
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Records after an installed snapshot go on at `end_offset`.
@@ -87,24 +88,19 @@ impl LogStore {
         self.last_log_id().is_none()
     }
 
-    fn committed(&self) -> io::Result<Option<LogId>> {
-        self.shared.meta.get(MetaKey::Committed)?.map(|bytes| read_log_id(&bytes)).transpose()
-    }
-
     fn last_log_id(&self) -> Option<LogId> {
         let last = self.shared.log.lock().last_log_id();
         last.or_else(|| self.shared.purged.lock().map(|purged| purged.log_id))
     }
 
-    /// A committed entry that is gone was not torn off by a crash: refuse, rather than forget what was answered.
-    fn check_committed(&self) -> io::Result<()> {
-        let (committed, last) = (self.committed()?, self.last_log_id());
-        if committed > last {
-            let what = format!("it ends at {last:?}, before {committed:?}, which is committed");
-            return Err(super::codec::corrupt("metadata log", what));
-        }
-        Ok(())
+    /// Whether the log goes back to the first entry that ever was.
+    pub(super) fn is_whole(&self) -> bool {
+        self.shared.purged.lock().is_none()
     }
+}
+
+fn committed(meta: &dyn MetaStore) -> io::Result<Option<LogId>> {
+    meta.get(MetaKey::Committed)?.map(|bytes| read_log_id(&bytes)).transpose()
 }
 
 impl RaftLogReader<TypeConfig> for LogStore {
@@ -157,7 +153,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
-        self.committed()
+        committed(self.shared.meta.as_ref())
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>

@@ -1,10 +1,15 @@
 //! The metadata quorum: openraft over our own log. No openraft type leaves this module.
 
 mod codec;
+mod damage;
+#[cfg(test)]
+mod damage_tests;
 mod entry_batch;
 mod flusher;
 pub mod fuzzing;
 mod log_store;
+mod meta_copy;
+mod meta_pair;
 mod meta_store;
 mod network;
 #[cfg(test)]
@@ -15,6 +20,7 @@ mod segmented_log;
 mod segmented_log_tests;
 #[cfg(test)]
 mod sled_power;
+mod sled_store;
 mod snapshot;
 mod snapshot_clock;
 mod state_machine;

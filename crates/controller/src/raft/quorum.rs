@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +14,11 @@ use ottla_model::{BrokerId, TimestampMs};
 use ottla_storage::Disk;
 use tokio::sync::oneshot;
 
-use super::codec::{Identity, identity_bytes, read_identity, read_vote, vote_bytes};
+use super::codec::{Identity, identity_bytes, purged_bytes, read_identity, read_vote, vote_bytes};
+use super::damage::{Remedy, damaged, is_damage};
 use super::log_store::LogStore;
-use super::meta_store::{MetaKey, MetaStore, SledStore};
+use super::meta_pair::{MetaPair, SLED_DIR};
+use super::meta_store::{MetaKey, MetaStore};
 use super::network::NoPeers;
 use super::snapshot::SnapshotStore;
 use super::snapshot_clock::{SnapshotClock, SnapshotLimits};
@@ -90,10 +92,9 @@ impl Quorum {
         disk: Arc<dyn Disk>,
         publisher: Arc<Publisher>,
     ) -> Result<Self, StartError> {
-        let path = config.dir.join(SLED_DIR);
-        let meta = super::log_store::blocking(move || SledStore::open(&path)).await;
-        let (meta, closed) =
-            meta.map_err(|source| StartError::Io { path: config.dir.join(SLED_DIR), source })?;
+        let (beside, dir) = (disk.clone(), config.dir.clone());
+        let meta = super::log_store::blocking(move || MetaPair::open(&beside, &dir)).await;
+        let (meta, closed) = meta.map_err(|source| start_error(&config, source))?;
         let mut quorum = Self::start_with(config, disk, Arc::new(meta), publisher).await?;
         quorum.closed = Some(closed);
         Ok(quorum)
@@ -106,14 +107,9 @@ impl Quorum {
         meta: Arc<dyn MetaStore>,
         publisher: Arc<Publisher>,
     ) -> Result<Self, StartError> {
-        claim(&config, meta.as_ref())?;
-        let io = |source| StartError::Io { path: config.dir.clone(), source };
-        let log =
-            LogStore::open(disk.clone(), &config.dir, meta.clone(), config.segment_bytes).map_err(io)?;
-        forget_lonely_vote(&config, &log, meta.as_ref()).map_err(io)?;
-        let snapshots = SnapshotStore::new(disk, &config.dir, meta);
-        let machine =
-            StateMachine::open(config.cluster_id.clone(), publisher, snapshots, log.clone()).map_err(io)?;
+        claim(&config, disk.as_ref(), meta.as_ref())?;
+        let (log, machine) =
+            open(&config, &disk, &meta, &publisher).map_err(|source| start_error(&config, source))?;
         let raft = Raft::new(node(config.node_id), raft_config(&config)?, NoPeers, log.clone(), machine);
         let raft = raft.await.map_err(raft_error)?;
         let snapshots = SnapshotClock::start(raft.clone(), log.clone(), config.snapshots);
@@ -230,12 +226,10 @@ impl Quorum {
     }
 }
 
-/// Where sled lives, beside the log's files.
-const SLED_DIR: &str = "quorum-state.sled";
 /// The election of a single voter waits for its disk only.
 const ELECTION_WAIT: Duration = Duration::from_secs(60);
 /// openraft's workers stop within moments; a snapshot that is being written takes a little longer.
-const CLOSE_WAIT: Duration = Duration::from_secs(1);
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// Applied entries that stay in the log after a snapshot, for a follower that is a little behind.
 const ENTRIES_KEPT: u64 = 1_000;
 
@@ -284,16 +278,58 @@ fn forget_lonely_vote(config: &QuorumConfig, log: &LogStore, meta: &dyn MetaStor
     Ok(())
 }
 
+/// The log and the state machine. Of the log and the snapshot each does without what the other has, too.
+fn open(
+    config: &QuorumConfig,
+    disk: &Arc<dyn Disk>,
+    meta: &Arc<dyn MetaStore>,
+    publisher: &Arc<Publisher>,
+) -> io::Result<(LogStore, StateMachine)> {
+    let cluster_id = &config.cluster_id;
+    let snapshots = SnapshotStore::new(disk.clone(), &config.dir, meta.clone());
+    let open_log = || LogStore::open(disk.clone(), &config.dir, meta.clone(), config.segment_bytes);
+    let log = match open_log() {
+        Err(error) if is_damage(&error) => {
+            let Some(covered) = snapshots.covered(cluster_id).ok().flatten() else { return Err(error) };
+            tracing::warn!(%error, snapshot = %covered.log_id, "the metadata log now begins behind its snapshot");
+            meta.save(MetaKey::Purged, &purged_bytes(&covered))?;
+            open_log()?
+        }
+        opened => opened?,
+    };
+    forget_lonely_vote(config, &log, meta.as_ref())?;
+    let open_machine =
+        || StateMachine::open(cluster_id.clone(), publisher.clone(), snapshots.clone(), log.clone());
+    let machine = match open_machine() {
+        Err(error) if is_damage(&error) && log.is_whole() => {
+            tracing::warn!(%error, "the metadata is made anew of its log");
+            snapshots.forget()?;
+            open_machine()?
+        }
+        opened => opened?,
+    };
+    Ok((log, machine))
+}
+
+fn start_error(config: &QuorumConfig, source: io::Error) -> StartError {
+    if is_damage(&source) {
+        StartError::Damaged(source.to_string())
+    } else {
+        StartError::Io { path: config.dir.clone(), source }
+    }
+}
+
 /// Writes who we are into a new store, or checks that the store is ours.
-fn claim(config: &QuorumConfig, meta: &dyn MetaStore) -> Result<(), StartError> {
+fn claim(config: &QuorumConfig, disk: &dyn Disk, meta: &dyn MetaStore) -> Result<(), StartError> {
     let path = config.dir.clone();
-    let io = |source| StartError::Io { path: path.clone(), source };
+    let io = |source| start_error(config, source);
     let ours = Identity {
         cluster_id: config.cluster_id.to_string(),
         node_id: config.node_id,
         directory_id: config.directory_id,
     };
     let Some(found) = meta.get(MetaKey::Identity).map_err(io)? else {
+        check_is_new(disk, &config.dir).map_err(io)?;
         return meta.save(MetaKey::Identity, &identity_bytes(&ours)).map_err(io);
     };
     let found = read_identity(&found).map_err(io)?;
@@ -308,4 +344,16 @@ fn claim(config: &QuorumConfig, meta: &dyn MetaStore) -> Result<(), StartError> 
         return Err(StartError::WrongDirectory { path, found, expected });
     }
     Ok(())
+}
+
+/// A log without votes and pointers has lost them: without them it would be another log.
+fn check_is_new(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    let is_ours = |name: &str| name.ends_with(".log") || name.ends_with(".checkpoint");
+    match disk.list(dir)?.into_iter().find(|entry| is_ours(&entry.name)) {
+        None => Ok(()),
+        Some(entry) => {
+            let what = format!("{SLED_DIR} and its copy are gone, though {} is there", entry.name);
+            Err(damaged(dir, what, Remedy::Backup))
+        }
+    }
 }

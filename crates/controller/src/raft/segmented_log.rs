@@ -10,6 +10,7 @@ use ottla_model::batch::{BatchHeader, batches};
 use ottla_storage::{Disk, DiskFile, OpenMode};
 
 use super::codec::{Purged, corrupt};
+use super::damage::{Remedy, damaged};
 use super::entry_batch::{EntryHeader, decode, encode};
 use super::types::{Entry, LogId, log_id};
 
@@ -81,6 +82,21 @@ pub(crate) struct SegmentedLog {
     appended_bytes: u64,
 }
 
+/// What is known of a log from beside it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) purged: Option<Purged>,
+    pub(crate) committed: Option<LogId>,
+    /// The term of the last vote.
+    pub(crate) voted_term: Option<u64>,
+}
+
+/// What follows the last sound entry of the last file.
+struct Torn {
+    bytes: u64,
+    why: String,
+}
+
 /// Whether the same may succeed once there is room.
 pub(super) fn is_for_lack_of_room(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
@@ -93,16 +109,18 @@ impl fmt::Debug for SegmentedLog {
 }
 
 impl SegmentedLog {
-    /// Reads what is there. A tail of the last file that is no whole, sound batch was never acknowledged: cut off.
+    /// Reads what is there. A tail of the last file that is no whole, sound batch was never acknowledged, and is cut off,
+    /// unless it holds what is known to be committed.
     ///
     /// # Errors
-    /// I/O, or damage before the tail.
+    /// I/O, or damage that is not of such a tail; the files are then as they were.
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
         segment_bytes: u64,
-        purged: Option<Purged>,
+        known: Known,
     ) -> io::Result<Self> {
+        let Known { purged, .. } = known;
         let next_offset = purged.map_or(0, |purged| purged.end_offset);
         let mut log = Self {
             disk,
@@ -115,11 +133,22 @@ impl SegmentedLog {
         };
         let mut bases = log.segment_files()?;
         // What is purged need not be whole: its files go in any order when the power fails.
-        while bases.get(1).is_some_and(|next| *next <= next_offset) {
-            log.disk.remove_file(&log.path(bases.remove(0)))?;
-        }
+        let stale = bases.iter().skip(1).take_while(|next| **next <= next_offset).count();
+        let stale: Vec<i64> = bases.drain(..stale).collect();
+        let first_index = purged.map_or(0, |purged| purged.log_id.index + 1);
+        let mut torn = None;
         for (i, base_offset) in bases.iter().enumerate() {
-            log.load_segment(*base_offset, i + 1 == bases.len())?;
+            torn = log.load_segment(*base_offset, first_index, i + 1 == bases.len())?;
+        }
+        log.check_end(known, torn.as_ref())?;
+        for base_offset in stale {
+            log.disk.remove_file(&log.path(base_offset))?;
+        }
+        if let (Some(torn), Some(last)) = (torn, log.segments.back_mut()) {
+            let file = last.path.display();
+            tracing::warn!(%file, kept = last.len, cut = torn.bytes, "torn tail of the metadata log cut off");
+            last.cut(last.len)?;
+            last.file.sync_data()?;
         }
         if let Some(purged) = purged {
             log.drop_purged(purged)?;
@@ -215,11 +244,8 @@ impl SegmentedLog {
         }
         if let Some(first) = self.places.front() {
             if first.header.index != purged.log_id.index + 1 {
-                let first = first.log_id();
-                return Err(corrupt(
-                    "metadata log",
-                    format_args!("{first} does not follow purged {}", purged.log_id),
-                ));
+                let what = format!("{} does not follow purged {}", first.log_id(), purged.log_id);
+                return Err(damaged(&self.dir, what, Remedy::Backup));
             }
             let keep_from = first.header.base_offset;
             while self.segments.get(1).is_some_and(|next| next.base_offset <= keep_from) {
@@ -301,35 +327,79 @@ impl SegmentedLog {
         Ok(bases)
     }
 
-    fn load_segment(&mut self, base_offset: i64, is_last: bool) -> io::Result<()> {
+    /// A committed entry that is gone was not torn off by a crash, and an entry of a term that nobody voted in was not
+    /// written: refuse, rather than forget what was answered, or vote a second time.
+    fn check_end(&self, known: Known, torn: Option<&Torn>) -> io::Result<()> {
+        let last = self.last_log_id().or(known.purged.map(|purged| purged.log_id));
+        // By the index: a term may be damaged, too.
+        if let Some(committed) = known.committed
+            && last.is_none_or(|last| last.index < committed.index)
+        {
+            let end = last.map_or("without an entry".to_owned(), |last| format!("at entry {last}"));
+            let why = torn.map_or_else(|| "its end is gone".to_owned(), |torn| torn.why.clone());
+            let what = format!("the log ends {end}, though {committed} is committed: {why}");
+            return Err(damaged(&self.dir, what, Remedy::LostTail));
+        }
+        let term = last.map_or(0, |last| **last.committed_leader_id());
+        if let Some(voted) = known.voted_term
+            && voted < term
+        {
+            let what = format!("the last vote is of term {voted}, the last entry of term {term}");
+            return Err(damaged(&self.dir, what, Remedy::Backup));
+        }
+        Ok(())
+    }
+
+    /// The segment's entries; what follows the sound ones, if this is the last one.
+    fn load_segment(
+        &mut self,
+        base_offset: i64,
+        first_index: u64,
+        is_last: bool,
+    ) -> io::Result<Option<Torn>> {
         let path = self.path(base_offset);
         let bytes = self.disk.read(&path)?;
         let file = self.disk.open(&path, OpenMode::Write)?;
-        let mut len = 0;
+        let (mut len, mut why) = (0, "it is cut".to_owned());
         for item in batches(&bytes) {
             let checked = item.and_then(|(header, batch)| header.verify(batch).map(|()| header));
-            let checked = checked.map_err(|error| format!("{}: {error}", path.display()));
+            let checked = checked.map_err(|error| error.to_string());
             // The CRC does not cover the offset and the term, of which a torn write may lack a part, too.
             let loaded = checked.and_then(|header| {
                 if len == 0 && header.base_offset.get() != base_offset {
-                    return Err(format!("{} begins with another offset", path.display()));
+                    return Err("it begins with another offset than its name says".to_owned());
                 }
                 self.load_entry(&header, &file, len).map_err(|error| error.to_string())?;
                 Ok(header.size() as u64)
             });
             match loaded {
                 Ok(size) => len += size,
-                Err(_) if is_last => break,
-                Err(error) => return Err(corrupt("metadata log", error)),
+                Err(error) => {
+                    why = error;
+                    break;
+                }
             }
+            self.check_first(first_index, &path)?;
         }
-        if len < bytes.len() as u64 {
-            tracing::warn!(file = %path.display(), kept = len, cut = bytes.len() as u64 - len, "torn tail of the metadata log cut off");
-            file.set_len(len)?;
-            file.sync_data()?;
+        let torn = bytes.len() as u64 - len;
+        if torn > 0 && !is_last {
+            return Err(damaged(&path, format_args!("damaged at byte {len}: {why}"), Remedy::Backup));
         }
+        let why = format!("{} is damaged at byte {len}: {why}", path.display());
         self.segments.push_back(Segment { base_offset, path, file, len, reserved: len });
-        Ok(())
+        Ok((torn > 0).then_some(Torn { bytes: torn, why }))
+    }
+
+    /// The log begins where it should: a first file that is gone is not a log that begins later.
+    fn check_first(&self, first_index: u64, path: &Path) -> io::Result<()> {
+        match self.places.front() {
+            Some(first) if first.header.index > first_index => {
+                let index = first.header.index;
+                let what = format!("it begins with entry {index}, entry {first_index} is gone");
+                Err(damaged(path, what, Remedy::Backup))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn load_entry(&mut self, header: &BatchHeader, file: &Arc<dyn DiskFile>, pos: u64) -> io::Result<()> {

@@ -9,13 +9,13 @@ use ottla_model::{TimestampMs, TopicId};
 use ottla_storage::{Disk, FaultyDisk, OpenMode, SimDisk};
 use uuid::Uuid;
 
-use super::codec::log_id_bytes;
+use super::codec::{log_id_bytes, vote_bytes};
 use super::entry_batch::{decode, encode};
 use super::log_store::LogStore;
 use super::meta_store::{MetaKey, MetaStore};
-use super::segmented_log::SegmentedLog;
+use super::segmented_log::{Known, SegmentedLog};
 use super::twin_store::TwinStore;
-use super::types::{Entry, Membership, Payload, Proposal, Voter, log_id};
+use super::types::{Entry, LeaderId, Membership, Payload, Proposal, Vote, Voter, log_id};
 
 const DIR: &str = "/log";
 const SEGMENT_BYTES: u64 = 400;
@@ -37,7 +37,7 @@ fn disk() -> Arc<dyn Disk> {
 }
 
 fn open(disk: &Arc<dyn Disk>) -> std::io::Result<SegmentedLog> {
-    SegmentedLog::open(disk.clone(), Path::new(DIR), SEGMENT_BYTES, None)
+    SegmentedLog::open(disk.clone(), Path::new(DIR), SEGMENT_BYTES, Known::default())
 }
 
 fn files(disk: &Arc<dyn Disk>) -> Vec<String> {
@@ -108,6 +108,8 @@ fn a_log_that_lost_a_committed_entry_does_not_open() {
     let disk = disk();
     fill(&disk, 3);
     let meta = Arc::new(TwinStore::open(disk.as_ref(), Path::new(DIR)).unwrap());
+    let vote = Vote { leader_id: LeaderId { term: 3, voted_for: 1 }, committed: true };
+    meta.put(MetaKey::Vote, &vote_bytes(&vote)).unwrap();
     for (committed, opens) in [(2, true), (3, false)] {
         meta.put(MetaKey::Committed, &log_id_bytes(&log_id(3, committed))).unwrap();
         let opened = LogStore::open(disk.clone(), Path::new(DIR), meta.clone(), SEGMENT_BYTES);

@@ -13,7 +13,10 @@ use ottla_model::wire::{Reader, Writer};
 use ottla_model::{BrokerId, LeaderEpoch, Offset, TimestampMs};
 use ottla_storage::{Disk, DiskFile, OpenMode};
 
-use super::codec::{corrupt, log_id_bytes, read_log_id, read_stored_membership, stored_membership_bytes};
+use super::codec::{
+    Purged, corrupt, log_id_bytes, read_log_id, read_stored_membership, stored_membership_bytes,
+};
+use super::damage::{Remedy, damaged};
 use super::entry_batch::control_key;
 use super::meta_store::{MetaKey, MetaStore};
 use super::segmented_log::is_for_lack_of_room;
@@ -226,10 +229,29 @@ impl SnapshotStore {
         Self { disk, dir: dir.to_owned(), meta }
     }
 
-    /// The bytes of the current snapshot; `None` before the first.
-    pub(crate) fn load(&self) -> io::Result<Option<Bytes>> {
+    /// The bytes of the current snapshot, and what they say; `None` before the first.
+    pub(crate) fn load(&self, cluster_id: &Arc<str>) -> io::Result<Option<(Bytes, SnapshotState)>> {
         let Some(name) = self.current_name()? else { return Ok(None) };
-        self.disk.read(&self.dir.join(name)).map(|bytes| Some(Bytes::from(bytes)))
+        let path = self.dir.join(name);
+        let refused = |error: io::Error| damaged(&path, error, Remedy::Backup);
+        let bytes = match self.disk.read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(refused(error)),
+            read => Bytes::from(read?),
+        };
+        let state = SnapshotState::decode(cluster_id.clone(), &bytes).map_err(refused)?;
+        Ok(Some((bytes, state)))
+    }
+
+    /// What the log need not hold; `None` before the first snapshot.
+    pub(super) fn covered(&self, cluster_id: &Arc<str>) -> io::Result<Option<Purged>> {
+        let Some((_, state)) = self.load(cluster_id)? else { return Ok(None) };
+        let end_offset = state.end_offset();
+        Ok(state.meta.last_log_id.map(|log_id| Purged { log_id, end_offset }))
+    }
+
+    /// There is no current snapshot any more.
+    pub(super) fn forget(&self) -> io::Result<()> {
+        self.meta.save(MetaKey::Snapshot, b"")
     }
 
     /// Writes a snapshot, makes it the current one, and removes the others; answers whether there was room for it.
@@ -262,7 +284,8 @@ impl SnapshotStore {
     }
 
     fn current_name(&self) -> io::Result<Option<String>> {
-        let Some(bytes) = self.meta.get(MetaKey::Snapshot)? else { return Ok(None) };
+        let named = self.meta.get(MetaKey::Snapshot)?;
+        let Some(bytes) = named.filter(|name| !name.is_empty()) else { return Ok(None) };
         String::from_utf8(bytes).map(Some).map_err(|error| corrupt("snapshot pointer", error))
     }
 

@@ -51,8 +51,8 @@ impl StateMachine {
             snapshots,
             log,
         };
-        if let Some(bytes) = machine.snapshots.load()? {
-            machine.restore(SnapshotState::decode(cluster_id, &bytes)?);
+        if let Some((_, state)) = machine.snapshots.load(&cluster_id)? {
+            machine.restore(state);
         }
         Ok(machine)
     }
@@ -164,9 +164,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<OurSnapshot>, io::Error> {
-        let Some(bytes) = self.snapshots.load()? else { return Ok(None) };
-        let state = SnapshotState::decode(self.image.cluster_id().clone(), &bytes)?;
-        Ok(Some(Snapshot { meta: state.meta, snapshot: bytes }))
+        let loaded = self.snapshots.load(self.image.cluster_id())?;
+        Ok(loaded.map(|(bytes, state)| Snapshot { meta: state.meta, snapshot: bytes }))
     }
 }
 

@@ -10,7 +10,8 @@ use ottla_model::{BrokerId, TimestampMs, TopicId};
 use ottla_storage::{Disk, RealDisk, Seeded, SimDisk};
 
 use super::log_store::LogStore;
-use super::meta_store::{MetaStore, SledStore};
+use super::meta_pair::MetaPair;
+use super::meta_store::MetaStore;
 use super::quorum::{ProposeError, Quorum, QuorumConfig};
 use super::snapshot::SnapshotStore;
 use super::snapshot_clock::SnapshotLimits;
@@ -48,8 +49,9 @@ struct OnDisk;
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for OnDisk {
     async fn build(&self) -> Result<(tempfile::TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
         let dir = tempfile::tempdir().unwrap();
-        let meta: Arc<dyn MetaStore> = Arc::new(SledStore::open(&dir.path().join("sled")).unwrap().0);
-        let (log, machine) = stores(Arc::new(RealDisk), &dir.path().join("log"), meta);
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let meta: Arc<dyn MetaStore> = Arc::new(MetaPair::open(&disk, dir.path()).unwrap().0);
+        let (log, machine) = stores(disk, &dir.path().join("log"), meta);
         Ok((dir, log, machine))
     }
 }

@@ -12,8 +12,7 @@ use parking_lot::Mutex;
 
 use super::meta_store::{MetaKey, MetaStore};
 
-const KEYS: [MetaKey; 5] =
-    [MetaKey::Identity, MetaKey::Vote, MetaKey::Committed, MetaKey::Purged, MetaKey::Snapshot];
+const KEYS: [MetaKey; 5] = MetaKey::ALL;
 pub(crate) const FILE_NAME: &str = "meta.twin";
 /// CRC, key and length in front of a value.
 const HEADER_LEN: usize = 6;

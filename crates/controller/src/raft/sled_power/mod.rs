@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use ottla_storage::{Disk, DiskFile, OpenMode, SimDisk};
 
-use super::meta_store::{MetaKey, MetaStore, SledStore};
+use super::meta_store::{MetaKey, MetaStore};
+use super::sled_store::SledStore;
 use super::power_tests;
 use recording::{Call, NOTES, TRACED};
 
