@@ -4,7 +4,7 @@ use ottla_controller::{BrokerError, ConfigChangeError, ControllerError, TopicErr
 use ottla_model::batch::BatchError;
 use ottla_protocol::ErrorCode;
 use ottla_replication::session::FetchSessionError;
-use ottla_storage::{AppendError as LogError, InvalidRecord};
+use ottla_storage::{AppendError as LogError, InvalidRecord, StorageError};
 
 use crate::partitions::{Absent, AppendError, PartitionError};
 
@@ -26,6 +26,7 @@ pub(crate) fn partition(error: &PartitionError) -> ErrorCode {
         PartitionError::PolicyViolation => ErrorCode::PolicyViolation,
         PartitionError::FencedLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
         PartitionError::UnknownLeaderEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
+        PartitionError::Storage(StorageError::Damaged { .. }) => ErrorCode::CorruptMessage,
         PartitionError::Registration(_) | PartitionError::Storage(_) => ErrorCode::KafkaStorageError,
     }
 }

@@ -39,6 +39,7 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
         gauges.log_dirs_offline.set(number(offline));
         gauges.log_dirs_full.set(number(failures.room().full_count()));
         gauges.log_dir_refusals.absolute(failures.room().refusals());
+        gauges.log_damages.set(number(failures.damage().count()));
         fetch_sessions(gauges, &sessions.lock(), &memory);
         for (at, pool) in memory.pools().into_iter().enumerate() {
             gauges.memory(at, pool.used(), pool.limit(), pool.pushed_back());

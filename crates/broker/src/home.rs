@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ottla_config::BrokerConfig;
 use ottla_metadata::DirectoryId;
 use ottla_model::TopicId;
-use ottla_storage::{Disk, LogDir, MetaProperties, RealDisk};
+use ottla_storage::{Disk, LogDir, MetaProperties};
 use uuid::Uuid;
 
 use crate::partitions::LogHome;
@@ -24,10 +24,9 @@ pub(crate) struct Home {
 impl Home {
     /// Opens the directories of `log.dirs`; an empty one is formatted. A new cluster's id is random unless it is set;
     /// one that is set must be that of the directories. A directory that fails is left out, unless it is the last.
-    pub(crate) fn open(config: &BrokerConfig) -> Result<Self, StartError> {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    pub(crate) fn open(disk: &Arc<dyn Disk>, config: &BrokerConfig) -> Result<Self, StartError> {
         let paths = &config.log.dirs;
-        let cluster_id = match (&config.node.cluster_id, known_cluster_id(&*disk, paths)?) {
+        let cluster_id = match (&config.node.cluster_id, known_cluster_id(&**disk, paths)?) {
             (Some(wanted), _) => wanted.clone(),
             (None, Some(known)) => known,
             (None, None) => TopicId(Uuid::new_v4()).to_base64(),
@@ -39,7 +38,7 @@ impl Home {
                 node_id: config.node.node_id.get(),
                 directory_id: Some(Uuid::new_v4()),
             };
-            match LogDir::open(Arc::clone(&disk), path.clone(), &identity) {
+            match LogDir::open(Arc::clone(disk), path.clone(), &identity) {
                 Ok(dir) => dirs.push(dir),
                 Err(error) if error.is_of_the_disk() && missing + 1 < paths.len() => {
                     tracing::error!(dir = %path.display(), %error, "log dir offline");

@@ -8,7 +8,7 @@ use ottla_config::BrokerConfig;
 use ottla_controller::{Controller, MetadataSubscription};
 use ottla_metadata::{ConfigResourceType, MetadataImage};
 use ottla_replication::session::{FetchSessionCache, FetchSessionConfig};
-use ottla_storage::StorageError;
+use ottla_storage::{Disk, RealDisk, StorageError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -24,8 +24,8 @@ use crate::memory::{Memory, SESSION_PARTITION_LEN, available_memory};
 use crate::metadata_view::MetadataView;
 use crate::net::{Admission, Listener, NetLimits};
 use crate::partitions::{
-    Cleaner, DirAssignments, DirFailureHandler, Flusher, Housekeeping, LogHome, LogMoves, LogMovesParts,
-    Partitions, ReplicaDriver, opening,
+    Checker, Cleaner, DirAssignments, DirFailureHandler, Flusher, Housekeeping, LogHome, LogMoves,
+    LogMovesParts, Partitions, ReplicaDriver, opening,
 };
 use crate::producer_ids::ProducerIds;
 use crate::registration;
@@ -64,14 +64,28 @@ impl Server {
         metrics: Arc<Metrics>,
         health: Arc<Health>,
     ) -> Result<Self, StartError> {
+        Self::start_on(Arc::new(RealDisk), config, loggers, metrics, health).await
+    }
+
+    /// The same on a disk around the real one, for tests.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_on(
+        disk: Arc<dyn Disk>,
+        config: BrokerConfig,
+        loggers: Arc<Loggers>,
+        metrics: Arc<Metrics>,
+        health: Arc<Health>,
+    ) -> Result<Self, StartError> {
         let clock = Clock::start();
         // Bound first, so that a port in use is found before anything is written.
         let listeners = bind(&config).await?;
-        let home = Home::open(&config)?;
+        let home = Home::open(&disk, &config)?;
         let identity =
             Arc::new(Identity { cluster_id: Arc::clone(&home.cluster_id), node_id: config.node.node_id });
         let controller =
-            Controller::start(registration::controller_config(&config, &identity, &home)).await?;
+            Controller::start_on(disk, registration::controller_config(&config, &identity, &home)).await?;
         let broker_epoch = registration::register(&controller, &config, &listeners, &home).await?;
 
         let services =
@@ -166,6 +180,7 @@ impl Server {
         let closing = move || {
             services.log_moves.close();
             services.cleaner.close();
+            services.checker.close();
             services.flusher.close();
             services.logs.close(&services.partitions.all(), broker_epoch, services.clock.now())
         };
@@ -238,6 +253,7 @@ fn services(
         config: Arc::clone(&parts.config),
         clock,
     };
+    let checker = Checker::start(logs.failures()).map_err(StartError::Threads)?;
     let log_moves = LogMoves::start(moves).map_err(StartError::Threads)?;
     Ok(Services {
         identity,
@@ -253,6 +269,7 @@ fn services(
         partitions: Arc::clone(&parts.partitions),
         flusher: Arc::clone(&parts.flusher),
         cleaner: Arc::new(cleaner),
+        checker: Arc::new(checker),
         logs,
         log_moves: Arc::new(log_moves),
         dir_assignments,

@@ -14,7 +14,7 @@ use crate::groups::Groups;
 use crate::identity::Identity;
 use crate::memory::Memory;
 use crate::metadata_view::MetadataView;
-use crate::partitions::{Cleaner, DirAssignments, Flusher, LogHome, LogMoves, Partitions};
+use crate::partitions::{Checker, Cleaner, DirAssignments, Flusher, LogHome, LogMoves, Partitions};
 use crate::producer_ids::ProducerIds;
 use crate::telemetry::{Loggers, Metrics};
 
@@ -38,6 +38,7 @@ pub(crate) struct Services {
     pub dir_assignments: Arc<DirAssignments>,
     pub flusher: Arc<Flusher>,
     pub cleaner: Arc<Cleaner>,
+    pub checker: Arc<Checker>,
     pub fetch_sessions: Arc<Mutex<FetchSessionCache>>,
     pub groups: Arc<Groups>,
 }

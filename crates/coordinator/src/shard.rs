@@ -37,6 +37,9 @@ pub enum WriteError {
     TooLarge { size: usize, max: usize },
     #[error("the log directory failed")]
     Storage,
+    /// The same may succeed once there is room.
+    #[error("the log directory is full")]
+    NoRoom,
     #[error("the shard was closed")]
     Closed,
     #[error("{0}")]

@@ -84,7 +84,10 @@ impl GroupError {
 #[must_use]
 pub const fn write_error_code(error: &WriteError) -> ErrorCode {
     match error {
-        WriteError::NotEnoughReplicas | WriteError::TimedOut => ErrorCode::CoordinatorNotAvailable,
+        // Kafka's log dir goes offline when it is full, and its coordinators with it. Ours are where they were, and wait.
+        WriteError::NotEnoughReplicas | WriteError::TimedOut | WriteError::NoRoom => {
+            ErrorCode::CoordinatorNotAvailable
+        }
         WriteError::NotLeader | WriteError::Storage | WriteError::Closed => ErrorCode::NotCoordinator,
         WriteError::TooLarge { .. } | WriteError::Replay(_) | WriteError::Batch | WriteError::Unwritable => {
             ErrorCode::UnknownServerError

@@ -18,6 +18,9 @@ pub enum StorageError {
     /// A file does not hold what its format says.
     #[error("{}: {what}", path.display())]
     Corrupt { path: PathBuf, what: String },
+    /// Where a segment should have a sound batch it has none. Only who reads there is concerned.
+    #[error("{}: damaged batch at position {position}: {what}", path.display())]
+    Damaged { path: PathBuf, position: u32, what: String },
     /// An earlier failure took this log or log dir offline.
     #[error("{} is offline after an earlier failure", path.display())]
     Offline { path: PathBuf },
@@ -68,6 +71,7 @@ impl StorageError {
             Self::Io { path, .. }
             | Self::NoRoom { path, .. }
             | Self::Corrupt { path, .. }
+            | Self::Damaged { path, .. }
             | Self::Offline { path }
             | Self::Locked { path }
             | Self::Foreign { path, .. } => path,

@@ -42,4 +42,5 @@ pub use log_dirs::{
 };
 pub use producer::ActiveProducer;
 pub use read::{LogRead, ReadError, TimestampOffset};
+pub use segment::SegmentCheck;
 pub use validate::one_batch;

@@ -4,13 +4,16 @@ use ottla_model::{LeaderEpoch, Offset, TimestampMs};
 
 use crate::error::StorageError;
 use crate::file_slice::FileSlice;
+use crate::segment::SegmentCheck;
 
 /// What a log has for a fetch.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct LogRead {
     /// Bytes that start at the batch that contains the wanted offset and end at `upper`, at the segment's end or near
     /// `max_bytes`, whichever is first; `None` if there is nothing below `upper`. The last batch may be cut.
     pub slice: Option<FileSlice>,
+    /// What nobody has looked at since it was written, to be checked behind the reader.
+    pub check: Option<SegmentCheck>,
     pub log_start_offset: Offset,
     pub log_end_offset: Offset,
 }

@@ -158,6 +158,7 @@ fn write_error(error: &AppendError) -> WriteError {
         AppendError::Log(LogError::MessageTooLarge { .. } | LogError::RecordListTooLarge { .. }) => {
             WriteError::TooLarge { size: 0, max: 0 }
         }
+        AppendError::Log(LogError::Storage(error)) if error.is_for_lack_of_room() => WriteError::NoRoom,
         AppendError::Log(LogError::Storage(_)) => WriteError::Storage,
         AppendError::Log(_) => WriteError::Batch,
     }

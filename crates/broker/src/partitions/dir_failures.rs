@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::error::Elapsed;
 
+use super::checker::CheckQueue;
 use super::dir_room::DirRoom;
+use super::log_damage::LogDamage;
 use super::{LogHome, Partitions, absolute};
 
 /// Log dirs that somebody has seen failing (Kafka's `LogDirFailureChannel`).
@@ -23,6 +25,9 @@ pub(crate) struct DirFailures {
     news: Notify,
     /// A dir without room has not failed.
     room: DirRoom,
+    /// Neither has one of which a file is damaged.
+    damage: LogDamage,
+    checks: CheckQueue,
     /// Why the broker cannot go on.
     fatal: watch::Sender<Option<String>>,
 }
@@ -41,6 +46,8 @@ impl DirFailures {
             self.report_dir(dir);
         } else if cause.is_for_lack_of_room() {
             self.room.refused(dir, cause, Instant::now());
+        } else if let StorageError::Damaged { path, position, .. } = cause {
+            self.damage.found(path, *position, cause);
         }
     }
 
@@ -52,6 +59,16 @@ impl DirFailures {
     /// The dirs that have no room.
     pub(crate) fn room(&self) -> &DirRoom {
         &self.room
+    }
+
+    /// What was found to be damaged.
+    pub(crate) fn damage(&self) -> &LogDamage {
+        &self.damage
+    }
+
+    /// What readers were given, to be checked.
+    pub(super) fn checks(&self) -> &CheckQueue {
+        &self.checks
     }
 
     pub(super) fn report_dir(&self, dir: &Path) {

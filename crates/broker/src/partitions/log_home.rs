@@ -191,7 +191,7 @@ impl LogHome {
         self.interrupted.lock().extend(interrupted);
         self.remove_files(number, opened.deleted, now);
         for (name, error) in opened.failed {
-            tracing::error!(partition = %name, %error, "log could not be opened: it stays as it is, offline");
+            tracing::error!(partition = %name, %error, "log could not be opened: it stays as it is, offline, until the file is mended (a partition.metadata may be removed)");
             self.found.lock().entry(name).or_insert(Found::Damaged(error));
         }
         for opened in opened.logs {

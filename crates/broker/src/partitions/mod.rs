@@ -1,6 +1,7 @@
 //! The replicas on this broker: each a log and a machine, found by name or id, made and removed as the metadata says.
 
 mod assignments;
+mod checker;
 mod cleaner;
 mod dir_failures;
 mod dir_room;
@@ -8,6 +9,7 @@ mod driver;
 mod error;
 mod flusher;
 mod housekeeping;
+mod log_damage;
 mod log_home;
 mod log_moves;
 pub(crate) mod opening;
@@ -16,6 +18,7 @@ mod read;
 mod registry;
 
 pub(crate) use assignments::DirAssignments;
+pub(crate) use checker::Checker;
 pub(crate) use cleaner::Cleaner;
 pub(crate) use dir_failures::{DirFailureHandler, DirFailures};
 pub(crate) use driver::ReplicaDriver;

@@ -66,7 +66,7 @@ pub(super) struct State {
     pub(super) machine: PartitionMachine,
     produces: WaitList<Arc<Notify>>,
     fetches: WaitList<Arc<Notify>>,
-    failures: Arc<DirFailures>,
+    pub(super) failures: Arc<DirFailures>,
     /// What the log's producers take of the memory for all of them.
     producers: Charge,
     /// The replica is no longer this broker's: its files may be gone.

@@ -68,7 +68,11 @@ impl Partition {
         if read.diverging.is_none() {
             let upper = if request.debug_replica { state.log.log_end_offset() } else { high_watermark };
             let found = state.log.read(request.offset, request.max_len, upper, request.min_one);
-            read.slice = found.map_err(|error| state.failed_read(error.into()))?.slice;
+            let found = found.map_err(|error| state.failed_read(error.into()))?;
+            read.slice = found.slice;
+            if let Some(check) = found.check {
+                state.failures.checks().push(state.log.dir().to_path_buf(), check);
+            }
         }
         Ok(read)
     }

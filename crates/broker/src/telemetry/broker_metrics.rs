@@ -30,6 +30,7 @@ pub struct BrokerMetrics {
     pub log_segments: Gauge,
     pub log_dirs_offline: Gauge,
     pub log_dirs_full: Gauge,
+    pub log_damages: Gauge,
     /// What was refused because a log dir was full.
     pub log_dir_refusals: Counter,
     /// Time of each flush of a log.
@@ -127,6 +128,7 @@ impl BrokerMetrics {
             log_segments: gauge(names::LOG_SEGMENTS),
             log_dirs_offline: gauge(names::LOG_DIRS_OFFLINE),
             log_dirs_full: gauge(names::LOG_DIRS_FULL),
+            log_damages: gauge(names::LOG_DAMAGES),
             log_dir_refusals: counter(names::LOG_DIR_REFUSALS),
             log_flush: Histogram::default(),
             fetch_sessions: gauge(names::FETCH_SESSIONS),

@@ -65,6 +65,7 @@ catalogue! {
     LOG_FLUSH_SECONDS = "ottla_log_flush_duration_seconds", Histogram, Seconds, "Time of a log's flush to disk.";
     LOG_DIRS_OFFLINE = "ottla_log_dirs_offline", Gauge, Count, "Log directories that failed.";
     LOG_DIRS_FULL = "ottla_log_dirs_full", Gauge, Count, "Log directories that have no room.";
+    LOG_DAMAGES = "ottla_log_damaged_places", Gauge, Count, "Places in logs that were found damaged since the start.";
     LOG_DIR_REFUSALS = "ottla_log_dir_refusals_total", Counter, Count, "Writes refused because a log directory was full.";
 
     CLEANER_CLEANINGS = "ottla_cleaner_cleanings_total", Counter, Count, "Compactions of a log that were finished.";

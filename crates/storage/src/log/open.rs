@@ -126,6 +126,13 @@ impl PartitionLog {
         } else {
             self.active_mut().load_tail(interval)?
         };
+        if self.log_end_offset < start.recovery_point {
+            let (dir, end) = (self.dir.display(), self.log_end_offset);
+            tracing::error!(
+                %dir, log_end_offset = %end, recovery_point = %start.recovery_point,
+                "records that were on the disk are gone: bring the last segment back from a backup before more is written"
+            );
+        }
         self.log_start_offset = self.log_start_offset.min(self.log_end_offset);
         self.epochs.truncate_from_end(self.log_end_offset);
         if checked {

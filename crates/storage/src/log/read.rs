@@ -5,7 +5,7 @@ use ottla_model::Offset;
 use crate::error::StorageError;
 use crate::file_slice::FileSlice;
 use crate::read::{LogRead, ReadError};
-use crate::segment::{BatchAt, Segment};
+use crate::segment::{BatchAt, Segment, SegmentCheck};
 
 use super::PartitionLog;
 
@@ -78,9 +78,10 @@ impl PartitionLog {
         if from < start || from > end {
             return Err(ReadError::OffsetOutOfRange { requested: from, start, end });
         }
-        let slice =
-            if from < upper.min(end) { self.slice(from, max_bytes, upper.min(end), min_one)? } else { None };
-        Ok(LogRead { slice, log_start_offset: start, log_end_offset: end })
+        let upper = upper.min(end);
+        let found = if from < upper { self.slice(from, max_bytes, upper, min_one)? } else { None };
+        let (slice, check) = found.map_or((None, None), |(slice, check)| (Some(slice), check));
+        Ok(LogRead { slice, check, log_start_offset: start, log_end_offset: end })
     }
 
     /// The bytes that [`PartitionLog::read`] would give a slice of, at least one batch; empty at the log's end.
@@ -97,7 +98,7 @@ impl PartitionLog {
         max_bytes: u32,
         upper: Offset,
         min_one: bool,
-    ) -> Result<Option<FileSlice>, StorageError> {
+    ) -> Result<Option<(FileSlice, Option<SegmentCheck>)>, StorageError> {
         let first = self.segments.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
         for (number, segment) in self.segments.iter().enumerate().skip(first) {
             // A segment may end before the next one's base offset where compaction or truncation left a gap.
@@ -117,9 +118,15 @@ impl PartitionLog {
             } else {
                 self.cut(segment, first, max_bytes, min_one)?
             };
-            let position = u64::from(first.position);
-            let slice = FileSlice { file: segment.file()?, position, length: length.min(available) };
-            return Ok(Some(slice).filter(|slice| slice.length > 0));
+            let length = length.min(available);
+            if length == 0 {
+                return Ok(None);
+            }
+            let is_closed = number + 1 < self.segments.len();
+            let (length, check) =
+                if is_closed { segment.sound_part(first.position, length)? } else { (length, None) };
+            let slice = FileSlice { file: segment.file()?, position: u64::from(first.position), length };
+            return Ok(Some((slice, check)));
         }
         Ok(None)
     }

@@ -93,6 +93,7 @@ fn find_in_batch(
         return Ok((offset <= header.last_offset()).then(|| at(header.max_timestamp, offset)));
     }
     let bytes = segment.read_batch(batch)?;
+    header.verify(&bytes).map_err(|error| segment.damaged(batch, error))?;
     match first_record(header, &bytes, timestamp, start) {
         Ok(found) => Ok(found.map(|(timestamp, offset)| at(timestamp, offset))),
         // A producer's broken records are its consumers' problem; the header alone answers.

@@ -1,5 +1,6 @@
 //! One segment: a `.log` of batches, and its two sparse indexes.
 
+mod check;
 mod chunks;
 mod index;
 mod lazy_file;
@@ -9,8 +10,8 @@ mod trust;
 mod walk;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use ottla_model::batch::BatchHeader;
 use ottla_model::{Now, Offset, TimestampMs};
@@ -19,6 +20,8 @@ use crate::config::LogConfig;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{At, StorageError, if_room};
 
+use check::Checks;
+pub use check::SegmentCheck;
 pub(crate) use chunks::{BatchRead, Chunks};
 pub(crate) use index::{IndexEntry, OffsetEntry, PendingEntries, SparseIndex, TimeEntry};
 pub(crate) use lazy_file::LazyFile;
@@ -81,6 +84,8 @@ pub(crate) struct Segment {
     allocated: u32,
     /// An index entry was found wrong.
     doubted: AtomicBool,
+    /// What was read of it once it was closed.
+    checks: OnceLock<Arc<Checks>>,
 }
 
 impl Segment {
@@ -124,6 +129,7 @@ impl Segment {
             modified: now.wall,
             allocated: 0,
             doubted: AtomicBool::new(false),
+            checks: OnceLock::new(),
         })
     }
 
@@ -152,6 +158,7 @@ impl Segment {
             modified,
             allocated: size,
             doubted: AtomicBool::new(false),
+            checks: OnceLock::new(),
         })
     }
 
@@ -165,6 +172,28 @@ impl Segment {
 
     pub(crate) fn file(&self) -> Result<Arc<dyn DiskFile>, StorageError> {
         self.log.get()
+    }
+
+    /// What a reader of a closed segment may have from `position` on: up to the next batch that is known to be damaged, and
+    /// what is to be checked behind the reader.
+    pub(crate) fn sound_part(
+        &self,
+        position: u32,
+        length: u32,
+    ) -> Result<(u32, Option<SegmentCheck>), StorageError> {
+        let checks = self.checks.get_or_init(Arc::default);
+        let length = match checks.first_bad(position) {
+            Some(bad) if bad == position => {
+                return Err(check::damaged(&self.log.path(), bad, "it cannot be read"));
+            }
+            Some(bad) => length.min(bad - position),
+            None => length,
+        };
+        if !checks.want(position..position.saturating_add(length)) {
+            return Ok((length, None));
+        }
+        let (checks, file, path) = (Arc::clone(checks), self.log.get()?, self.log.path());
+        Ok((length, Some(SegmentCheck { checks, file, path, size: self.size })))
     }
 
     pub(crate) fn index(&self) -> &SparseIndex<OffsetEntry> {
@@ -408,6 +437,7 @@ impl Segment {
         self.time_index.truncate(kept)?;
         self.log.get()?.set_len(u64::from(batch.position)).map_err(self.log.err("truncate"))?;
         self.size = batch.position;
+        self.checks = OnceLock::new();
         self.allocated = batch.position;
         self.max_timestamp = None;
         if self.size == 0 {

@@ -8,6 +8,7 @@ use crate::disk::DiskFile;
 use crate::error::StorageError;
 
 use super::Segment;
+use super::check::damaged;
 
 /// Bytes of one look at the file.
 const WINDOW_BYTES: usize = 4096;
@@ -65,8 +66,12 @@ impl Segment {
         Ok(bytes)
     }
 
+    pub(crate) fn damaged(&self, batch: &BatchAt, error: BatchError) -> StorageError {
+        damaged(&self.log.path(), batch.position, error)
+    }
+
     fn no_batch(&self, position: u32, error: BatchError) -> StorageError {
-        StorageError::corrupt(&self.log.path(), format!("no batch at position {position}: {error}"))
+        damaged(&self.log.path(), position, error)
     }
 }
 

@@ -166,7 +166,7 @@ fn a_segment_that_is_no_batches_is_reported_and_left() {
     damage(&disk, 0, 16, &[7]);
     for _ in 0..2 {
         let outcome = clean(&mut log, SETTINGS, 2000).map(|_| ());
-        assert!(matches!(outcome, Err(CleanError::Storage(StorageError::Corrupt { .. }))), "{outcome:?}");
+        assert!(matches!(outcome, Err(CleanError::Storage(StorageError::Damaged { .. }))), "{outcome:?}");
         assert!(!log.is_offline());
     }
     // Mended, it is compacted: nothing was marked for ever.

@@ -24,7 +24,7 @@ pub(super) enum Reason {
 impl Reason {
     pub(super) fn of(error: &StorageError) -> Self {
         match error {
-            StorageError::Corrupt { .. } => Self::Corrupt,
+            StorageError::Corrupt { .. } | StorageError::Damaged { .. } => Self::Corrupt,
             StorageError::NoRoom { .. } => Self::NoRoom,
             _ => Self::Io,
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ottla_metadata::DirectoryId;
 use ottla_model::TopicPartition;
-use ottla_storage::{CopyStep, MoveError, Moved, PartitionLog, copy_step};
+use ottla_storage::{CopyStep, MoveError, Moved, OffsetCheckpoint, PartitionLog, copy_step};
 use uuid::Uuid;
 
 use super::throttle::Throttle;
@@ -204,6 +204,8 @@ impl Mover {
 
     fn moved(&self, job: &Move, from: usize, moved: Moved) {
         let (name, logs) = (&job.partition.name, &self.parts.logs);
+        // Before the old dir forgets it: records below are deleted.
+        logs.write_checkpoint(OffsetCheckpoint::LogStart, &self.parts.partitions.all());
         logs.moved(name, self.dir(from), job.to);
         self.parts.assignments.assign(job.partition.id, DirectoryId(self.dir(job.to).directory_id()));
         match moved.old {
