@@ -1,6 +1,7 @@
 //! Disks that are full, fail or are slow, for real: a small file system, and system calls that strace makes fail.
 
 mod admin;
+mod damaged;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};

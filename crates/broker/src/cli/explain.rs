@@ -3,6 +3,11 @@
 use std::error::Error;
 use std::io;
 
+use ottla_controller::StartError as ControllerStartError;
+use ottla_storage::StorageError;
+
+use crate::StartError;
+
 /// The error, its causes that it does not print itself, and a hint, as one line.
 #[must_use]
 pub fn explain(error: &(dyn Error + 'static)) -> String {
@@ -25,6 +30,9 @@ pub fn explain(error: &(dyn Error + 'static)) -> String {
 }
 
 fn hint_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = error.downcast_ref::<StartError>() {
+        return hint_of_start(error);
+    }
     let kind = error.downcast_ref::<io::Error>()?.kind();
     Some(match kind {
         io::ErrorKind::AddrInUse => {
@@ -38,6 +46,31 @@ fn hint_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         io::ErrorKind::WouldBlock => "another process holds the lock",
         _ => return None,
     })
+}
+
+/// What an operator can do about directories that are not what they should be. What is damaged in the metadata log says so
+/// itself.
+fn hint_of_start(error: &StartError) -> Option<&'static str> {
+    match error {
+        StartError::Storage(StorageError::Corrupt { .. }) => Some(
+            "bring it back from a backup; a meta.properties may also be written anew: version=1, cluster.id, node.id \
+             and directory.id, of which the next start says what does not fit",
+        ),
+        StartError::Storage(StorageError::Foreign { .. }) => {
+            Some("log.dirs names another node's directory, or its meta.properties is damaged")
+        }
+        StartError::Storage(StorageError::Locked { .. }) => {
+            Some("stop the other process, or choose another directory with --data-dir or log.dirs")
+        }
+        StartError::Controller(
+            ControllerStartError::WrongCluster { .. }
+            | ControllerStartError::WrongNode { .. }
+            | ControllerStartError::WrongDirectory { .. },
+        ) => Some(
+            "meta.properties in the directory above has to name what was found here, or metadata.log.dir another place",
+        ),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,15 @@ use ottla_client::Client;
 use ottla_model::batch::BatchBuilder;
 use ottla_model::{Offset, TimestampMs};
 use ottla_protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+use ottla_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use ottla_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use ottla_protocol::messages::{
-    AlterReplicaLogDirsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest, StrBytes,
+    AlterReplicaLogDirsRequest, DeleteRecordsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest,
+    StrBytes,
 };
 
-use crate::support::{Broker, batch, topic_name, values_from};
+use crate::support::{Broker, batch, eventually, topic_name, values_from};
 
 const STORAGE_ERROR: i16 = 56;
 
@@ -75,17 +77,6 @@ async fn alter_configs(
         .with_configs(vec![config]);
     let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
     client.call(&request).await.unwrap().responses[0].error_code
-}
-
-/// Asks again until it is so.
-async fn eventually<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
-    for _ in 0..500 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{what}: not within 10 s");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,6 +149,26 @@ async fn a_replica_moves_while_it_is_written_and_stays_where_it_is_after_a_resta
     let left = names_in(&broker.log_dir(0));
     assert!(!left.contains(&"t-0".to_owned()), "{left:?}");
     assert!(left.iter().any(|name| name.starts_with("t-0.") && name.ends_with("-delete")), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_records_of_a_log_that_has_moved_do_not_come_back_after_a_kill() {
+    let broker = Broker::start_with_log_dirs(2).await;
+    let client = broker.client().await;
+    broker.create("t", &[]).await;
+    client.produce("t", 0, batch(&["a", "b", "c"]), -1).await.unwrap();
+    client.produce("t", 0, batch(&["d"]), -1).await.unwrap();
+    let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(2);
+    let topic = DeleteRecordsTopic::default().with_name(topic_name("t")).with_partitions(vec![partition]);
+    let request = DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(9_000);
+    assert_eq!(client.call(&request).await.unwrap().topics[0].partitions[0].low_watermark, 2);
+    assert_eq!(move_to(&broker, &client, "t", 1).await, 0);
+    eventually("the move", async || place_of(&broker, &client, "t").await == (Some(1), false)).await;
+    let broker = broker.as_if_killed().await;
+    let client = broker.client().await;
+    assert_eq!(values_from(&client, "t", Offset(2)).await, ["c", "d"]);
+    let below = client.fetch("t", 0, Offset::ZERO, 1, 0).await;
+    assert!(below.is_err(), "{below:?}");
 }
 
 fn names_in(dir: &Path) -> Vec<String> {

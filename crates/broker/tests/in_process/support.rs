@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ottla_broker::Server;
 use ottla_broker::telemetry::{Health, Loggers, Metrics};
+use ottla_broker::{Server, StartError};
 use ottla_client::{Client, ConnectionConfig};
 use ottla_config::{BrokerConfig, ConfigMap};
 use ottla_model::batch::BatchBuilder;
@@ -17,6 +17,7 @@ use ottla_protocol::messages::{
     CreateTopicsRequest, DeleteTopicsRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest, StrBytes,
     TopicName,
 };
+use ottla_storage::{Disk, RealDisk};
 use tempfile::TempDir;
 
 /// A broker and its data directory.
@@ -25,6 +26,7 @@ pub(crate) struct Broker {
     dir: TempDir,
     settings: ConfigMap,
     log_dir_count: usize,
+    metrics: Arc<Metrics>,
 }
 
 impl Broker {
@@ -43,7 +45,35 @@ impl Broker {
         Self::start_in(tempfile::tempdir().unwrap(), ConfigMap::new(), count).await
     }
 
+    /// One on a disk that may fail.
+    pub(crate) async fn start_on(disk: Arc<dyn Disk>, settings: &[(&str, &str)]) -> Self {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let settings = settings.iter().map(owned).collect();
+        Self::try_start(disk, tempfile::tempdir().unwrap(), settings, 1).await.unwrap()
+    }
+
+    /// Stops it cleanly and starts it again on the same data, and on a disk that may fail.
+    pub(crate) async fn restart_on(self, disk: Arc<dyn Disk>) -> Self {
+        let (dir, settings, count) = self.stopped().await;
+        Self::try_start(disk, dir, settings, count).await.unwrap()
+    }
+
+    /// One on data that are there already, or why it does not start.
+    pub(crate) async fn start_on_data(dir: TempDir, settings: &[(&str, &str)]) -> Result<Self, StartError> {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Self::try_start(Arc::new(RealDisk), dir, settings.iter().map(owned).collect(), 1).await
+    }
+
     async fn start_in(dir: TempDir, settings: ConfigMap, log_dir_count: usize) -> Self {
+        Self::try_start(Arc::new(RealDisk), dir, settings, log_dir_count).await.unwrap()
+    }
+
+    async fn try_start(
+        disk: Arc<dyn Disk>,
+        dir: TempDir,
+        settings: ConfigMap,
+        log_dir_count: usize,
+    ) -> Result<Self, StartError> {
         let log_dirs = (0..log_dir_count).map(|number| log_dir(&dir, number).to_string_lossy().into_owned());
         let log_dirs: Vec<String> = log_dirs.collect();
         let mut all = settings.clone();
@@ -51,14 +81,22 @@ impl Broker {
         all.insert("log.dirs".to_owned(), log_dirs.join(","));
         let config = BrokerConfig::from_static(all).unwrap();
         let (metrics, health) = (Arc::new(Metrics::new(Instant::now())), Arc::new(Health::default()));
-        let server = Server::start(config, Loggers::new("info", drop), metrics, health).await.unwrap();
-        Self { server, dir, settings, log_dir_count }
+        let loggers = Loggers::new("info", drop);
+        let server = Server::start_on(disk, config, loggers, Arc::clone(&metrics), health).await?;
+        Ok(Self { server, dir, settings, log_dir_count, metrics })
+    }
+
+    /// The value of a metric without labels, as a scrape shows it.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics.render();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name}"))
     }
 
     /// Stops it cleanly and starts it again on the same data.
     pub(crate) async fn restart(self) -> Self {
-        self.server.stop().await;
-        Self::start_in(self.dir, self.settings, self.log_dir_count).await
+        let (dir, settings, count) = self.stopped().await;
+        Self::start_in(dir, settings, count).await
     }
 
     /// Waits until it cannot go on, and says why.
@@ -67,15 +105,21 @@ impl Broker {
         tokio::time::timeout(limit, self.server.failed()).await.expect("a failure within 10 s")
     }
 
+    /// Stops it; what it leaves. Its metrics, which know its log dirs, are gone.
+    async fn stopped(self) -> (TempDir, ConfigMap, usize) {
+        self.server.stop().await;
+        (self.dir, self.settings, self.log_dir_count)
+    }
+
     pub(crate) async fn stop(self) {
         self.server.stop().await;
     }
 
     /// Stops it cleanly, lets `act` change its data directory, and starts it again.
     pub(crate) async fn restart_after(self, act: impl FnOnce(&Path)) -> Self {
-        self.server.stop().await;
-        act(&data_dir(&self.dir));
-        Self::start_in(self.dir, self.settings, self.log_dir_count).await
+        let (dir, settings, count) = self.stopped().await;
+        act(&data_dir(&dir));
+        Self::start_in(dir, settings, count).await
     }
 
     /// A broker on a copy of the data as it is now: what this one would find if it were killed now.
@@ -164,7 +208,7 @@ fn log_dir(dir: &TempDir, number: usize) -> PathBuf {
     dir.path().join(if number == 0 { "data".to_owned() } else { format!("data-{number}") })
 }
 
-/// Copies what is in `from`.
+/// Copies what is in `from`; what goes meanwhile is as if it had gone before.
 pub(crate) fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -173,7 +217,10 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy_dir(&entry.path(), &to);
         } else {
-            std::fs::copy(entry.path(), &to).unwrap();
+            match std::fs::copy(entry.path(), &to) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                copied => drop(copied.unwrap()),
+            }
         }
     }
 }
@@ -196,4 +243,15 @@ pub(crate) async fn values_from(client: &Client, topic: &str, from: Offset) -> V
     let fetched = client.fetch(topic, 0, from, 1, 0).await.unwrap();
     let records = fetched.records_from(from).unwrap();
     records.into_iter().map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()).collect()
+}
+
+/// Asks again until it is so.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
+    for _ in 0..500 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{what}: not within 10 s");
 }
