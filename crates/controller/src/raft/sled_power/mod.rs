@@ -16,8 +16,8 @@ use std::sync::Arc;
 use ottla_storage::{Disk, DiskFile, OpenMode, SimDisk};
 
 use super::meta_store::{MetaKey, MetaStore};
-use super::sled_store::SledStore;
 use super::power_tests;
+use super::sled_store::SledStore;
 use recording::{Call, NOTES, TRACED};
 
 const SEEDS: u64 = 40;
