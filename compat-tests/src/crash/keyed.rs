@@ -1,4 +1,5 @@
-//! A producer of values and deletions of a few keys, one at a time.
+//! A producer of values and deletions of a few keys, one at a time, and of values of keys that never come again: what
+//! compaction would lose of the others is written anew before anybody looks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +26,10 @@ pub(super) async fn run(site: Site, mut rng: Rng, history: Arc<History>, from_ms
     let mut sequence = 0;
     while let Some(client) = site.client().await {
         while !site.stopped() {
-            let key = u32::try_from(rng.below(KEYS)).unwrap_or(0);
-            let record = Keyed { key, sequence, tombstone: rng.once_in(6), offset: -1 };
+            let comes_again = !rng.once_in(6);
+            let key = if comes_again { rng.below(KEYS) } else { KEYS + sequence };
+            let key = u32::try_from(key).unwrap_or(0);
+            let record = Keyed { key, sequence, tombstone: comes_again && rng.once_in(6), offset: -1 };
             sequence += 1;
             history.keyed_sent(record);
             match send(&client, record, from_ms).await {

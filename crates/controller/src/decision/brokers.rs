@@ -14,6 +14,8 @@ use crate::error::BrokerError;
 /// Registers a starting broker and answers its epoch. A broker that is ready at once (`fenced` is false) leads the
 /// partitions that had no leader for want of it, and those that its last process still led: in a new leader epoch, for
 /// that process may have lost records that consumers have read, and the epoch is what tells them (KIP-101, KIP-320).
+/// A Kafka 4.4 raises it by two at each restart, clean or not: it also writes down that nobody led meanwhile, which nobody
+/// could have asked.
 pub fn register_broker(
     request: &BrokerRegistrationRequest,
     context: &Context<'_>,
