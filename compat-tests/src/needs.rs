@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::layout::cache_dir;
+use crate::layout::{cache_dir, target_dir};
 use crate::target::Target;
 
 /// A program or artefact that `cargo xtask setup` provides.
@@ -31,6 +31,12 @@ pub enum Need {
     Go,
     /// File systems of our own: mount namespaces, as root or as a user.
     Mounts,
+    /// Prometheus and promtool.
+    Prometheus,
+    /// buildah, as root: it makes the image's file system.
+    Buildah,
+    /// What `cargo xtask dist` makes.
+    Dist,
     /// strace, and the permission to trace.
     Strace,
 }
@@ -55,6 +61,10 @@ impl Need {
             Need::Mounts => {
                 refused("mounts in a namespace", "unshare", &["-rm", "mount", "-t", "tmpfs", "none", "/tmp"])
             }
+            Need::Prometheus => missing_file(cache.join("prometheus/usr/bin/prometheus")),
+            Need::Buildah => missing_program("buildah")
+                .or_else(|| refused("building images as root", "sh", &["-c", "test $(id -u) = 0"])),
+            Need::Dist => missing_file(target_dir().join("dist/image/usr/bin/ottla")),
             Need::Strace => missing_program("strace")
                 .or_else(|| refused("tracing with strace", "strace", &["-f", "-e", "trace=none", "true"])),
         }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::command::{cargo, command, create_dir, output, run, target_dir};
 use crate::error::{Error, Result};
+use crate::release;
 
 /// Counters in the code, and every check that a debug build has; works on a stable compiler.
 const RUSTFLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -97,7 +98,7 @@ fn keep(fuzzer: &Path, corpus: &Path, target: &str, dir: &Path) -> Result<()> {
 
 /// In a directory of its own, and for a named target, so that build scripts stay without counters.
 fn build() -> Result<PathBuf> {
-    let host = host()?;
+    let host = release::host()?;
     let dir = target_dir().join("fuzz/build");
     run(cargo()
         .args([
@@ -120,10 +121,4 @@ fn build() -> Result<PathBuf> {
 fn corpus_tool() -> Result<PathBuf> {
     run(cargo().args(["build", "--package", "ottla-fuzz", "--bin", "ottla-fuzz-corpus"]))?;
     Ok(target_dir().join("debug/ottla-fuzz-corpus"))
-}
-
-fn host() -> Result<String> {
-    let said = output(command("rustc").arg("-vV"))?;
-    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or_else(|| Error::Usage("rustc -vV names no host".to_owned()))
 }

@@ -5,9 +5,11 @@
 
 mod bench;
 mod command;
+mod dist;
 mod error;
 mod fuzz;
 mod golden;
+mod release;
 mod setup;
 mod structure;
 mod summary;
@@ -35,6 +37,7 @@ cargo xtask COMMAND
                      --keep to add what reached new code to the corpora
   soak [SECONDS]     everything at once on the release broker (600 s): memory, descriptors and threads stay as they are
   overload [SECONDS] twice the load that the release broker bears (60 s), then how soon it is as quick as before
+  dist               the static release binary, packed, and the file system of its container image, in target/dist
   golden             make the golden vectors again with Kafka's own classes
   structure          dependency edges, purity and file lengths
   bench [ARGS...]    what the release broker costs, against bare system calls; ARGS: names, --rounds N, --check
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
             "OTTLA_OVERLOAD_SECONDS",
             rest.first().map_or("60", String::as_str),
         ),
+        Some("dist") => dist::dist(),
         Some("golden") => golden::make(),
         Some("structure") => structure::check(),
         Some("bench") => bench::bench(rest),

@@ -1,12 +1,11 @@
 //! `cargo xtask test`: every check and every test, in the order in which failures are cheapest to see.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use crate::command::{cargo, run, target_dir};
+use crate::command::{cargo, run};
 use crate::error::{Error, Result};
 use crate::summary::Summary;
-use crate::{setup, structure};
+use crate::{dist, release, setup, structure};
 
 /// Tests of one compat binary share its brokers and its JVM; more at once than cores only makes them slow.
 const COMPAT_THREADS: &str = "--test-threads=2";
@@ -37,27 +36,28 @@ pub(crate) fn all(scope: Scope) -> Result<()> {
     summary.step("structure", structure::check);
     summary.step("clippy", || run(cargo().args(CLIPPY)));
     summary.step("doc", || run(cargo().args(DOC).env("RUSTDOCFLAGS", "-D warnings")));
-    let built = summary.step("release build", build_release);
+    let built = summary.step("release build", dist::dist);
     summary.tests("unit tests", cargo().args(["test", "--workspace", "--exclude", "ottla-compat-tests"]));
     if built {
-        compat_tests(&mut summary, scope, &[]);
+        compat_tests(&mut summary, scope, &[])?;
     }
     summary.finish()
 }
 
 /// The compat tests, and after a whole run the page that is made of it.
-fn compat_tests(summary: &mut Summary, scope: Scope, args: &[String]) {
+fn compat_tests(summary: &mut Summary, scope: Scope, args: &[String]) -> Result<()> {
     let mut command = compat_command(args);
-    command.env("OTTLA_BIN", release_binary());
+    command.env("OTTLA_BIN", release::broker()?);
     if scope == Scope::Quick {
         summary.tests("compat tests", &mut command);
-        return;
+        return Ok(());
     }
     summary.tests("compat tests, whole", command.env("OTTLA_COMPAT_WHOLE", "1"));
     if args.is_empty() {
         let mut page = compat_command(&["--test".to_owned(), "scoreboard".to_owned()]);
         summary.step("docs/COMPATIBILITY.md", || run(page.env("OTTLA_UPDATE", "1")));
     }
+    Ok(())
 }
 
 const CLIPPY: [&str; 6] = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -66,10 +66,10 @@ const DOC: [&str; 3] = ["doc", "--workspace", "--no-deps"];
 /// The compat tests alone, against a fresh release build.
 pub(crate) fn compat(args: &[String]) -> Result<()> {
     setup::run(false)?;
-    build_release()?;
+    dist::dist()?;
     let mut summary = Summary::default();
     let (scope, args) = Scope::of(args);
-    compat_tests(&mut summary, scope, args);
+    compat_tests(&mut summary, scope, args)?;
     summary.finish()
 }
 
@@ -77,10 +77,10 @@ pub(crate) fn compat(args: &[String]) -> Result<()> {
 pub(crate) fn crash(args: &[String]) -> Result<()> {
     let kills = args.first().map_or("500", String::as_str);
     setup::run(false)?;
-    build_release()?;
+    release::build()?;
     let args = ["--test", "crash", "--", "--nocapture", "what_was_answered"].map(str::to_owned);
     let mut command = compat_command(&args);
-    command.env("OTTLA_BIN", release_binary()).env("OTTLA_CRASH_KILLS", kills);
+    command.env("OTTLA_BIN", release::broker()?).env("OTTLA_CRASH_KILLS", kills);
     let mut summary = Summary::default();
     summary.tests("kill -9 with everything running", &mut command);
     summary.finish()
@@ -128,8 +128,8 @@ pub(crate) fn tool_differential(args: &[String]) -> Result<()> {
     if on_kafka {
         command.env("OTTLA_COMPAT_TARGET", "kafka");
     } else {
-        build_release()?;
-        command.env("OTTLA_BIN", release_binary());
+        release::build()?;
+        command.env("OTTLA_BIN", release::broker()?);
     }
     if args.first().is_some_and(|mode| mode == "record") {
         command.env("OTTLA_DIFFERENTIAL", "record");
@@ -146,11 +146,11 @@ pub(crate) fn differential(args: &[String]) -> Result<()> {
         setup::run(true)?;
     }
     if matches!(command, "replay" | "compare" | "show") {
-        build_release()?;
+        release::build()?;
     }
     let mut program = cargo();
     program.args(["run", "--quiet", "--package", "ottla-compat-tests", "--bin", "differential", "--"]);
-    run(program.args(args).env("OTTLA_BIN", release_binary()))
+    run(program.args(args).env("OTTLA_BIN", release::broker()?))
 }
 
 /// One of the tests of `compat-tests/tests/bounds` for longer than the test command has time, with what it measured.
@@ -158,17 +158,9 @@ pub(crate) fn bounds(test: &str, variable: &str, seconds: &str) -> Result<()> {
     if seconds.parse::<u64>().is_err() {
         return Err(Error::Usage(seconds.to_owned()));
     }
-    build_release()?;
+    release::build()?;
     let args = ["--test", "bounds", test, "--", "--nocapture"].map(str::to_owned);
-    run(compat_command(&args).env("OTTLA_BIN", release_binary()).env(variable, seconds))
-}
-
-fn build_release() -> Result<()> {
-    run(cargo().args(["build", "--release", "--package", "ottla-broker"]))
-}
-
-fn release_binary() -> PathBuf {
-    target_dir().join("release/ottla")
+    run(compat_command(&args).env("OTTLA_BIN", release::broker()?).env(variable, seconds))
 }
 
 fn compat_command(args: &[String]) -> Command {

@@ -67,7 +67,7 @@ fn who_fills_the_memory_for_requests_and_stands_still_is_sent_away_and_others_ar
             part.resize(500_000, 0);
             // The broker stops reading, so this may wait, and closes, so it may fail.
             let _ = connection.send_raw(&part);
-            connection.reaction(Duration::from_secs(8))
+            connection.reaction(Duration::from_secs(16))
         })
     });
     let greedy: Vec<_> = greedy.collect();

@@ -373,5 +373,6 @@ fn net_limits(config: &BrokerConfig) -> NetLimits {
         sendfile_min_len: usize::try_from(config.fetch.sendfile_min_bytes).unwrap_or(0),
         idle_timeout: Duration::from_millis(idle_ms),
         stall_timeout: Duration::from_millis(u64::try_from(config.memory.stall_timeout_ms).unwrap_or(1)),
+        slow_after: u64::try_from(config.net.slow_request_ms).ok().map(Duration::from_millis),
     }
 }

@@ -6,6 +6,7 @@
 mod clients;
 mod java;
 mod programs;
+mod prometheus;
 mod stamp;
 mod suites;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(reference: bool) -> Result<()> {
         ("Python clients", clients::python),
         ("Node clients", clients::node),
         ("Go clients", clients::go),
+        ("Prometheus", prometheus::unpack),
     ];
     if reference {
         parts.push(("reference broker", java::reference));

@@ -4,7 +4,7 @@ use crate::command::{command, on_path, output, run};
 use crate::error::{Error, Result};
 
 /// A program that tests use and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 14] = [
+const PROGRAMS: [(&str, &str); 15] = [
     ("kcat", "kcat"),
     ("java", "openjdk-17-jdk-headless"),
     ("javac", "openjdk-17-jdk-headless"),
@@ -19,6 +19,7 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
     ("strace", "strace"),
+    ("buildah", "buildah"),
 ];
 
 /// A header that foreign C code includes and the Debian package that brings it.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod answer_limit;
+mod finished;
 mod handler;
 mod reply;
 
@@ -15,13 +16,16 @@ use bytes::BytesMut;
 use ottla_protocol::messages::StrBytes;
 use ottla_protocol::{ApiKey, RequestHeader};
 use tokio::time::Instant;
+use tracing::Span;
 
 pub(crate) use answer::{Answer, Closed, encoded};
 pub(crate) use answer_limit::AnswerLimit;
+use finished::Turn;
+pub(crate) use finished::{Finished, FinishedRequest};
 pub(crate) use handler::{Api, Handler, Typed};
 pub(crate) use reply::{Reply, ReplyFuture};
 
-use crate::telemetry::{ApiMetrics, Metrics};
+use crate::telemetry::Metrics;
 
 /// What is known of a connection.
 #[derive(Debug)]
@@ -64,12 +68,13 @@ impl Dispatcher {
         &self.metrics
     }
 
-    /// Takes one frame (without its length prefix) to its answer.
+    /// Takes one frame (without its length prefix), whose last byte came in at `received_at`, to its answer.
     pub(crate) fn dispatch(
         &self,
         connection: &Arc<ConnectionInfo>,
         mut frame: BytesMut,
-    ) -> Reply<Result<Answer, Closed>> {
+        received_at: Instant,
+    ) -> Reply<Result<Finished, Closed>> {
         let frame_len = frame.len();
         let header = match RequestHeader::split_from(&mut frame) {
             Ok(header) => header,
@@ -80,23 +85,32 @@ impl Dispatcher {
         };
         if !header.key.spec().accepts(header.version) {
             if header.key == ApiKey::ApiVersions {
-                return Reply::Ready(answer::api_versions_unsupported(header.correlation_id));
+                let reply = Reply::Ready(answer::api_versions_unsupported(header.correlation_id));
+                return self.turn(&header, frame_len, received_at).measure(reply);
             }
             return Reply::Ready(Err(Closed::UnsupportedVersion {
                 key: header.key,
                 version: header.version,
             }));
         }
+        let turn = self.turn(&header, frame_len, received_at);
+        let span = span(connection, &header);
         let context = RequestContext {
             connection: Arc::clone(connection),
             version: header.version,
             correlation_id: header.correlation_id,
             client_id: header.client_id,
         };
+        let reply = span.in_scope(|| api.call(context, frame));
+        turn.measure(reply.instrumented(span))
+    }
+
+    fn turn(&self, header: &RequestHeader, frame_len: usize, received_at: Instant) -> Turn {
         let metrics = Arc::clone(self.metrics.api(header.key));
-        metrics.received(frame_len);
-        let started = Instant::now();
-        measured(api.call(context, frame), metrics, started)
+        let began_at = Instant::now();
+        let queue = began_at - received_at;
+        metrics.received(frame_len, queue);
+        Turn { metrics, correlation_id: header.correlation_id, queue, began_at }
     }
 
     fn api(&self, key: ApiKey) -> Option<&dyn Api> {
@@ -112,20 +126,15 @@ impl std::fmt::Debug for Dispatcher {
     }
 }
 
-/// Counts the request now and its time when its answer is there.
-fn measured(
-    reply: Reply<Result<Answer, Closed>>,
-    metrics: Arc<ApiMetrics>,
-    started: Instant,
-) -> Reply<Result<Answer, Closed>> {
-    if let Reply::Ready(answer) = &reply {
-        metrics.answered(started.elapsed(), answer.as_ref().map_or(0, |answer| answer.len));
-        return reply;
-    }
-    let parked = metrics.park();
-    reply.map(move |answer| {
-        drop(parked);
-        metrics.answered(started.elapsed(), answer.as_ref().map_or(0, |answer| answer.len));
-        answer
-    })
+/// What is logged while a request is processed says of which request, if such lines are wanted.
+fn span(connection: &ConnectionInfo, header: &RequestHeader) -> Span {
+    tracing::debug_span!(
+        target: "ottla::request",
+        "request",
+        api = header.key.spec().name,
+        version = header.version,
+        correlation_id = header.correlation_id,
+        client_id = header.client_id.as_deref().unwrap_or_default(),
+        peer = %connection.peer
+    )
 }

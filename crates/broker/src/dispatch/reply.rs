@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use tracing::{Instrument as _, Span};
+
 /// A boxed future that a connection polls until its answer is there.
 pub(crate) type ReplyFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
 
@@ -31,6 +33,21 @@ impl<T> Reply<T> {
     /// A processed request whose answer waits.
     pub(crate) fn parked(future: impl Future<Output = T> + Send + 'static) -> Self {
         Self::Parked(Box::pin(future))
+    }
+
+    /// The same reply, whose future runs in `span`.
+    pub(crate) fn instrumented(self, span: Span) -> Self
+    where
+        T: 'static,
+    {
+        if span.is_disabled() {
+            return self;
+        }
+        match self {
+            Self::Parked(future) => Self::Parked(Box::pin(future.instrument(span))),
+            Self::Ordered(future) => Self::Ordered(Box::pin(future.instrument(span))),
+            done => done,
+        }
     }
 
     /// The same reply with its answer turned into another type.

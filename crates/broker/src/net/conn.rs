@@ -21,8 +21,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::NetLimits;
 use super::intake::{Intake, LARGE_READ_LEN, READ_LEN};
 use super::out::{OutQueue, Wrote};
+use super::sends::Sends;
 use super::unread::Unread;
-use crate::dispatch::{Answer, Closed, ConnectionInfo, Dispatcher, Reply, ReplyFuture};
+use crate::dispatch::{Answer, Closed, ConnectionInfo, Dispatcher, Finished, Reply, ReplyFuture};
 use crate::memory::{Charge, Memory};
 use ottla_protocol::fetch::Segment;
 use ottla_protocol::{FRAME_PREFIX_LEN, FrameError, frame_len, split_frame};
@@ -58,12 +59,12 @@ pub(super) enum ConnectionEnd {
 }
 
 enum Slot {
-    Ready(Answer),
+    Ready(Finished),
     Waiting(Waiting),
 }
 
 struct Waiting {
-    answer: ReplyFuture<Result<Answer, Closed>>,
+    answer: ReplyFuture<Result<Finished, Closed>>,
     /// The next request waits for it too.
     ordered: bool,
     _memory: Charge,
@@ -82,6 +83,7 @@ pub(super) struct Connection {
     /// Bytes in memory of the answers in `queue`.
     queued_len: usize,
     out: OutQueue,
+    sends: Sends,
     unread: Unread,
     last_activity: Instant,
     /// When the broker stops: what is parked may still be answered until then.
@@ -101,6 +103,7 @@ impl Connection {
             info: Arc::new(info),
             dispatcher,
             out: OutQueue::new(limits.sendfile_min_len),
+            sends: Sends::default(),
             intake: Intake::new(&memory.requests, limits.stall_timeout),
             unread: Unread::new(&memory.answers, limits.stall_timeout),
             limits,
@@ -140,7 +143,9 @@ impl Connection {
         let processed = self.process_frames()?;
         self.collect_ready();
         let wrote = self.out.write(&self.stream)?;
-        self.unread.settle(self.out.held_len() + self.queued_len, self.out.take_sent_len());
+        let sent_len = self.out.take_sent_len();
+        self.sends.sent(sent_len, self.limits.slow_after, self.dispatcher.metrics(), self.info.peer);
+        self.unread.settle(self.out.held_len() + self.queued_len, sent_len);
         if wrote == Wrote::Turn {
             tokio::task::yield_now().await;
             return Ok(());
@@ -167,7 +172,7 @@ impl Connection {
             biased;
             answer = head_answer(&mut self.queue) => {
                 self.queue.pop_front();
-                self.out.push(answer?);
+                self.send(answer?);
             }
             ready = self.stream.writable(), if !self.out.is_empty() => ready?,
             ready = self.stream.readable(), if reading && !self.intake.waits() => {
@@ -231,14 +236,14 @@ impl Connection {
             };
             processed += 1;
             let frame_len = frame.len();
-            let reply = self.dispatcher.dispatch(&self.info, frame);
+            let reply = self.dispatcher.dispatch(&self.info, frame, self.last_activity);
             let waiting =
                 |answer, ordered, memory| Slot::Waiting(Waiting { answer, ordered, _memory: memory });
             match reply {
                 Reply::Ready(answer) => {
-                    let answer = answer?;
-                    self.queued_len += held_len(&answer);
-                    self.queue.push_back(Slot::Ready(answer));
+                    let finished = answer?;
+                    self.queued_len += held_len(&finished.answer);
+                    self.queue.push_back(Slot::Ready(finished));
                 }
                 Reply::Parked(future) => {
                     let memory = self.memory.parked.charge(PARKED_LEN);
@@ -269,11 +274,16 @@ impl Connection {
 
     fn collect_ready(&mut self) {
         while let Some(Slot::Ready(_)) = self.queue.front() {
-            if let Some(Slot::Ready(answer)) = self.queue.pop_front() {
-                self.queued_len -= held_len(&answer);
-                self.out.push(answer);
+            if let Some(Slot::Ready(finished)) = self.queue.pop_front() {
+                self.queued_len -= held_len(&finished.answer);
+                self.send(finished);
             }
         }
+    }
+
+    fn send(&mut self, finished: Finished) {
+        self.sends.push(finished.request, finished.answer.len);
+        self.out.push(finished.answer);
     }
 
     fn has_whole_frame(&self) -> Result<bool, FrameError> {
@@ -318,7 +328,7 @@ pub(super) fn held_len(answer: &Answer) -> usize {
 
 /// The answer at the head of the queue, once it is there; never, if the queue is empty. Cancel safe: the future stays
 /// in the queue.
-async fn head_answer(queue: &mut VecDeque<Slot>) -> Result<Answer, Closed> {
+async fn head_answer(queue: &mut VecDeque<Slot>) -> Result<Finished, Closed> {
     std::future::poll_fn(|context| match queue.front_mut() {
         Some(Slot::Waiting(waiting)) => waiting.answer.as_mut().poll(context),
         _ => Poll::Pending,

@@ -10,6 +10,7 @@ mod listener;
 mod out;
 #[cfg(test)]
 mod out_tests;
+mod sends;
 mod slice;
 mod unread;
 
@@ -32,4 +33,6 @@ pub(crate) struct NetLimits {
     pub idle_timeout: Duration,
     /// `ottla.memory.stall.timeout.ms`.
     pub stall_timeout: Duration,
+    /// `ottla.slow.request.ms`: requests that take longer are logged.
+    pub slow_after: Option<Duration>,
 }

@@ -16,6 +16,7 @@ pub(crate) mod opening;
 mod partition;
 mod read;
 mod registry;
+mod traffic;
 
 pub(crate) use assignments::DirAssignments;
 pub(crate) use checker::Checker;
@@ -28,5 +29,6 @@ pub(crate) use housekeeping::Housekeeping;
 pub(crate) use log_home::LogHome;
 pub(crate) use log_moves::{LogMoves, LogMovesParts, MoveRefused, RunningMove, absolute};
 pub(crate) use partition::{Acks, Partition};
-pub(crate) use read::{Isolation, PartitionRead, ReadRequest};
+pub(crate) use read::{Census, Isolation, PartitionRead, ReadRequest};
 pub(crate) use registry::{Absent, Partitions};
+pub(crate) use traffic::TrafficCounts;

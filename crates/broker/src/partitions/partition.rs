@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 
 use super::DirFailures;
 use super::error::{AppendError, PartitionError};
+use super::traffic::Traffic;
 use crate::memory::Charge;
 use cleaning::CleaningGate;
 
@@ -56,6 +57,7 @@ pub(crate) struct Partition {
     pub name: TopicPartition,
     pub id: TopicIdPartition,
     state: Mutex<State>,
+    pub traffic: Traffic,
     flush_turn: Mutex<FlushTurn>,
     cleaning: CleaningGate,
 }
@@ -122,6 +124,7 @@ impl Partition {
             name,
             id,
             state: Mutex::new(state),
+            traffic: Traffic::default(),
             flush_turn: Mutex::default(),
             cleaning: CleaningGate::default(),
         }

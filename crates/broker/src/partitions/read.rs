@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ottla_model::batch::{BatchHeader, HEADER_LEN};
 use ottla_model::{LeaderEpoch, Offset, TimestampMs};
 use ottla_storage::{ActiveProducer, CopyRead, FileSlice, StorageError, TimestampOffset};
 
@@ -38,6 +39,18 @@ impl PartitionRead {
     pub(crate) fn len(&self) -> usize {
         self.slice.as_ref().map_or(0, |slice| usize::try_from(slice.length).unwrap_or(usize::MAX))
     }
+}
+
+/// A replica's offsets and sizes at one time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Census {
+    pub log_start: Offset,
+    pub log_end: Offset,
+    pub high_watermark: Offset,
+    pub bytes: u64,
+    pub segments: usize,
+    /// Led here, with fewer in-sync replicas than `min.insync.replicas`.
+    pub is_under_min_isr: bool,
 }
 
 /// What a consumer may see the end of.
@@ -162,14 +175,30 @@ impl Partition {
         self.lock().log.read_to_copy(from, max_bytes)
     }
 
-    pub(crate) fn segment_count(&self) -> usize {
-        self.lock().log.segment_count()
+    /// What a scrape shows of it, under one lock.
+    pub(crate) fn census(&self) -> Census {
+        let state = self.lock();
+        Census {
+            log_start: state.log.log_start_offset(),
+            log_end: state.log.log_end_offset(),
+            high_watermark: state.machine.high_watermark(),
+            bytes: state.log.size_bytes(),
+            segments: state.log.segment_count(),
+            is_under_min_isr: state.machine.is_leader() && state.machine.is_under_min_isr(),
+        }
     }
 
-    /// Whether this leader has fewer in-sync replicas than `min.insync.replicas`.
-    pub(crate) fn is_under_min_isr(&self) -> bool {
-        let state = self.lock();
-        state.machine.is_leader() && state.machine.is_under_min_isr()
+    /// The base timestamp of the batch that holds `offset`, or of the first one after it.
+    pub(crate) fn batch_timestamp(&self, offset: Offset) -> Option<TimestampMs> {
+        let mut found = {
+            let state = self.lock();
+            let found = state.log.read(offset, 1, state.machine.high_watermark(), true).ok()?;
+            found.slice?
+        };
+        found.length = found.length.min(u32::try_from(HEADER_LEN).ok()?);
+        let mut header = [0; HEADER_LEN];
+        found.read_into(&mut header).ok()?;
+        Some(BatchHeader::read(&header).ok()?.base_timestamp)
     }
 
     /// Where an epoch ends (KIP-279): the largest epoch at or below the one asked for, and its exclusive end offset.

@@ -1,15 +1,17 @@
-//! The spellings that the JMX exporter gives Kafka's own metrics, so that existing dashboards and alerts work.
+//! The spellings that the JMX exporter gives Kafka's own metrics, and those of the usual exporter of consumer lag, so that
+//! existing dashboards and alerts work.
 //!
 //! They are made from the rendered text, so they cost nothing while requests are served.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 /// One of our series under Kafka's name.
-struct Alias {
-    ours: &'static str,
+pub(super) struct Alias {
+    pub(super) ours: &'static str,
     /// The labels that our series must have, as rendered; `None`: any.
     labels: Option<&'static str>,
-    kafka: &'static str,
+    pub(super) kafka: &'static str,
     /// How the labels are rewritten.
     rewrite: Rewrite,
     kind: &'static str,
@@ -18,8 +20,8 @@ struct Alias {
 #[derive(Clone, Copy)]
 enum Rewrite {
     None,
-    /// Our label `api` is called so.
-    Api(&'static str),
+    /// Our first label is called otherwise.
+    First(&'static str),
     /// Kafka's whole number is so many times ours.
     Times(f64),
 }
@@ -36,17 +38,17 @@ const fn scaled(ours: &'static str, kafka: &'static str, factor: f64) -> Alias {
     Alias { ours, labels: None, kafka, rewrite: Rewrite::Times(factor), kind: "gauge" }
 }
 
-const fn by_api(kind: &'static str, ours: &'static str, kafka: &'static str, label: &'static str) -> Alias {
-    Alias { ours, labels: None, kafka, rewrite: Rewrite::Api(label), kind }
+const fn renamed(kind: &'static str, ours: &'static str, kafka: &'static str, first: &'static str) -> Alias {
+    Alias { ours, labels: None, kafka, rewrite: Rewrite::First(first), kind }
 }
 
 const fn of_api(ours: &'static str, labels: &'static str, kafka: &'static str) -> Alias {
     Alias { ours, labels: Some(labels), kafka, rewrite: Rewrite::None, kind: "counter" }
 }
 
-const ALIASES: &[Alias] = &[
-    by_api("counter", "ottla_requests_total", "kafka_network_requestmetrics_requests_total", "request"),
-    by_api("counter", "ottla_request_errors_total", "kafka_network_requestmetrics_errors_total", "request"),
+pub(super) const ALIASES: &[Alias] = &[
+    renamed("counter", "ottla_requests_total", "kafka_network_requestmetrics_requests_total", "request"),
+    renamed("counter", "ottla_request_errors_total", "kafka_network_requestmetrics_errors_total", "request"),
     counter("ottla_produce_bytes_total", "kafka_server_brokertopicmetrics_bytesin_total"),
     counter("ottla_produce_records_total", "kafka_server_brokertopicmetrics_messagesin_total"),
     counter("ottla_produce_rejected_bytes_total", "kafka_server_brokertopicmetrics_bytesrejected_total"),
@@ -69,6 +71,17 @@ const ALIASES: &[Alias] = &[
         "{api=\"Fetch\"}",
         "kafka_server_brokertopicmetrics_totalfetchrequests_total",
     ),
+    counter("ottla_topic_produce_bytes_total", "kafka_server_brokertopicmetrics_bytesin_total"),
+    counter("ottla_topic_produce_records_total", "kafka_server_brokertopicmetrics_messagesin_total"),
+    counter("ottla_topic_fetch_bytes_total", "kafka_server_brokertopicmetrics_bytesout_total"),
+    gauge("ottla_partition_log_size_bytes", "kafka_log_log_size"),
+    gauge("ottla_partition_log_segments", "kafka_log_log_numlogsegments"),
+    gauge("ottla_partition_log_start_offset", "kafka_log_log_logstartoffset"),
+    gauge("ottla_partition_log_end_offset", "kafka_log_log_logendoffset"),
+    gauge("ottla_partition_log_start_offset", "kafka_topic_partition_oldest_offset"),
+    gauge("ottla_partition_high_watermark_offset", "kafka_topic_partition_current_offset"),
+    renamed("gauge", "ottla_group_committed_offset", "kafka_consumergroup_current_offset", "consumergroup"),
+    renamed("gauge", "ottla_group_lag_records", "kafka_consumergroup_lag", "consumergroup"),
     gauge("ottla_partitions", "kafka_server_replicamanager_partitioncount"),
     gauge("ottla_partitions_led", "kafka_server_replicamanager_leadercount"),
     gauge("ottla_partitions_under_replicated", "kafka_server_replicamanager_underreplicatedpartitions"),
@@ -96,7 +109,7 @@ const ALIASES: &[Alias] = &[
     gauge("ottla_cleaner_dead_threads", "kafka_log_logcleaner_deadthreadcount"),
     gauge("ottla_connections", "kafka_server_socketservermetrics_connection_count"),
     gauge("ottla_fetch_sessions", "kafka_server_fetchsessioncache_numincrementalfetchsessions"),
-    by_api(
+    renamed(
         "gauge",
         "ottla_parked_requests",
         "kafka_server_delayedoperationpurgatory_purgatorysize",
@@ -104,48 +117,53 @@ const ALIASES: &[Alias] = &[
     ),
 ];
 
-/// Appends the samples of `text` that have a well-known name under that name too.
-pub(super) fn append(text: &mut String) {
-    let mut out = String::new();
+/// The samples of `text` that have a well-known name, under that name.
+pub(super) fn of(text: &str) -> String {
+    let mut by_name: HashMap<&str, Vec<(usize, &Alias)>> = HashMap::new();
+    let mut blocks: Vec<(&Alias, String)> = Vec::new();
     for alias in ALIASES {
-        append_alias(&mut out, text, alias);
+        let at = blocks.iter().position(|(first, _)| first.kafka == alias.kafka).unwrap_or(blocks.len());
+        if at == blocks.len() {
+            blocks.push((alias, String::new()));
+        }
+        by_name.entry(alias.ours).or_default().push((at, alias));
     }
-    text.push_str(&out);
-}
-
-fn append_alias(out: &mut String, text: &str, alias: &Alias) {
-    let mut headed = false;
     for line in text.lines() {
-        let Some(rest) = line.strip_prefix(alias.ours) else { continue };
-        let Some((labels, value)) = split_sample(rest) else { continue };
-        if alias.labels.is_some_and(|wanted| wanted != labels) {
-            continue;
+        let Some((name, labels, value)) = split_sample(line) else { continue };
+        for (at, alias) in by_name.get(name).into_iter().flatten() {
+            append_sample(&mut blocks[*at].1, alias, labels, value);
         }
-        if !headed {
-            let _ = writeln!(out, "# TYPE {} {}", alias.kafka, alias.kind);
-            headed = true;
-        }
-        let labels = match alias.rewrite {
-            Rewrite::None => String::new(),
-            Rewrite::Times(factor) => {
-                let value = value.parse::<f64>().map_or(0.0, |value| (value * factor).trunc());
-                let _ = writeln!(out, "{} {value}", alias.kafka);
-                continue;
-            }
-            Rewrite::Api(label) => labels.replacen("{api=", &format!("{{{label}="), 1),
-        };
-        let _ = writeln!(out, "{}{labels} {value}", alias.kafka);
     }
+    let mut out = String::new();
+    for (alias, samples) in blocks.iter().filter(|(_, samples)| !samples.is_empty()) {
+        let _ = writeln!(out, "# TYPE {} {}", alias.kafka, alias.kind);
+        out.push_str(samples);
+    }
+    out
 }
 
-/// The labels (with braces, or nothing) and the value; `None` if the name goes on, so that it is another series.
-fn split_sample(rest: &str) -> Option<(&str, &str)> {
-    if let Some(value) = rest.strip_prefix(' ') {
-        return Some(("", value));
+fn append_sample(out: &mut String, alias: &Alias, labels: &str, value: &str) {
+    if alias.labels.is_some_and(|wanted| wanted != labels) {
+        return;
     }
-    let end = rest.find('}').filter(|_| rest.starts_with('{'))?;
-    let (labels, value) = rest.split_at(end + 1);
-    Some((labels, value.trim_start()))
+    let _ = match alias.rewrite {
+        Rewrite::None => writeln!(out, "{}{labels} {value}", alias.kafka),
+        Rewrite::Times(factor) => {
+            let value = value.parse::<f64>().map_or(0.0, |value| (value * factor).trunc());
+            writeln!(out, "{} {value}", alias.kafka)
+        }
+        Rewrite::First(name) => match labels.split_once('=') {
+            Some((_, rest)) => writeln!(out, "{}{{{name}={rest} {value}", alias.kafka),
+            None => writeln!(out, "{} {value}", alias.kafka),
+        },
+    };
+}
+
+/// The name, the labels (with braces, or nothing) and the value of a line that is a sample.
+fn split_sample(line: &str) -> Option<(&str, &str, &str)> {
+    let (series, value) = line.rsplit_once(' ').filter(|_| !line.starts_with('#'))?;
+    let (name, labels) = series.split_at(series.find('{').unwrap_or(series.len()));
+    Some((name, labels, value))
 }
 
 #[cfg(test)]
@@ -157,13 +175,13 @@ mod tests {
     fn every_alias_is_of_a_series_that_exists() {
         for alias in ALIASES {
             assert!(ALL.iter().any(|series| series.name == alias.ours), "{}", alias.ours);
+            assert_eq!(alias.kind == "counter", alias.kafka.ends_with("_total"), "{}", alias.kafka);
         }
     }
 
     #[test]
     fn a_longer_name_is_another_series() {
-        let mut text = "ottla_partitions_led 3\nottla_partitions 5\n".to_owned();
-        append(&mut text);
+        let text = of("ottla_partitions_led 3\nottla_partitions 5\n");
         assert!(text.contains("kafka_server_replicamanager_partitioncount 5\n"));
         assert!(text.contains("kafka_server_replicamanager_leadercount 3\n"));
         assert_eq!(text.matches("partitioncount").count(), 2, "{text}");
@@ -171,17 +189,30 @@ mod tests {
 
     #[test]
     fn shares_are_whole_percents() {
-        let mut text = "ottla_cleaner_dirty_ratio_max 0.559\n".to_owned();
-        append(&mut text);
+        let text = of("ottla_cleaner_dirty_ratio_max 0.559\n");
         assert!(text.contains("kafka_log_logcleanermanager_max_dirty_percent 55\n"), "{text}");
     }
 
     #[test]
+    fn the_sum_and_the_topics_stand_under_one_head() {
+        let text = of("ottla_produce_bytes_total 3\nottla_topic_produce_bytes_total{topic=\"a b\"} 2\n");
+        assert_eq!(
+            text,
+            "# TYPE kafka_server_brokertopicmetrics_bytesin_total counter\n\
+             kafka_server_brokertopicmetrics_bytesin_total 3\n\
+             kafka_server_brokertopicmetrics_bytesin_total{topic=\"a b\"} 2\n"
+        );
+    }
+
+    #[test]
     fn labels_are_renamed() {
-        let mut text = "ottla_parked_requests{api=\"Fetch\"} 2\n".to_owned();
-        append(&mut text);
+        let text = of("ottla_parked_requests{api=\"Fetch\"} 2\n\
+                       ottla_group_lag_records{group=\"a{b\",topic=\"t\",partition=\"0\"} 7\n");
         assert!(text.contains(
             "kafka_server_delayedoperationpurgatory_purgatorysize{delayedoperation=\"Fetch\"} 2\n"
         ));
+        assert!(
+            text.contains("kafka_consumergroup_lag{consumergroup=\"a{b\",topic=\"t\",partition=\"0\"} 7\n")
+        );
     }
 }

@@ -8,21 +8,39 @@ use metrics::{Counter, Gauge};
 use ottla_protocol::{ApiKey, ErrorCode};
 use parking_lot::Mutex;
 
-use super::catalogue::{PARKED, REQUEST_BYTES, REQUEST_ERRORS, REQUESTS, RESPONSE_BYTES};
-use super::histogram::Histogram;
+use super::catalogue::{
+    PARKED, REQUEST_BYTES, REQUEST_ERRORS, REQUEST_PHASE_SECONDS, REQUEST_SECONDS, REQUESTS, RESPONSE_BYTES,
+};
+use super::histogram::{Counts, Histogram};
 use super::metrics::Registry;
 
 /// One API's series.
 pub struct ApiMetrics {
     api: ApiKey,
-    pub requests: Counter,
-    pub request_bytes: Counter,
-    pub response_bytes: Counter,
-    pub latency: Histogram,
+    requests: Counter,
+    request_bytes: Counter,
+    response_bytes: Counter,
+    queue: Histogram,
+    /// Of requests that were answered where they were processed: all of their time was local. Most requests are such,
+    /// and cost one histogram instead of three.
+    at_once: Histogram,
+    waited: Waited,
+    send: Histogram,
     parked: Gauge,
     errors: Mutex<BTreeMap<ErrorCode, Counter>>,
     registry: Arc<Registry>,
 }
+
+/// Of requests whose answer waited for others.
+#[derive(Debug, Default)]
+struct Waited {
+    local: Histogram,
+    remote: Histogram,
+    total: Histogram,
+}
+
+/// The names of what [`ApiMetrics::phases`] gives.
+const PHASES: [&str; 4] = ["queue", "local", "remote", "send"];
 
 impl ApiMetrics {
     pub(super) fn new(api: ApiKey, registry: &Arc<Registry>) -> Self {
@@ -32,7 +50,10 @@ impl ApiMetrics {
             requests: registry.counter(REQUESTS, &labels),
             request_bytes: registry.counter(REQUEST_BYTES, &labels),
             response_bytes: registry.counter(RESPONSE_BYTES, &labels),
-            latency: Histogram::default(),
+            queue: Histogram::default(),
+            at_once: Histogram::default(),
+            waited: Waited::default(),
+            send: Histogram::default(),
             parked: registry.gauge(PARKED, &labels),
             errors: Mutex::default(),
             registry: Arc::clone(registry),
@@ -45,16 +66,31 @@ impl ApiMetrics {
         self.api
     }
 
-    /// A request of `bytes` has come in.
-    pub fn received(&self, bytes: usize) {
+    /// A request of `bytes` has come to its turn, `queued` after it had come in whole.
+    pub fn received(&self, bytes: usize, queued: Duration) {
         self.request_bytes.increment(wide(bytes));
+        self.queue.record(queued);
     }
 
-    /// Its answer of `bytes` is there, `took` after the request was read.
+    /// Its answer of `bytes` is there, `took` after its turn began.
     pub fn answered(&self, took: Duration, bytes: usize) {
         self.requests.increment(1);
         self.response_bytes.increment(wide(bytes));
-        self.latency.record(took);
+        self.at_once.record(took);
+    }
+
+    /// The same of an answer that has waited: `local` is how long the request was processed before it did.
+    pub fn answered_late(&self, local: Duration, took: Duration, bytes: usize) {
+        self.requests.increment(1);
+        self.response_bytes.increment(wide(bytes));
+        self.waited.local.record(local);
+        self.waited.remote.record(took.saturating_sub(local));
+        self.waited.total.record(took);
+    }
+
+    /// The socket has taken an answer, `took` after it was there.
+    pub fn sent(&self, took: Duration) {
+        self.send.record(took);
     }
 
     /// A request waits for its answer until the result is dropped.
@@ -75,6 +111,28 @@ impl ApiMetrics {
             self.registry.counter(REQUEST_ERRORS, &[("api", self.api.spec().name), ("error", error)])
         });
         counter.increment(1);
+    }
+
+    pub(super) fn render_duration(&self, out: &mut String) {
+        let total = self.at_once.counts().and(self.waited.total.counts());
+        total.render(out, REQUEST_SECONDS.name, &format!("api=\"{}\"", self.api.spec().name));
+    }
+
+    pub(super) fn render_phases(&self, out: &mut String) {
+        for (phase, counts) in PHASES.into_iter().zip(self.phases()) {
+            let labels = format!("api=\"{}\",phase=\"{phase}\"", self.api.spec().name);
+            counts.render(out, REQUEST_PHASE_SECONDS.name, &labels);
+        }
+    }
+
+    fn phases(&self) -> [Counts; PHASES.len()] {
+        let at_once = self.at_once.counts();
+        [
+            self.queue.counts(),
+            at_once.and(self.waited.local.counts()),
+            Counts::zeros(at_once.total()).and(self.waited.remote.counts()),
+            self.send.counts(),
+        ]
     }
 }
 

@@ -16,13 +16,20 @@ pub(super) struct Series {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) unit: Unit,
+    /// The names of its labels.
+    pub(super) labels: &'static [&'static str],
     pub(super) help: &'static str,
 }
 
 macro_rules! catalogue {
-    ($($id:ident = $name:literal, $kind:ident, $unit:ident, $help:literal;)*) => {
-        $(pub(super) const $id: Series =
-            Series { name: $name, kind: Kind::$kind, unit: Unit::$unit, help: $help };)*
+    ($($id:ident = $name:literal, $kind:ident, $unit:ident, $([$($label:literal),*],)? $help:literal;)*) => {
+        $(pub(super) const $id: Series = Series {
+            name: $name,
+            kind: Kind::$kind,
+            unit: Unit::$unit,
+            labels: &[$($($label),*)?],
+            help: $help,
+        };)*
 
         /// Every series of this page.
         pub(super) const ALL: &[Series] = &[$($id,)*];
@@ -30,12 +37,17 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    REQUESTS = "ottla_requests_total", Counter, Count, "Requests answered, by API.";
-    REQUEST_ERRORS = "ottla_request_errors_total", Counter, Count, "Partitions of Produce and Fetch answered with an error, by API and error.";
-    REQUEST_SECONDS = "ottla_request_duration_seconds", Histogram, Seconds,
+    REQUESTS = "ottla_requests_total", Counter, Count, ["api"], "Requests answered, by API.";
+    REQUEST_ERRORS = "ottla_request_errors_total", Counter, Count, ["api", "error"],
+        "Partitions of Produce and Fetch answered with an error, by API and error.";
+    REQUEST_SECONDS = "ottla_request_duration_seconds", Histogram, Seconds, ["api"],
         "Time from a request's decoding to its answer, waiting included, by API.";
-    REQUEST_BYTES = "ottla_request_bytes_total", Counter, Bytes, "Bytes of requests received, by API.";
-    RESPONSE_BYTES = "ottla_response_bytes_total", Counter, Bytes, "Bytes of answers sent, by API.";
+    REQUEST_PHASE_SECONDS = "ottla_request_phase_seconds", Histogram, Seconds, ["api", "phase"],
+        "Where a request's time went, by API: queue (from its last byte to its turn), local (until it was answered or waited), remote (it waited for others), send (until the socket had taken its answer).";
+    REQUESTS_SLOW = "ottla_requests_slow_total", Counter, Count,
+        "Requests that took longer than ottla.slow.request.ms and were logged.";
+    REQUEST_BYTES = "ottla_request_bytes_total", Counter, Bytes, ["api"], "Bytes of requests received, by API.";
+    RESPONSE_BYTES = "ottla_response_bytes_total", Counter, Bytes, ["api"], "Bytes of answers sent, by API.";
 
     PRODUCE_BYTES = "ottla_produce_bytes_total", Counter, Bytes, "Bytes of record batches appended.";
     PRODUCE_RECORDS = "ottla_produce_records_total", Counter, Count, "Records appended.";
@@ -73,7 +85,7 @@ catalogue! {
     CLEANER_WRITTEN_BYTES = "ottla_cleaner_written_bytes_total", Counter, Bytes, "Bytes written by compactions.";
     CLEANER_BAD_BATCHES = "ottla_cleaner_bad_batches_total", Counter, Count,
         "Batches that a compaction could not read and left as they are.";
-    CLEANER_FAILURES = "ottla_cleaner_failures_total", Counter, Count,
+    CLEANER_FAILURES = "ottla_cleaner_failures_total", Counter, Count, ["reason"],
         "Compactions that failed and are tried again, by reason.";
     CLEANER_THREADS = "ottla_cleaner_threads", Gauge, Count, "Threads that compact logs.";
     CLEANER_DEAD_THREADS = "ottla_cleaner_dead_threads", Gauge, Count, "Cleaner threads that ended unasked.";
@@ -93,22 +105,43 @@ catalogue! {
     CLEANER_MAP_UTILIZATION = "ottla_cleaner_map_utilization_max", Gauge, Count,
         "Largest share of its key map that a thread's last compaction used, 0 to 1.";
 
-    MEMORY_USED = "ottla_memory_used_bytes", Gauge, Bytes, "Memory that requests and state hold, by pool.";
-    MEMORY_LIMIT = "ottla_memory_limit_bytes", Gauge, Bytes, "What each pool may hold.";
-    MEMORY_PUSHED_BACK = "ottla_memory_pushed_back_total", Counter, Count,
+    MEMORY_USED = "ottla_memory_used_bytes", Gauge, Bytes, ["pool"], "Memory that requests and state hold, by pool.";
+    MEMORY_LIMIT = "ottla_memory_limit_bytes", Gauge, Bytes, ["pool"], "What each pool may hold.";
+    MEMORY_PUSHED_BACK = "ottla_memory_pushed_back_total", Counter, Count, ["pool"],
         "How often somebody was made to wait, refused or sent away for want of memory, by pool.";
 
-    PARKED = "ottla_parked_requests", Gauge, Count,
+    PARKED = "ottla_parked_requests", Gauge, Count, ["api"],
         "Requests that wait for the high watermark or for data, by API.";
     FETCH_SESSIONS = "ottla_fetch_sessions", Gauge, Count, "Incremental fetch sessions in memory.";
 
-    GROUPS = "ottla_groups", Gauge, Count, "Groups, by type and state.";
+    GROUPS = "ottla_groups", Gauge, Count, ["type", "state"], "Groups, by type and state.";
+
+    GROUP_COMMITTED = "ottla_group_committed_offset", Gauge, Count, ["group", "topic", "partition"],
+        "Committed offset of a group, for the partitions it is behind most in.";
+    GROUP_LAG = "ottla_group_lag_records", Gauge, Count, ["group", "topic", "partition"],
+        "Records between the committed offset of a group and the high watermark.";
+    GROUP_LAG_SECONDS = "ottla_group_lag_seconds", Gauge, Seconds, ["group", "topic", "partition"],
+        "Age of the first batch that a group has not committed; 0 if there is none.";
+
+    TOPIC_PRODUCE_BYTES = "ottla_topic_produce_bytes_total", Counter, Bytes, ["topic"], "Bytes of record batches appended.";
+    TOPIC_PRODUCE_RECORDS = "ottla_topic_produce_records_total", Counter, Count, ["topic"], "Records appended.";
+    TOPIC_FETCH_BYTES = "ottla_topic_fetch_bytes_total", Counter, Bytes, ["topic"],
+        "Bytes of record batches sent to consumers.";
+    TOPIC_LOG_BYTES = "ottla_topic_log_size_bytes", Gauge, Bytes, ["topic"], "Bytes of a topic's logs on this broker.";
+    PARTITION_LOG_START = "ottla_partition_log_start_offset", Gauge, Count, ["topic", "partition"],
+        "First offset of a log.";
+    PARTITION_LOG_END = "ottla_partition_log_end_offset", Gauge, Count, ["topic", "partition"],
+        "The offset after the last one of a log.";
+    PARTITION_HIGH_WATERMARK = "ottla_partition_high_watermark_offset", Gauge, Count, ["topic", "partition"],
+        "The offset below which a log is committed.";
+    PARTITION_LOG_BYTES = "ottla_partition_log_size_bytes", Gauge, Bytes, ["topic", "partition"], "Bytes of a log.";
+    PARTITION_LOG_SEGMENTS = "ottla_partition_log_segments", Gauge, Count, ["topic", "partition"], "Segments of a log.";
 
     CONTROLLER_ACTIVE = "ottla_controller_active", Gauge, Count, "1 on the node whose controller leads.";
     METADATA_OFFSET = "ottla_metadata_offset", Gauge, Count, "Last applied offset of the metadata log.";
 
     UPTIME = "ottla_uptime_seconds", Gauge, Seconds, "Seconds since the broker started.";
-    BUILD_INFO = "ottla_build_info", Gauge, Count, "1, with the version as a label.";
+    BUILD_INFO = "ottla_build_info", Gauge, Count, ["version"], "1, with the version as a label.";
 
     PROCESS_CPU = "process_cpu_seconds_total", Counter, Seconds, "User and system CPU time of the process.";
     PROCESS_RSS = "process_resident_memory_bytes", Gauge, Bytes, "Resident memory of the process.";

@@ -1,6 +1,6 @@
 //! A histogram of fixed buckets in plain atomics.
 //!
-//! The exporter's own histograms keep every sample until the next scrape; these keep 20 words however much traffic
+//! The exporter's own histograms keep every sample until the next scrape; these keep 18 words however much traffic
 //! there is, and recording costs one short search and two additions.
 
 use std::fmt::Write as _;
@@ -27,12 +27,18 @@ const BOUNDS: [(u64, &str); 16] = [
     (10_000_000, "10"),
 ];
 
-/// Durations, counted by bucket.
+/// Durations, counted by bucket; the last bucket has no bound.
 #[derive(Debug, Default)]
 pub struct Histogram {
-    buckets: [AtomicU64; BOUNDS.len()],
-    beyond: AtomicU64,
+    buckets: [AtomicU64; BOUNDS.len() + 1],
     sum_ns: AtomicU64,
+}
+
+/// A histogram at one time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    buckets: [u64; BOUNDS.len() + 1],
+    sum_ns: u64,
 }
 
 impl Histogram {
@@ -41,28 +47,55 @@ impl Histogram {
         let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         // Prometheus's `le` includes the bound.
         let at = BOUNDS.partition_point(|(bound_us, _)| bound_us * 1_000 < ns);
-        self.buckets.get(at).unwrap_or(&self.beyond).fetch_add(1, Ordering::Relaxed);
+        self.buckets[at].fetch_add(1, Ordering::Relaxed);
         self.sum_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
     /// How many durations were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
-        let counted: u64 = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).sum();
-        counted + self.beyond.load(Ordering::Relaxed)
+        self.counts().total()
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            buckets: std::array::from_fn(|at| self.buckets[at].load(Ordering::Relaxed)),
+            sum_ns: self.sum_ns.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Counts {
+    /// So many durations of nothing.
+    pub(super) fn zeros(count: u64) -> Self {
+        let mut zeros = Self::default();
+        zeros.buckets[0] = count;
+        zeros
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// Both together.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        for (bucket, more) in self.buckets.iter_mut().zip(other.buckets) {
+            *bucket += more;
+        }
+        self.sum_ns += other.sum_ns;
+        self
     }
 
     /// Writes the series in Prometheus's text format; `labels` is `""` or `key="value"` pairs.
     pub(super) fn render(&self, out: &mut String, name: &str, labels: &str) {
         let comma = if labels.is_empty() { "" } else { "," };
         let mut count = 0;
-        for (bucket, (_, bound)) in self.buckets.iter().zip(BOUNDS) {
-            count += bucket.load(Ordering::Relaxed);
+        let bounds = BOUNDS.iter().map(|(_, text)| *text).chain(["+Inf"]);
+        for (bucket, bound) in self.buckets.iter().zip(bounds) {
+            count += bucket;
             let _ = writeln!(out, "{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {count}");
         }
-        count += self.beyond.load(Ordering::Relaxed);
-        let _ = writeln!(out, "{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {count}");
-        let sum = Duration::from_nanos(self.sum_ns.load(Ordering::Relaxed)).as_secs_f64();
+        let sum = Duration::from_nanos(self.sum_ns).as_secs_f64();
         let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
         let _ = writeln!(out, "{name}_sum{braces} {sum}\n{name}_count{braces} {count}");
     }
@@ -79,7 +112,7 @@ mod tests {
             histogram.record(Duration::from_micros(us));
         }
         let mut out = String::new();
-        histogram.render(&mut out, "x_seconds", "api=\"Fetch\"");
+        histogram.counts().render(&mut out, "x_seconds", "api=\"Fetch\"");
         assert!(out.contains("x_seconds_bucket{api=\"Fetch\",le=\"0.0001\"} 1\n"), "{out}");
         assert!(out.contains("x_seconds_bucket{api=\"Fetch\",le=\"0.00025\"} 3\n"), "{out}");
         assert!(out.contains("x_seconds_bucket{api=\"Fetch\",le=\"10\"} 3\n"), "{out}");
@@ -91,8 +124,16 @@ mod tests {
     #[test]
     fn labels_may_be_absent() {
         let mut out = String::new();
-        Histogram::default().render(&mut out, "x", "");
+        Counts::default().render(&mut out, "x", "");
         assert!(out.starts_with("x_bucket{le=\"0.0001\"} 0\n"));
         assert!(out.ends_with("x_sum 0\nx_count 0\n"));
+    }
+
+    #[test]
+    fn counts_are_added() {
+        let histogram = Histogram::default();
+        histogram.record(Duration::from_millis(1));
+        let both = Counts::zeros(2).and(histogram.counts());
+        assert_eq!((both.total(), both.buckets[0], both.sum_ns), (3, 2, 1_000_000));
     }
 }

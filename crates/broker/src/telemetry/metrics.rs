@@ -13,12 +13,30 @@ use parking_lot::Mutex;
 
 use super::api_metrics::ApiMetrics;
 use super::broker_metrics::BrokerMetrics;
-use super::catalogue::{ALL, Kind, LOG_FLUSH_SECONDS, REQUEST_SECONDS, Series};
+use super::catalogue::{
+    self as names, ALL, Kind, LOG_FLUSH_SECONDS, REQUEST_PHASE_SECONDS, REQUEST_SECONDS, Series,
+};
 use super::cleaner_metrics::CleanerMetrics;
+use super::rows::{self, Row};
+use super::slow::SlowLog;
 use super::{aliases, process};
 
 /// Brings gauges up to date; called before each scrape.
 pub type Refresh = Box<dyn Fn(&Metrics) + Send + Sync>;
+
+/// Series that are made when they are asked for.
+pub type Append = Box<dyn Fn(&mut PerObject) + Send + Sync>;
+
+/// Whose names the series have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// Side by side.
+    #[default]
+    Both,
+    Ottla,
+    /// Those that the JMX exporter gives Kafka's.
+    Jmx,
+}
 
 /// The series of one broker.
 pub struct Metrics {
@@ -26,9 +44,12 @@ pub struct Metrics {
     pub broker: BrokerMetrics,
     /// The series of log compaction.
     pub cleaner: CleanerMetrics,
+    /// Requests that took too long.
+    pub slow: SlowLog,
     apis: Vec<OnceLock<Arc<ApiMetrics>>>,
     registry: Arc<Registry>,
     refreshes: Mutex<Vec<Refresh>>,
+    appends: Mutex<Vec<Append>>,
     started: Instant,
     /// Length of the last rendering: the next one's buffer is made for it.
     rendered_len: AtomicUsize,
@@ -44,9 +65,11 @@ impl Metrics {
         Self {
             broker: BrokerMetrics::new(&registry),
             cleaner: CleanerMetrics::new(&registry),
+            slow: SlowLog::new(&registry, started),
             apis,
             registry,
             refreshes: Mutex::default(),
+            appends: Mutex::default(),
             started,
             rendered_len: AtomicUsize::new(0),
         }
@@ -73,29 +96,83 @@ impl Metrics {
         self.refreshes.lock().push(refresh);
     }
 
-    /// All series in Prometheus's text format, the usual JMX spellings included.
+    /// Registers what has series for each topic, partition or group.
+    pub fn on_render(&self, append: Append) {
+        self.appends.lock().push(append);
+    }
+
+    /// All series in Prometheus's text format, under our names and Kafka's.
     #[must_use]
     pub fn render(&self) -> String {
+        self.render_as(Names::Both)
+    }
+
+    /// All series in Prometheus's text format.
+    #[must_use]
+    pub fn render_as(&self, names: Names) -> String {
         for refresh in self.refreshes.lock().iter() {
             refresh(self);
         }
         self.broker.uptime.set(self.started.elapsed().as_secs_f64());
         let mut text = self.registry.render(self.rendered_len.load(Ordering::Relaxed));
         self.render_histograms(&mut text);
-        aliases::append(&mut text);
+        let mut rows = PerObject(text);
+        for append in self.appends.lock().iter() {
+            append(&mut rows);
+        }
+        let mut text = rows.0;
+        match names {
+            Names::Ottla => {}
+            Names::Both => text.push_str(&aliases::of(&text)),
+            Names::Jmx => text = aliases::of(&text),
+        }
         process::append(&mut text);
         self.rendered_len.store(text.len(), Ordering::Relaxed);
         text
     }
 
     fn render_histograms(&self, out: &mut String) {
+        let apis = || self.apis.iter().filter_map(OnceLock::get);
         head(out, REQUEST_SECONDS);
-        for api in self.apis.iter().filter_map(OnceLock::get) {
-            let labels = format!("api=\"{}\"", api.key().spec().name);
-            api.latency.render(out, REQUEST_SECONDS.name, &labels);
-        }
+        apis().for_each(|api| api.render_duration(out));
+        head(out, REQUEST_PHASE_SECONDS);
+        apis().for_each(|api| api.render_phases(out));
         head(out, LOG_FLUSH_SECONDS);
-        self.broker.log_flush.render(out, LOG_FLUSH_SECONDS.name, "");
+        self.broker.log_flush.counts().render(out, LOG_FLUSH_SECONDS.name, "");
+    }
+}
+
+/// Where series with a row for each topic, partition or group are written.
+#[derive(Debug)]
+pub struct PerObject(String);
+
+impl PerObject {
+    /// Of topics: bytes and records produced, bytes fetched, bytes of the logs.
+    pub fn topics(&mut self, rows: &[Row<4>]) {
+        let series = [
+            names::TOPIC_PRODUCE_BYTES,
+            names::TOPIC_PRODUCE_RECORDS,
+            names::TOPIC_FETCH_BYTES,
+            names::TOPIC_LOG_BYTES,
+        ];
+        rows::append(&mut self.0, series, rows);
+    }
+
+    /// Of partitions: log start, log end, high watermark, bytes, segments.
+    pub fn partitions(&mut self, rows: &[Row<5>]) {
+        let series = [
+            names::PARTITION_LOG_START,
+            names::PARTITION_LOG_END,
+            names::PARTITION_HIGH_WATERMARK,
+            names::PARTITION_LOG_BYTES,
+            names::PARTITION_LOG_SEGMENTS,
+        ];
+        rows::append(&mut self.0, series, rows);
+    }
+
+    /// Of partitions that groups read: committed offset, records and seconds behind.
+    pub fn group_lags(&mut self, rows: &[Row<3>]) {
+        rows::append(&mut self.0, [names::GROUP_COMMITTED, names::GROUP_LAG, names::GROUP_LAG_SECONDS], rows);
     }
 }
 
@@ -117,7 +194,7 @@ pub(super) struct Registry {
 const METADATA: Metadata<'static> = Metadata::new("ottla", Level::INFO, None);
 
 impl Registry {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         for series in ALL {
             let (name, help) = (KeyName::from_const_str(series.name), SharedString::const_str(series.help));
@@ -177,7 +254,7 @@ mod tests {
     fn a_request_shows_under_both_spellings() {
         let metrics = Metrics::new(Instant::now());
         let produce = metrics.api(ApiKey::Produce);
-        produce.received(100);
+        produce.received(100, Duration::ZERO);
         produce.answered(Duration::from_millis(3), 40);
         produce.error(ErrorCode::NotLeaderOrFollower);
         produce.error(ErrorCode::None);

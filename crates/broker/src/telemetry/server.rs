@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Health, Metrics};
+use super::{Health, Metrics, Names, openmetrics};
 
 /// A scraper opens one connection; more than this many at once are left waiting.
 const CONNECTIONS_MAX: usize = 16;
@@ -84,20 +84,20 @@ impl MetricsServer {
 /// One connection, one request: nothing is kept open between scrapes.
 async fn exchange(stream: TcpStream, metrics: Arc<Metrics>, health: Arc<Health>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = answer(request.method(), request.uri().path(), &metrics, &health);
-        async move { Ok::<_, Infallible>(response) }
+        let (metrics, health) = (Arc::clone(&metrics), Arc::clone(&health));
+        async move { Ok::<_, Infallible>(answer(&request, metrics, &health).await) }
     });
     let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
     // A peer that hangs up or dawdles is its own affair.
     let _ = timeout(EXCHANGE_TIMEOUT, connection).await;
 }
 
-fn answer(method: &Method, path: &str, metrics: &Metrics, health: &Health) -> Response<Full<Bytes>> {
-    if method != Method::GET && method != Method::HEAD {
+async fn answer<B>(request: &Request<B>, metrics: Arc<Metrics>, health: &Health) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n".to_owned());
     }
-    match path {
-        "/metrics" => text(StatusCode::OK, metrics.render()),
+    match request.uri().path() {
+        "/metrics" => scrape(request, metrics).await,
         "/health/live" => text(StatusCode::OK, "live\n".to_owned()),
         "/health/ready" => {
             let status = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -107,10 +107,46 @@ fn answer(method: &Method, path: &str, metrics: &Metrics, health: &Health) -> Re
     }
 }
 
+/// The series, as the query and the accepted types say. They may be many, and lags are read off logs: clients' requests do
+/// not wait for that.
+async fn scrape<B>(request: &Request<B>, metrics: Arc<Metrics>) -> Response<Full<Bytes>> {
+    let names = match format(request.uri().query().unwrap_or_default()) {
+        None => Names::Both,
+        Some("ottla") => Names::Ottla,
+        Some("jmx") => Names::Jmx,
+        Some(_) => return text(StatusCode::BAD_REQUEST, "format: jmx or ottla\n".to_owned()),
+    };
+    let open = wants_openmetrics(request.headers().get(ACCEPT));
+    let rendered = tokio::task::spawn_blocking(move || {
+        let rendered = metrics.render_as(names);
+        if open { openmetrics::of(&rendered) } else { rendered }
+    });
+    match rendered.await {
+        Ok(rendered) if open => typed(StatusCode::OK, rendered, openmetrics::CONTENT_TYPE),
+        Ok(rendered) => text(StatusCode::OK, rendered),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the series cannot be read\n".to_owned()),
+    }
+}
+
+/// The value of `format` in a query.
+fn format(query: &str) -> Option<&str> {
+    query.split('&').find_map(|pair| pair.strip_prefix("format="))
+}
+
+fn wants_openmetrics(accept: Option<&HeaderValue>) -> bool {
+    accept
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/openmetrics-text"))
+}
+
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    typed(status, body, PROMETHEUS_TEXT)
+}
+
+fn typed(status: StatusCode, body: String, content_type: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROMETHEUS_TEXT));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -123,8 +159,12 @@ mod tests {
     use super::*;
 
     async fn get(address: SocketAddr, path: &str) -> String {
+        get_with(address, path, "").await
+    }
+
+    async fn get_with(address: SocketAddr, path: &str, header: &str) -> String {
         let mut stream = TcpStream::connect(address).await.expect("connects");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}\r\n");
         stream.write_all(request.as_bytes()).await.expect("sends");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("reads to the end");
@@ -152,6 +192,16 @@ mod tests {
         let answer = get(address, "/metrics").await;
         assert!(answer.contains("text/plain; version=0.0.4"), "{answer}");
         assert!(answer.contains("\nottla_build_info{version="), "{answer}");
+        let jmx = get(address, "/metrics?format=jmx").await;
+        assert!(jmx.contains("\nkafka_server_replicamanager_partitioncount 0\n"), "{jmx}");
+        assert!(!jmx.contains("ottla_"), "{jmx}");
+        let ours = get(address, "/metrics?format=ottla").await;
+        assert!(ours.contains("\nottla_partitions 0\n") && !ours.contains("\nkafka_"), "{ours}");
+        assert!(get(address, "/metrics?format=x").await.starts_with("HTTP/1.1 400 "));
+        let open =
+            get_with(address, "/metrics", "Accept: application/openmetrics-text;version=1.0.0\r\n").await;
+        assert!(open.contains("application/openmetrics-text; version=1.0.0"), "{open}");
+        assert!(open.ends_with("# EOF\n"), "{open}");
         assert!(get(address, "/nothing").await.starts_with("HTTP/1.1 404 "));
 
         drop(stop);

@@ -14,6 +14,7 @@ mod fetching;
 mod full_disk;
 mod groups;
 mod log_dirs;
+mod metrics;
 mod picky_clients;
 mod power_cut;
 mod readme;

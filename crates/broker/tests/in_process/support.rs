@@ -23,6 +23,7 @@ use tempfile::TempDir;
 /// A broker and its data directory.
 pub(crate) struct Broker {
     server: Server,
+    metrics: Arc<Metrics>,
     dir: TempDir,
     settings: ConfigMap,
     log_dir_count: usize,
@@ -146,6 +147,10 @@ impl Broker {
 
     pub(crate) fn address(&self) -> &str {
         &self.server.addresses()[0]
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     pub(crate) async fn client(&self) -> Client {

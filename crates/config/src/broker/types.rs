@@ -70,6 +70,10 @@ pub struct NetConfig {
     pub connections_per_ip_overrides: Vec<(String, i32)>,
     /// `ottla.metrics.listen`: `HOST:PORT` of `/metrics` and `/health`; none where it is `off`.
     pub metrics_listen: Option<String>,
+    /// `ottla.metrics.partitions.max`: partitions with series of their own; -1: all.
+    pub series_partitions_max: i32,
+    /// `ottla.slow.request.ms`: a request that takes longer is logged; -1: none is.
+    pub slow_request_ms: i64,
     /// `max.request.partition.size.limit`: partitions in one DescribeTopicPartitions answer.
     pub request_partitions_max: i32,
 }

@@ -23,4 +23,8 @@ pub(super) const ROWS: &[Definition] = &[
     long("ottla.memory.stall.timeout.ms", Text("10000"), AtLeast(1), ReadOnly, Honoured),
     // HOST:PORT of /metrics and /health, or `off`.
     string("ottla.metrics.listen", Text("127.0.0.1:9404"), NonEmpty, ReadOnly, Honoured),
+    // How many partitions, and how many partitions of groups, have series of their own: the largest; -1: all.
+    int("ottla.metrics.partitions.max", Text("1000"), AtLeast(-1), ReadOnly, Honoured),
+    // Requests that take longer are logged, with where the time went; -1: none.
+    long("ottla.slow.request.ms", Text("5000"), AtLeast(-1), ReadOnly, Honoured),
 ];

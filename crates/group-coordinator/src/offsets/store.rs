@@ -67,6 +67,12 @@ impl Offsets {
         }
     }
 
+    pub(crate) fn iter_committed(
+        &self,
+    ) -> impl Iterator<Item = (&GroupId, &TopicPartition, &OffsetCommitValue)> {
+        self.by_key.iter_committed().map(|((group, at), value)| (group, at, value))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&GroupId, &TopicPartition, &OffsetCommitValue)> {
         self.by_key.iter().map(|((group, at), value)| (group, at, value))
     }

@@ -166,6 +166,7 @@ impl Poll {
 
     fn answer(self, round: Round) -> Result<Answer, Closed> {
         self.metrics.broker.fetched(round.len);
+        round.count(&self.targets);
         for error in round.reads.iter().filter_map(|read| read.as_ref().err()) {
             self.metrics.broker.fetch_rejected();
             self.metrics.api(ApiKey::Fetch).error(*error);

@@ -82,6 +82,17 @@ impl Round {
         }
         round
     }
+
+    /// What was read of each of the targets leaves in an answer.
+    pub(super) fn count(&self, targets: &[Target]) {
+        for (target, read) in targets.iter().zip(&self.reads) {
+            if let (Ok(partition), Ok(read)) = (&target.partition, read)
+                && read.len() > 0
+            {
+                partition.traffic.fetched(read.len());
+            }
+        }
+    }
 }
 
 fn read_one(target: &Target, limits: &Limits, left: i32, min_one: bool) -> Result<PartitionRead, ErrorCode> {

@@ -90,7 +90,9 @@ impl Batches<'_> {
             Ok(appended) => {
                 let info = &appended.info;
                 let record_count = info.last_offset.get() - info.first_offset.get() + 1;
-                self.handler.metrics.broker.produced(u64::try_from(record_count).unwrap_or(0), records.len());
+                let record_count = u64::try_from(record_count).unwrap_or(0);
+                self.handler.metrics.broker.produced(record_count, records.len());
+                partition.traffic.produced(record_count, records.len());
                 if appended.flush_due {
                     self.handler.flusher.flush(&partition);
                 }

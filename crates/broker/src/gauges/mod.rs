@@ -1,5 +1,8 @@
 //! What a scrape reads off the broker's state: nothing counts these while requests are served.
 
+mod lag;
+mod partitions;
+
 use std::sync::Arc;
 
 use ottla_group_coordinator::manage::{GroupType, ListedGroup};
@@ -9,6 +12,7 @@ use ottla_replication::session::FetchSessionCache;
 
 use crate::groups::Groups;
 use crate::memory::{Memory, SESSION_PARTITION_LEN};
+use crate::partitions::Census;
 use crate::services::Services;
 use crate::telemetry::{BrokerMetrics, GroupState, Metrics};
 
@@ -29,12 +33,10 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
         cluster(gauges, &view.image(), node_id);
         let replicas = partitions.all();
         gauges.partitions.set(number(replicas.len()));
-        let log_bytes: u64 = replicas.iter().map(|replica| replica.log_size().0).sum();
-        gauges.log_bytes.set(wide(log_bytes));
-        gauges.log_segments.set(number(replicas.iter().map(|replica| replica.segment_count()).sum()));
-        gauges
-            .under_min_isr
-            .set(number(replicas.iter().filter(|replica| replica.is_under_min_isr()).count()));
+        let censuses: Vec<Census> = replicas.iter().map(|replica| replica.census()).collect();
+        gauges.log_bytes.set(wide(censuses.iter().map(|census| census.bytes).sum()));
+        gauges.log_segments.set(number(censuses.iter().map(|census| census.segments).sum()));
+        gauges.under_min_isr.set(number(censuses.iter().filter(|census| census.is_under_min_isr).count()));
         let offline = logs.dirs().iter().filter(|dir| dir.is_offline()).count() + logs.missing().count();
         gauges.log_dirs_offline.set(number(offline));
         gauges.log_dirs_full.set(number(failures.room().full_count()));
@@ -48,6 +50,19 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
             cleaner.measure();
         }
         count_groups(gauges, &groups);
+    }));
+    per_object(metrics, services);
+}
+
+/// Has each scrape write the series of single topics, partitions and groups.
+fn per_object(metrics: &Metrics, services: &Services) {
+    let partitions = Arc::clone(&services.partitions);
+    let groups = Arc::clone(&services.groups);
+    let clock = services.clock;
+    let max = usize::try_from(services.config.load().net.series_partitions_max).unwrap_or(usize::MAX);
+    metrics.on_render(Box::new(move |out| {
+        partitions::append(out, &partitions, max);
+        lag::append(out, &groups, &partitions, max, clock.now().wall);
     }));
 }
 
