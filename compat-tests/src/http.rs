@@ -1,4 +1,4 @@
-//! HTTP GET of `/metrics` and `/health/...`, without a client library.
+//! HTTP GET of `/metrics` and `/health/...`, without a client library. HTTP/1.0 has no chunks.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -8,9 +8,7 @@ use std::time::Duration;
 pub fn get(port: u16, path: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    stream.write_all(
-        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes(),
-    )?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let malformed = || std::io::Error::other(format!("no HTTP answer: {answer:?}"));
