@@ -93,3 +93,29 @@ impl Turn {
         Finished { answer, request }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Metrics;
+
+    #[test]
+    fn what_a_client_asked_to_wait_for_is_not_ours() {
+        let metrics = Metrics::new(std::time::Instant::now());
+        let ours = |api| {
+            let request = FinishedRequest {
+                metrics: Arc::clone(metrics.api(api)),
+                correlation_id: 1,
+                queue: Duration::from_millis(1),
+                local: Duration::from_millis(20),
+                remote: Duration::from_millis(300),
+                answered_at: Instant::now(),
+            };
+            request.ours(Duration::from_millis(4_000)).as_millis()
+        };
+        assert_eq!(
+            [ours(ApiKey::Produce), ours(ApiKey::Fetch), ours(ApiKey::JoinGroup)],
+            [4_321, 4_021, 4_021]
+        );
+    }
+}

@@ -129,7 +129,7 @@ async fn only_the_largest_have_series_of_their_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_a_requests_time_went_is_told() {
-    let broker = Broker::start_with(&[("ottla.slow.request.ms", "150")]).await;
+    let broker = Broker::start().await;
     broker.create("t", &[]).await;
     let client = broker.client().await;
     // Waits for 200 ms, as it was asked to.
@@ -146,7 +146,6 @@ async fn where_a_requests_time_went_is_told() {
     assert!(remote >= 0.19, "{remote} s");
     let total = value(&text, "ottla_request_duration_seconds_sum{api=\"Fetch\"}").unwrap();
     assert!((total - remote - phase("local", "sum")).abs() < 0.001, "{total} s in all");
-    assert_eq!(value(&text, "ottla_requests_slow_total"), Some(0.0), "it was asked to wait");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,6 @@ use tempfile::TempDir;
 /// A broker and its data directory.
 pub(crate) struct Broker {
     server: Server,
-    metrics: Arc<Metrics>,
     dir: TempDir,
     settings: ConfigMap,
     log_dir_count: usize,
