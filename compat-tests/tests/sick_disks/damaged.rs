@@ -1,5 +1,5 @@
-//! A flipped byte in the middle of a closed segment, as stock clients meet it: on Ottla and on Kafka alike the reader learns
-//! of it; Ottla says, counts and refuses it, too.
+//! A flipped byte in the middle of a closed segment, as stock clients meet it: the reader learns of it, and the broker says,
+//! counts and refuses it.
 
 use std::path::Path;
 
