@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -68,9 +68,8 @@ fn the_image_is_small_and_serves_as_another_user_and_stops_when_told() {
     check_config(config);
 
     buildah.ok(&["from", "--name", "c", "ottla"]);
-    let root = PathBuf::from(buildah.ok(&["mount", "c"]));
-    check_files(&root);
-    serves(&buildah, config, &root);
+    check_files(&PathBuf::from(buildah.ok(&["mount", "c"])));
+    serves(&buildah, config);
 }
 
 fn check_config(config: &Value) {
@@ -107,7 +106,10 @@ fn check_files(root: &Path) {
 }
 
 /// Run by its entry point, it takes and gives records, says that it is healthy, and ends with 0.
-fn serves(buildah: &Buildah, config: &Value, root: &Path) {
+fn serves(buildah: &Buildah, config: &Value) {
+    let data = buildah.0.join("data");
+    fs::create_dir(&data).expect("create the volume");
+    chown(&data, Some(1000), Some(1000)).expect("give the volume away");
     let [port, metrics] = free_ports();
     let (address, metrics) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{metrics}"));
     let strings = |value: &Value| -> Vec<String> {
@@ -115,7 +117,8 @@ fn serves(buildah: &Buildah, config: &Value, root: &Path) {
     };
     let variables =
         [format!("KAFKA_LISTENERS=PLAINTEXT://{address}"), format!("KAFKA_OTTLA_METRICS_LISTEN={metrics}")];
-    let mut command = buildah.command(&["run", "--isolation", "chroot"]);
+    let volume = format!("{}:/var/lib/kafka/data", data.display());
+    let mut command = buildah.command(&["run", "--isolation", "chroot", "--volume", &volume]);
     command.args(variables.iter().flat_map(|variable| ["--env", variable]));
     command.args(["c", "--"]).args(strings(&config["Entrypoint"]));
     let log = fs::File::create(buildah.0.join("log")).expect("a log file");
@@ -139,7 +142,7 @@ fn serves(buildah: &Buildah, config: &Value, root: &Path) {
     });
     kcat(&address, &["-P", "-t", "t"], Some(b"a record\n"));
     assert_eq!(kcat(&address, &["-C", "-t", "t", "-e", "-q"], None), "a record\n");
-    let meta = fs::metadata(root.join("var/lib/kafka/data/meta.properties")).expect("data is in the volume");
+    let meta = fs::metadata(data.join("meta.properties")).expect("data is in the volume");
     assert_eq!(meta.uid(), 1000);
 
     kill(broker_with(&address), Signal::SIGTERM).expect("signal");
