@@ -70,8 +70,9 @@ fn open_log(bytes: &[u8], purged: Option<Purged>) -> io::Result<()> {
     assert!(
         log.places(0, u64::MAX).windows(2).all(|pair| pair[0].log_id().index + 1 == pair[1].log_id().index)
     );
+    let first = (1, purged.map_or(0, |purged| purged.log_id.index + 1));
     let (term, index) =
-        log.last_log_id().map_or((1, 2), |last| (**last.committed_leader_id(), last.index + 1));
+        log.last_log_id().map_or(first, |last| (**last.committed_leader_id(), last.index + 1));
     let next = Entry { log_id: log_id(term, index), payload: Payload::Blank };
     // An index or offset at the end of its range takes no more.
     if log.append(&next).is_ok() {
