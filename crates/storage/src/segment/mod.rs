@@ -435,7 +435,11 @@ impl Segment {
         self.index.truncate(kept)?;
         let kept = self.time_index.partition_point(|entry| entry.relative_offset < kept_below)?;
         self.time_index.truncate(kept)?;
-        self.log.get()?.set_len(u64::from(batch.position)).map_err(self.log.err("truncate"))?;
+        let file = self.log.get()?;
+        file.set_len(u64::from(batch.position)).map_err(self.log.err("truncate"))?;
+        // What is cut must not come back below a segment that is made after this one: below the recovery point nobody would
+        // look for it.
+        file.sync_data().map_err(self.log.err("sync"))?;
         self.size = batch.position;
         self.checks = OnceLock::new();
         self.allocated = batch.position;
