@@ -22,7 +22,7 @@ use crate::offsets::{OffsetCommitRequest, OffsetFetchRequest};
 use crate::shard::Group;
 use crate::{GroupError, GroupId, GroupResponse, MemberId};
 
-const SEEDS: u64 = 80;
+const SEEDS: u64 = 300;
 const LIVES: usize = 3;
 /// Changes of the disk in a life, about: cuts fall before.
 const CHANGES: u64 = 120;
