@@ -37,7 +37,7 @@ pub(crate) fn all(scope: Scope) -> Result<()> {
     summary.step("clippy", || run(cargo().args(CLIPPY)));
     summary.step("doc", || run(cargo().args(DOC).env("RUSTDOCFLAGS", "-D warnings")));
     let built = summary.step("release build", dist::dist);
-    summary.tests("unit tests", cargo().args(["test", "--workspace", "--exclude", "ottla-compat-tests"]));
+    summary.tests("unit tests", cargo().args(UNIT_TESTS));
     if built {
         compat_tests(&mut summary, scope, &[])?;
     }
@@ -61,6 +61,7 @@ fn compat_tests(summary: &mut Summary, scope: Scope, args: &[String]) -> Result<
 }
 
 const CLIPPY: [&str; 6] = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+const UNIT_TESTS: [&str; 5] = ["test", "--workspace", "--exclude", "ottla-compat-tests", "--no-fail-fast"];
 const DOC: [&str; 3] = ["doc", "--workspace", "--no-deps"];
 
 /// The compat tests alone, against a fresh release build.
