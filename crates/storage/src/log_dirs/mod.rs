@@ -313,10 +313,15 @@ fn make_durably(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
     // A dir without files may be one whose name was not made durable before the power failed.
     let is_new = disk.list(path).at("list", path)?.is_empty();
     let made = if is_new && missing.is_empty() { &[path][..] } else { &missing[..] };
-    for parent in made.iter().filter_map(|dir| dir.parent()) {
+    for parent in made.iter().filter_map(|dir| holder(dir)) {
         disk.sync_dir(parent).synced(parent)?;
     }
     Ok(())
+}
+
+/// The directory that a path's last name is in: the working directory, if the path is that name alone.
+fn holder(path: &Path) -> Option<&Path> {
+    path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// Partitions without a `meta.properties` beside them have lost it: another identity would not be theirs.
@@ -333,5 +338,17 @@ fn check_is_new(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
                 entry.name
             ),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_alone_is_in_the_working_directory() {
+        let held = |path| holder(Path::new(path)).and_then(Path::to_str);
+        assert_eq!([held("data"), held("./data"), held("a/data")], [Some("."), Some("."), Some("a")]);
+        assert_eq!([held("/data"), held("/")], [Some("/"), None]);
     }
 }
