@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::command::shown;
@@ -15,17 +16,48 @@ pub(crate) struct Summary {
     failed: u64,
 }
 
+/// A step that runs while others do.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    name: &'static str,
+    work: JoinHandle<(Duration, Result<()>)>,
+}
+
+impl Beside {
+    pub(crate) fn start(name: &'static str, work: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
+        println!("==> {name}, beside what follows");
+        let timed = move || {
+            let from = Instant::now();
+            let outcome = work();
+            (from.elapsed(), outcome)
+        };
+        Self { name, work: std::thread::spawn(timed) }
+    }
+}
+
 impl Summary {
     /// Runs one step; true when it passed.
     pub(crate) fn step(&mut self, name: &'static str, work: impl FnOnce() -> Result<()>) -> bool {
         println!("==> {name}");
         let from = Instant::now();
-        let outcome = work().map_err(|error| error.to_string());
+        let outcome = work();
+        self.note(name, from.elapsed(), outcome)
+    }
+
+    /// Waits for a step that was started beside; true when it passed.
+    pub(crate) fn join(&mut self, step: Beside) -> bool {
+        let panicked = |_| (Duration::ZERO, Err(Error::Steps(vec![step.name.to_owned()])));
+        let (time, outcome) = step.work.join().unwrap_or_else(panicked);
+        self.note(step.name, time, outcome)
+    }
+
+    fn note(&mut self, name: &'static str, time: Duration, outcome: Result<()>) -> bool {
+        let outcome = outcome.map_err(|error| error.to_string());
         if let Err(text) = &outcome {
             eprintln!("xtask: {name}: {text}");
         }
         let passed = outcome.is_ok();
-        self.steps.push((name, from.elapsed(), outcome));
+        self.steps.push((name, time, outcome));
         passed
     }
 

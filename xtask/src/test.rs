@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::command::{cargo, run};
 use crate::error::{Error, Result};
-use crate::summary::Summary;
+use crate::summary::{Beside, Summary};
 use crate::{dist, release, setup, structure};
 
 /// Tests of one compat binary share its brokers and its JVM; more at once than cores only makes them slow.
@@ -31,12 +31,14 @@ impl Scope {
 /// Sets up, checks, builds, tests; prints a table of the steps and the sums.
 pub(crate) fn all(scope: Scope) -> Result<()> {
     let mut summary = Summary::default();
+    // Setting up waits for the network, and the linker at the end of a release build for one core.
+    let release = Beside::start("release build", dist::dist);
     summary.step("setup", || setup::run(true));
     summary.step("format", || run(cargo().args(["fmt", "--all", "--check"])));
     summary.step("structure", structure::check);
     summary.step("clippy", || run(cargo().args(CLIPPY)));
     summary.step("doc", || run(cargo().args(DOC).env("RUSTDOCFLAGS", "-D warnings")));
-    let built = summary.step("release build", dist::dist);
+    let built = summary.join(release);
     summary.tests("unit tests", cargo().args(UNIT_TESTS));
     if built {
         compat_tests(&mut summary, scope, &[])?;
