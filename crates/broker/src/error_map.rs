@@ -13,7 +13,8 @@ pub(crate) fn absent(error: &Absent) -> ErrorCode {
     match error {
         Absent::UnknownName => ErrorCode::UnknownTopicOrPartition,
         Absent::UnknownId => ErrorCode::UnknownTopicId,
-        Absent::Elsewhere => ErrorCode::NotLeaderOrFollower,
+        // With that clients ask for the metadata and try again: so does a Kafka that is still becoming the leader.
+        Absent::Elsewhere | Absent::Opening => ErrorCode::NotLeaderOrFollower,
         Absent::Offline => ErrorCode::KafkaStorageError,
     }
 }

@@ -23,9 +23,10 @@ use crate::identity::Identity;
 use crate::memory::{Memory, SESSION_PARTITION_LEN, available_memory};
 use crate::metadata_view::MetadataView;
 use crate::net::{Admission, Listener, NetLimits};
+use crate::partitions::opening::{self, Opened, OpenedLogs, Opener, OpeningQueue};
 use crate::partitions::{
     Checker, Cleaner, DirAssignments, DirFailureHandler, Flusher, Housekeeping, LogHome, LogMoves,
-    LogMovesParts, Partitions, ReplicaDriver, opening,
+    LogMovesParts, Partitions, ReplicaDriver,
 };
 use crate::producer_ids::ProducerIds;
 use crate::registration;
@@ -39,11 +40,14 @@ const UNANSWERED_MAX: usize = 100;
 const ROOM_RETRY: Duration = Duration::from_secs(1);
 /// Threads that run fdatasync.
 const FLUSH_THREADS: usize = 2;
+/// Opened logs that are made to serve at once, at most.
+const INSTALLED_AT_ONCE: usize = 256;
 
 /// A running broker.
 #[derive(Debug)]
 pub struct Server {
     services: Arc<Services>,
+    opener: Arc<Opener>,
     addresses: Vec<String>,
     health: Arc<Health>,
     stop: watch::Sender<bool>,
@@ -54,7 +58,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the listeners, opens the metadata log and the partitions' logs, and serves.
+    /// Binds the listeners, opens the metadata log, finds the partitions' logs, and serves: each log once it is open, the
+    /// first that is asked for first.
     ///
     /// # Errors
     /// Whatever keeps the broker from serving; its text is one clear line.
@@ -91,7 +96,8 @@ impl Server {
         let services =
             services(config, identity, loggers, clock, controller, Arc::clone(&metrics), home.logs)?;
         gauges::register(&metrics, &services);
-        let driver = replica_driver(&services);
+        let queue = Arc::new(OpeningQueue::default());
+        let driver = replica_driver(&services, &queue);
         let subscription = services.controller.subscribe();
         let image = Arc::clone(subscription.current());
         let groups = Arc::clone(&services.groups);
@@ -100,12 +106,11 @@ impl Server {
             groups.start(&image);
             Ok::<_, StorageError>(driver)
         };
-        let reporting = tokio::spawn(opening::report(Arc::clone(&services.logs), Arc::clone(&health)));
         let started = tokio::task::spawn_blocking(starting).await;
-        reporting.abort();
-        // Awaited, so that it does not speak after the word that all is ready.
-        drop(reporting.await);
         let driver = started.map_err(|error| StartError::Internal(error.to_string()))??;
+        let (logs, clock) = (Arc::clone(&services.logs), services.clock);
+        let (opener, opened) = Opener::start(Arc::clone(&queue), logs, services.logs.thread_count(), clock)
+            .map_err(StartError::Threads)?;
         let mut background = JoinSet::new();
         let admission = Admission::new(&services.config.load().net);
         services.cleaner.configure();
@@ -113,8 +118,11 @@ impl Server {
             groups: Arc::clone(&services.groups),
             admission: Arc::clone(&admission),
             cleaner: Arc::clone(&services.cleaner),
+            log_moves: Arc::clone(&services.log_moves),
+            health: Arc::clone(&health),
         };
-        background.spawn(follow(driver, followers, subscription));
+        background.spawn(follow(driver, followers, subscription, opened));
+        background.spawn(opening::report(queue, Arc::clone(&health)));
         background.spawn(Arc::clone(&services.groups).measure_memory());
         background.spawn(Arc::new(housekeeping(&services)).run());
         background.spawn(Arc::new(dir_failures(&services, broker_epoch)).run());
@@ -123,8 +131,6 @@ impl Server {
             services.identity.node_id,
             broker_epoch,
         ));
-        services.log_moves.resume();
-
         let (stop, stopped) = watch::channel(false);
         let dispatcher = Arc::new(Dispatcher::new(crate::apis::table(&services), metrics));
         let limits = net_limits(&services.config.load());
@@ -140,9 +146,8 @@ impl Server {
                 stopped.clone(),
             ));
         }
-        health.ready();
-        let services = Arc::new(services);
-        Ok(Self { services, addresses, health, stop, serving, background, broker_epoch })
+        let (services, opener) = (Arc::new(services), Arc::new(opener));
+        Ok(Self { services, opener, addresses, health, stop, serving, background, broker_epoch })
     }
 
     /// Where clients are served.
@@ -176,8 +181,9 @@ impl Server {
         while self.serving.join_next().await.is_some() {}
         self.background.shutdown().await;
         self.services.controller.shutdown().await;
-        let (services, broker_epoch) = (self.services, self.broker_epoch);
+        let (services, opener, broker_epoch) = (self.services, self.opener, self.broker_epoch);
         let closing = move || {
+            opener.close();
             services.log_moves.close();
             services.cleaner.close();
             services.checker.close();
@@ -278,8 +284,10 @@ fn services(
     })
 }
 
-fn replica_driver(services: &Services) -> ReplicaDriver {
+fn replica_driver(services: &Services, opening: &Arc<OpeningQueue>) -> ReplicaDriver {
     ReplicaDriver {
+        opening: Arc::clone(opening),
+        flusher: Arc::clone(&services.flusher),
         partitions: Arc::clone(&services.partitions),
         view: Arc::clone(&services.metadata),
         logs: Arc::clone(&services.logs),
@@ -322,14 +330,32 @@ struct Followers {
     groups: Arc<Groups>,
     admission: Arc<Admission>,
     cleaner: Arc<Cleaner>,
+    log_moves: Arc<LogMoves>,
+    health: Arc<Health>,
 }
 
-/// Applies every later image; the file I/O runs on a blocking thread.
-async fn follow(driver: ReplicaDriver, followers: Followers, mut subscription: MetadataSubscription) {
+/// Applies every later image, and takes the logs that have been opened; the file I/O runs on a blocking thread.
+async fn follow(
+    driver: ReplicaDriver,
+    followers: Followers,
+    mut subscription: MetadataSubscription,
+    mut opened: OpenedLogs,
+) {
     let driver = Arc::new(driver);
+    let (mut batch, mut all_open) = (Vec::new(), false);
     loop {
         let next = tokio::select! {
             next = subscription.next() => next,
+            count = opened.recv_many(&mut batch, INSTALLED_AT_ONCE), if !all_open => {
+                all_open = count == 0;
+                if all_open {
+                    followers.log_moves.resume();
+                    followers.health.ready();
+                } else {
+                    install(&driver, &followers.groups, std::mem::take(&mut batch)).await;
+                }
+                continue;
+            }
             () = tokio::time::sleep(ROOM_RETRY), if driver.is_waiting() => {
                 retry(&driver, &followers.groups).await;
                 continue;
@@ -350,6 +376,20 @@ async fn follow(driver: ReplicaDriver, followers: Followers, mut subscription: M
         if let Err(error) = applied {
             tracing::error!(%error, "metadata could not be applied");
         }
+    }
+}
+
+/// Has the replicas served whose logs are open now.
+async fn install(driver: &Arc<ReplicaDriver>, groups: &Arc<Groups>, opened: Vec<Opened>) {
+    let (driver, groups) = (Arc::clone(driver), Arc::clone(groups));
+    let installing = move || {
+        let (image, delta) = driver.install(opened);
+        if !delta.topics.is_empty() {
+            groups.apply(&image, &delta);
+        }
+    };
+    if let Err(error) = tokio::task::spawn_blocking(installing).await {
+        tracing::error!(%error, "opened logs could not be served");
     }
 }
 

@@ -37,8 +37,8 @@ pub use file_slice::FileSlice;
 pub use leader_epochs::{EpochEnd, EpochStart};
 pub use log::{FlushDone, FlushTask, LogStart, NamesSync, PartitionLog, RetentionRun, Writeback};
 pub use log_dirs::{
-    ClosingLog, CopyRead, CopyStep, DeletedPartition, FuturePartition, LogDir, MetaProperties, MoveError,
-    Moved, OffsetCheckpoint, OpenedLog, OpenedLogs, copy_step, future_dir_name, partition_dir,
+    ClosingLog, CopyRead, CopyStep, DeletedPartition, FoundLogs, FuturePartition, LogDir, MetaProperties,
+    MoveError, Moved, OffsetCheckpoint, OpenedLog, OpenedLogs, copy_step, future_dir_name, partition_dir,
 };
 pub use producer::ActiveProducer;
 pub use read::{LogRead, ReadError, TimestampOffset};

@@ -157,11 +157,17 @@ fn restarted(segment_bytes: u32, unflushed: u64) -> (Counts, PartitionLog) {
     append(&mut log, unflushed, 20 * 66);
     let end = log.log_end_offset();
     drop(log);
-    let counts = Arc::<Counts>::default();
-    let counting: Arc<dyn Disk> = Arc::new(Counting { disk: sim, counts: Arc::clone(&counts) });
-    let start = LogStart { recovery_point, ..LogStart::default() };
-    let log = open(&counting, &config, start);
+    let (taken, log) = counted(sim, &config, recovery_point);
     assert_eq!(log.log_end_offset(), end, "nothing is lost");
+    (taken, log)
+}
+
+/// Opens the log after a kill.
+fn counted(disk: Arc<dyn Disk>, config: &Arc<LogConfig>, recovery_point: Offset) -> (Counts, PartitionLog) {
+    let counts = Arc::<Counts>::default();
+    let counting: Arc<dyn Disk> = Arc::new(Counting { disk, counts: Arc::clone(&counts) });
+    let start = LogStart { recovery_point, ..LogStart::default() };
+    let log = open(&counting, config, start);
     let taken = Counts {
         lists: counts.lists.load(Ordering::Relaxed).into(),
         opens: counts.opens.load(Ordering::Relaxed).into(),
@@ -190,7 +196,26 @@ fn number_of_segments_changes_neither_opened_files_nor_bytes() {
 }
 
 #[test]
-fn log_without_a_tail_is_not_synced() {
-    assert_eq!(restarted(1 << 30, 0).0.syncs.into_inner(), 0);
-    assert_ne!(restarted(1 << 30, 1).0.syncs.into_inner(), 0);
+fn only_a_log_that_was_cut_is_synced() {
+    for unflushed in [0, 1, 10] {
+        let (counts, log) = restarted(1 << 30, unflushed);
+        assert_eq!(counts.syncs.into_inner(), 0, "{unflushed} batches");
+        assert_eq!(
+            log.unflushed_count(),
+            i64::try_from(unflushed).unwrap_or(0),
+            "it is not said to be flushed"
+        );
+    }
+    let (config, sim) = (Arc::new(LogConfig::default()), Arc::new(SimDisk::new()));
+    let disk: Arc<dyn Disk> = sim;
+    let mut log = open(&disk, &config, LogStart::new_log());
+    append(&mut log, 3, 0);
+    drop(log);
+    let path = Path::new("/data/t-0/00000000000000000000.log");
+    let file = disk.open(path, OpenMode::Write).expect("the simulated disk works");
+    let len = file.len().expect("the simulated disk works");
+    file.set_len(len - 1).expect("the simulated disk works");
+    let (counts, log) = counted(disk, &config, Offset::ZERO);
+    assert_eq!((log.log_end_offset(), log.recovery_point()), (Offset(2), Offset(2)));
+    assert_ne!(counts.syncs.into_inner(), 0);
 }

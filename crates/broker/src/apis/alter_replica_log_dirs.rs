@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_model::TopicPartition;
 use ottla_protocol::ErrorCode;
@@ -14,13 +15,18 @@ use ottla_protocol::messages::{
 
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
-use crate::partitions::{Absent, LogMoves, MoveRefused};
+use crate::partitions::opening::when_open;
+use crate::partitions::{Absent, LogMoves, MoveRefused, Partitions, TopicKey};
 
 /// Begins moves; each is under way when this is answered.
 #[derive(Debug)]
 pub(crate) struct AlterReplicaLogDirs {
     pub moves: Arc<LogMoves>,
+    pub partitions: Arc<Partitions>,
 }
+
+/// Kafka's administrators do not try a move again, and wait this long for an answer.
+const OPENING_WAIT_MAX: Duration = Duration::from_secs(30);
 
 impl Handler for AlterReplicaLogDirs {
     type Request = AlterReplicaLogDirsRequest;
@@ -30,6 +36,17 @@ impl Handler for AlterReplicaLogDirs {
         _: &RequestContext,
         request: AlterReplicaLogDirsRequest,
     ) -> Reply<AlterReplicaLogDirsResponse> {
+        let named = request.dirs.iter().flat_map(|dir| &dir.topics).flat_map(|topic| {
+            topic.partitions.iter().map(|partition| (TopicKey::Name(&topic.name), *partition))
+        });
+        let openings = self.partitions.opening(named);
+        let handler = Self { moves: Arc::clone(&self.moves), partitions: Arc::clone(&self.partitions) };
+        when_open(openings, OPENING_WAIT_MAX, move || handler.answer(&request))
+    }
+}
+
+impl AlterReplicaLogDirs {
+    fn answer(&self, request: &AlterReplicaLogDirsRequest) -> AlterReplicaLogDirsResponse {
         // A partition that is named twice goes where it is named last.
         let mut wanted = BTreeMap::new();
         for dir in &request.dirs {
@@ -52,7 +69,7 @@ impl Handler for AlterReplicaLogDirs {
                 .with_topic_name(TopicName(StrBytes::from_string(topic.to_string())))
                 .with_partitions(partitions)
         });
-        Reply::Ready(AlterReplicaLogDirsResponse::default().with_results(results.collect()))
+        AlterReplicaLogDirsResponse::default().with_results(results.collect())
     }
 }
 
@@ -62,7 +79,7 @@ fn code(refused: MoveRefused) -> ErrorCode {
         MoveRefused::NoSuchDir => ErrorCode::LogDirNotFound,
         MoveRefused::Offline => ErrorCode::KafkaStorageError,
         MoveRefused::Cordoned => ErrorCode::InvalidReplicaAssignment,
-        MoveRefused::Absent(Absent::Elsewhere) => ErrorCode::ReplicaNotAvailable,
+        MoveRefused::Absent(Absent::Elsewhere | Absent::Opening) => ErrorCode::ReplicaNotAvailable,
         MoveRefused::Absent(absent) => error_map::absent(&absent),
     }
 }

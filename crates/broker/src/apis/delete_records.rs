@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_model::Offset;
 use ottla_protocol::ErrorCode;
@@ -13,7 +14,8 @@ use ottla_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse, Topi
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
 use crate::internal_topics::is_internal;
-use crate::partitions::Partitions;
+use crate::partitions::opening::{OPENING_WAIT, when_open};
+use crate::partitions::{Partitions, TopicKey};
 
 /// Asks for everything below the high watermark.
 const HIGH_WATERMARK: i64 = -1;
@@ -28,6 +30,18 @@ impl Handler for DeleteRecords {
     type Request = DeleteRecordsRequest;
 
     fn handle(&self, _: &RequestContext, request: DeleteRecordsRequest) -> Reply<DeleteRecordsResponse> {
+        let named = request.topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|asked| (TopicKey::Name(&topic.name), asked.partition_index))
+        });
+        let openings = self.partitions.opening(named);
+        let limit = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)).min(OPENING_WAIT);
+        let handler = Self { partitions: Arc::clone(&self.partitions) };
+        when_open(openings, limit, move || handler.answer(&request))
+    }
+}
+
+impl DeleteRecords {
+    fn answer(&self, request: &DeleteRecordsRequest) -> DeleteRecordsResponse {
         // Of a partition that is named twice the last offset counts.
         let mut asked: BTreeMap<&TopicName, BTreeMap<i32, i64>> = BTreeMap::new();
         for (topic, partition) in request.topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (t, p)))
@@ -47,11 +61,9 @@ impl Handler for DeleteRecords {
             });
             DeleteRecordsTopicResult::default().with_name(name.clone()).with_partitions(partitions.collect())
         });
-        Reply::Ready(DeleteRecordsResponse::default().with_topics(topics.collect()))
+        DeleteRecordsResponse::default().with_topics(topics.collect())
     }
-}
 
-impl DeleteRecords {
     /// The low watermark after the deletion: with one replica, the log's start.
     fn delete(&self, topic: &str, partition: i32, offset: i64) -> Result<Offset, ErrorCode> {
         if is_internal(topic) {

@@ -28,6 +28,9 @@ pub(crate) struct DescribeLogDirs {
 #[derive(Debug)]
 struct Contents<'a> {
     replicas: Vec<Arc<Partition>>,
+    /// Those whose logs are not open yet.
+    opening: Vec<TopicPartition>,
+    logs: &'a LogHome,
     moves: Vec<RunningMove>,
     asked: Option<&'a [DescribableLogDirTopic]>,
 }
@@ -36,8 +39,12 @@ impl Handler for DescribeLogDirs {
     type Request = DescribeLogDirsRequest;
 
     fn handle(&self, _: &RequestContext, request: DescribeLogDirsRequest) -> Reply<DescribeLogDirsResponse> {
+        // First those that wait, so that none is missed on its way to the others.
+        let mut opening = self.partitions.opening_names();
         let (replicas, moves) = (self.partitions.all(), self.moves.running());
-        let contents = Contents { replicas, moves, asked: request.topics.as_deref() };
+        opening.retain(|name| replicas.iter().all(|replica| replica.name != *name));
+        let asked = request.topics.as_deref();
+        let contents = Contents { replicas, opening, logs: &self.logs, moves, asked };
         let results = self.logs.in_order().map(|(path, dir)| match dir {
             Some(dir) => {
                 DescribeLogDirsResult { is_cordoned: self.logs.is_cordoned(path), ..describe(dir, &contents) }
@@ -88,6 +95,13 @@ fn topics(dir: &Path, contents: &Contents<'_>) -> Vec<DescribeLogDirsTopic> {
         let (size, log_dir) = replica.log_size();
         if log_dir.parent() == Some(dir) {
             add(&replica.name, size, 0, false);
+        }
+    }
+    for name in contents.opening.iter().filter(|name| is_asked(name, contents.asked)) {
+        if let Some((log_dir, size)) = contents.logs.closed_size(name)
+            && log_dir == dir
+        {
+            add(name, size, 0, false);
         }
     }
     for running in contents.moves.iter().filter(|running| is_asked(&running.name, contents.asked)) {

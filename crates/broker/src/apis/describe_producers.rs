@@ -12,7 +12,8 @@ use ottla_storage::ActiveProducer;
 
 use crate::dispatch::{AnswerLimit, Handler, Reply, RequestContext};
 use crate::error_map;
-use crate::partitions::Partitions;
+use crate::partitions::opening::{OPENING_WAIT, when_open};
+use crate::partitions::{Partitions, TopicKey};
 
 const UNKNOWN_TOPIC: &str = "This server does not host this topic-partition.";
 
@@ -30,6 +31,17 @@ impl Handler for DescribeProducers {
         _: &RequestContext,
         request: DescribeProducersRequest,
     ) -> Reply<DescribeProducersResponse> {
+        let named = request.topics.iter().flat_map(|topic| {
+            topic.partition_indexes.iter().map(|index| (TopicKey::Name(&topic.name), *index))
+        });
+        let openings = self.partitions.opening(named);
+        let handler = Self { partitions: Arc::clone(&self.partitions) };
+        when_open(openings, OPENING_WAIT, move || handler.answer(&request))
+    }
+}
+
+impl DescribeProducers {
+    fn answer(&self, request: &DescribeProducersRequest) -> DescribeProducersResponse {
         let mut limit = AnswerLimit::new();
         let topics = request.topics.iter().map(|topic| {
             let partitions = topic.partition_indexes.iter().map(|index| {
@@ -42,21 +54,9 @@ impl Handler for DescribeProducers {
             });
             TopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
         });
-        Reply::Ready(DescribeProducersResponse::default().with_topics(topics.collect()))
+        DescribeProducersResponse::default().with_topics(topics.collect())
     }
-}
 
-/// The answer has become so large that the rest is to be asked for anew.
-fn too_much(index: i32) -> PartitionResponse {
-    PartitionResponse::default()
-        .with_partition_index(index)
-        .with_error_code(ErrorCode::InvalidRequest.code())
-        .with_error_message(Some(StrBytes::from_static_str(
-            "The answer would be too large: ask for fewer partitions at once.",
-        )))
-}
-
-impl DescribeProducers {
     fn describe(&self, topic: &str, index: i32) -> PartitionResponse {
         let answer = PartitionResponse::default().with_partition_index(index);
         if let Err(error) = check_topic_name(topic) {
@@ -78,6 +78,16 @@ impl DescribeProducers {
             }
         }
     }
+}
+
+/// The answer has become so large that the rest is to be asked for anew.
+fn too_much(index: i32) -> PartitionResponse {
+    PartitionResponse::default()
+        .with_partition_index(index)
+        .with_error_code(ErrorCode::InvalidRequest.code())
+        .with_error_message(Some(StrBytes::from_static_str(
+            "The answer would be too large: ask for fewer partitions at once.",
+        )))
 }
 
 fn state(producer: &ActiveProducer) -> ProducerState {

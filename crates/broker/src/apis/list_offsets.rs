@@ -11,10 +11,12 @@ use ottla_protocol::messages::list_offsets_response::{
 };
 use ottla_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse, TopicName};
 use ottla_storage::TimestampOffset;
+use tokio::time::Instant;
 
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
-use crate::partitions::{Isolation, Partition, Partitions};
+use crate::partitions::opening::{OPENING_WAIT, all_over, when_open};
+use crate::partitions::{Isolation, Partition, Partitions, TopicKey};
 
 /// The first version that tells the leader epoch (KIP-320).
 const FIRST_WITH_EPOCH: i16 = 4;
@@ -63,13 +65,21 @@ impl Handler for ListOffsets {
         let reads_records = asked
             .filter_map(|asked| Wanted::from_timestamp(asked.timestamp, context.version))
             .any(|wanted| matches!(wanted, Wanted::MaxTimestamp | Wanted::AtOrAfter(_)));
+        let named = request.topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|asked| (TopicKey::Name(&topic.name), asked.partition_index))
+        });
+        let openings = self.partitions.opening(named);
         let (handler, version) = (Self { partitions: Arc::clone(&self.partitions) }, context.version);
         let answer = move || handler.answer(&request, version, isolation);
         if !reads_records {
-            return Reply::Ready(answer());
+            return when_open(openings, OPENING_WAIT, answer);
         }
+        let deadline = Instant::now() + OPENING_WAIT;
         // Records are read, unpacked too: other connections' requests must not wait for that.
-        Reply::ordered(async move { tokio::task::spawn_blocking(answer).await.unwrap_or_default() })
+        Reply::ordered(async move {
+            all_over(openings, deadline).await;
+            tokio::task::spawn_blocking(answer).await.unwrap_or_default()
+        })
     }
 }
 

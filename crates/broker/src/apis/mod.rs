@@ -79,7 +79,10 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
             partitions: Arc::clone(&services.partitions),
             moves: Arc::clone(&services.log_moves),
         }),
-        typed(alter_replica_log_dirs::AlterReplicaLogDirs { moves: Arc::clone(&services.log_moves) }),
+        typed(alter_replica_log_dirs::AlterReplicaLogDirs {
+            moves: Arc::clone(&services.log_moves),
+            partitions: Arc::clone(&services.partitions),
+        }),
         typed(describe_producers::DescribeProducers { partitions: Arc::clone(&services.partitions) }),
         typed(offset_for_leader_epoch::OffsetForLeaderEpoch { partitions: Arc::clone(&services.partitions) }),
         typed(metadata::Metadata {

@@ -11,7 +11,8 @@ use ottla_protocol::messages::{OffsetForLeaderEpochRequest, OffsetForLeaderEpoch
 
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
-use crate::partitions::Partitions;
+use crate::partitions::opening::{OPENING_WAIT, when_open};
+use crate::partitions::{Partitions, TopicKey};
 
 /// Answers from the leaders on this broker.
 #[derive(Debug)]
@@ -27,17 +28,26 @@ impl Handler for OffsetForLeaderEpoch {
         _: &RequestContext,
         request: OffsetForLeaderEpochRequest,
     ) -> Reply<OffsetForLeaderEpochResponse> {
+        let named = request.topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|asked| (TopicKey::Name(&topic.topic), asked.partition))
+        });
+        let openings = self.partitions.opening(named);
+        let handler = Self { partitions: Arc::clone(&self.partitions) };
+        when_open(openings, OPENING_WAIT, move || handler.answer(&request))
+    }
+}
+
+impl OffsetForLeaderEpoch {
+    fn answer(&self, request: &OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
         let topics = request.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|asked| self.find(&topic.topic, asked));
             OffsetForLeaderTopicResult::default()
                 .with_topic(topic.topic.clone())
                 .with_partitions(partitions.collect())
         });
-        Reply::Ready(OffsetForLeaderEpochResponse::default().with_topics(topics.collect()))
+        OffsetForLeaderEpochResponse::default().with_topics(topics.collect())
     }
-}
 
-impl OffsetForLeaderEpoch {
     fn find(&self, topic: &str, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
         let current = (asked.current_leader_epoch >= 0).then_some(LeaderEpoch(asked.current_leader_epoch));
         let found = self

@@ -50,6 +50,15 @@ impl<T> Reply<T> {
         }
     }
 
+    /// The answer, for who waits for it himself; `None` if there is none.
+    pub(crate) async fn answer(self) -> Option<T> {
+        match self {
+            Self::Ready(answer) => Some(answer),
+            Self::Parked(future) | Self::Ordered(future) => Some(future.await),
+            Self::Silent | Self::Close => None,
+        }
+    }
+
     /// The same reply with its answer turned into another type.
     pub(crate) fn map<U>(self, turn: impl FnOnce(T) -> U + Send + 'static) -> Reply<U>
     where

@@ -78,6 +78,8 @@ impl Groups {
         if let Some(coordinator) = self.coordinators.read().get(&index) {
             return Ok(Arc::clone(coordinator));
         }
+        // If its log is not open yet, that is opened next.
+        let _ = self.parts.partitions.by_id(topic.id, index);
         let leader = topic.partition(index).map(|partition| partition.leader);
         let here = leader == Some(self.parts.node_id);
         Err(if here { GroupError::NotActive(NotActive::Loading) } else { not_coordinator() })
@@ -93,6 +95,9 @@ impl Groups {
     /// # Errors
     /// `COORDINATOR_LOAD_IN_PROGRESS` if one of them is not loaded yet.
     pub(crate) fn read_all<R>(&self, mut read: impl FnMut(&Shard) -> R) -> Result<Vec<R>, GroupError> {
+        if self.parts.partitions.is_opening(CONSUMER_OFFSETS) {
+            return Err(GroupError::NotActive(NotActive::Loading));
+        }
         let mut results = Vec::new();
         for coordinator in self.all() {
             match coordinator.read(&mut read) {

@@ -1,6 +1,6 @@
 //! Carries the metadata to the replicas: opens, updates and removes logs, then publishes the image that speaks of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -15,8 +15,11 @@ use ottla_storage::StorageError;
 use parking_lot::Mutex;
 
 use super::log_home::{HomedLog, WantedLog};
-use super::{DirAssignments, LogHome, Partition, Partitions};
+use super::opening::{Gate, Opened, OpeningJob, OpeningQueue};
+use super::registry::Removed;
+use super::{DirAssignments, Flusher, LogHome, Partition, Partitions};
 use crate::clock::Clock;
+use crate::internal_topics::CONSUMER_OFFSETS;
 use crate::log_config::{ReplicaConfig, overrides};
 use crate::memory::Pool;
 use crate::metadata_view::MetadataView;
@@ -27,6 +30,8 @@ pub(crate) struct ReplicaDriver {
     pub partitions: Arc<Partitions>,
     pub view: Arc<MetadataView>,
     pub logs: Arc<LogHome>,
+    pub opening: Arc<OpeningQueue>,
+    pub flusher: Arc<Flusher>,
     pub assignments: Arc<DirAssignments>,
     pub config: Arc<ArcSwap<BrokerConfig>>,
     pub node_id: BrokerId,
@@ -38,8 +43,8 @@ pub(crate) struct ReplicaDriver {
 }
 
 impl ReplicaDriver {
-    /// Opens every log on the disk with the settings of its topic in `image`, applies the whole image, and sets the
-    /// logs aside that no topic owns.
+    /// Finds every log on the disk, applies the whole image, which queues those logs to be opened, and sets the logs aside
+    /// that no topic owns.
     pub(crate) fn start(&self, image: Arc<MetadataImage>) -> Result<(), StorageError> {
         let broker = self.config.load_full();
         self.logs.cordon(broker.log.cordoned.clone());
@@ -47,7 +52,7 @@ impl ReplicaDriver {
             let resolved = ReplicaConfig::resolve(&image, &name.topic, &broker);
             Arc::new(resolved.map(|resolved| resolved.log).unwrap_or_default())
         };
-        self.logs.open_all(&config, self.clock.now())?;
+        self.logs.find_all(&config, self.clock.now())?;
         let everything = MetadataDelta::between(&MetadataImage::new(Arc::clone(image.cluster_id())), &image);
         self.apply(image, &everything);
         self.view.followed();
@@ -110,23 +115,8 @@ impl ReplicaDriver {
         (image, delta)
     }
 
-    fn wait_for_room(&self, topic: &TopicImage, index: i32) {
-        let mut waiting = self.waiting.lock();
-        let changed = waiting
-            .topics
-            .entry(topic.id)
-            .or_insert_with(|| ChangedTopic { name: Arc::clone(&topic.name), partitions: BTreeSet::new() });
-        changed.partitions.insert(index);
-    }
-
     fn apply_topic(&self, image: &MetadataImage, topic: &TopicImage, changed: impl Iterator<Item = i32>) {
-        let config = match ReplicaConfig::resolve(image, &topic.name, &self.config.load()) {
-            Ok(config) => config,
-            Err(error) => {
-                tracing::error!(topic = %topic.name, %error, "topic settings do not resolve");
-                return;
-            }
-        };
+        let Some(config) = self.resolve(image, &topic.name) else { return };
         let log_config = Arc::new(config.log.clone());
         for index in changed {
             if let Some(registration) = topic.partition(index) {
@@ -147,74 +137,164 @@ impl ReplicaDriver {
             self.partitions.set_elsewhere(&topic.name, topic.id, index);
             return;
         }
+        if self.partitions.has_gate(topic.id, index) {
+            // What the metadata says when it is open counts.
+            return;
+        }
+        let name = TopicPartition::new(Arc::clone(&topic.name), index);
         let here = match self.partitions.by_id(topic.id, index) {
             Ok(here) => here,
-            Err(_) => match self.open(topic, index, registration, config, log_config) {
-                Ok(opened) => opened,
-                Err(error) => {
-                    if error.is_for_lack_of_room() {
-                        self.wait_for_room(topic, index);
-                    } else {
-                        let topic = &*topic.name;
-                        tracing::error!(topic, partition = index, %error, "log could not be opened");
-                    }
-                    self.partitions.set_offline(&topic.name, topic.id, index);
-                    return;
+            Err(_) if self.logs.claim(&name) => return self.queue(topic, name, registration, log_config),
+            Err(_) => {
+                let wanted = self.wanted(topic, &name, registration, log_config);
+                match self.logs.open(&wanted, self.clock.now()) {
+                    Ok(homed) => self.replica(topic, name, registration, config, homed),
+                    Err(error) => return self.not_opened(topic, index, &error),
                 }
-            },
+            }
         };
-        if let Err(error) = here.update(&machine_registration(registration), self.clock.now().mono) {
-            tracing::error!(partition = %here.name, %error, "metadata refused");
-        }
-        self.partitions.insert(&topic.name, topic.id, index, here);
+        self.list(topic, index, registration, here);
     }
 
-    fn open(
+    /// Brings a replica to what the metadata says, and has it served.
+    fn list(
         &self,
         topic: &TopicImage,
         index: i32,
         registration: &PartitionRegistration,
-        config: &ReplicaConfig,
+        here: Arc<Partition>,
+    ) {
+        if let Err(error) = here.update(&machine_registration(registration), self.clock.now().mono) {
+            tracing::error!(partition = %here.name, %error, "metadata refused");
+        }
+        self.partitions.insert(&topic.name, topic.id, index, Arc::clone(&here));
+        // Not before it is listed: the checkpoints are made of what is the one or the other.
+        self.logs.owned(&here.name);
+    }
+
+    fn wanted<'a>(
+        &self,
+        topic: &TopicImage,
+        name: &'a TopicPartition,
+        registration: &PartitionRegistration,
         log_config: &Arc<ottla_storage::LogConfig>,
-    ) -> Result<Arc<Partition>, StorageError> {
-        let name = TopicPartition::new(Arc::clone(&topic.name), index);
-        let id = TopicIdPartition { topic_id: topic.id, partition: index };
+    ) -> WantedLog<'a> {
         let directory = registration.directory(self.node_id).unwrap_or(DirectoryId::UNASSIGNED);
-        let wanted = WantedLog { name: &name, id: topic.id, directory, config: Arc::clone(log_config) };
-        let homed = self.logs.open(&wanted, self.clock.now())?;
-        if homed.directory != directory {
+        WantedLog { name, id: topic.id, directory, config: Arc::clone(log_config) }
+    }
+
+    /// Has a log opened that the start has found.
+    fn queue(
+        &self,
+        topic: &TopicImage,
+        name: TopicPartition,
+        registration: &PartitionRegistration,
+        log_config: &Arc<ottla_storage::LogConfig>,
+    ) {
+        let WantedLog { id, directory, config, .. } = self.wanted(topic, &name, registration, log_config);
+        let gate = Gate::new(name.clone(), Arc::clone(&self.opening));
+        self.partitions.set_opening(&topic.name, topic.id, name.partition, gate);
+        let dir = self.logs.place_of(&name).unwrap_or(0);
+        self.opening.push(dir, OpeningJob { name, id, directory, config });
+    }
+
+    /// Serves the replicas whose logs have been opened; gives what of that concerns the coordinators.
+    pub(crate) fn install(&self, opened: Vec<Opened>) -> (Arc<MetadataImage>, MetadataDelta) {
+        let (image, mut delta) = (self.view.image_arc(), MetadataDelta::default());
+        self.opening.count_over(opened.len());
+        let mut configs: HashMap<TopicId, Option<ReplicaConfig>> = HashMap::new();
+        for Opened { name, id, log } in opened {
+            let Some(topic) = image.topic_by_id(id) else { continue };
+            let Some(registration) = topic.partition(name.partition) else { continue };
+            if !self.partitions.has_gate(id, name.partition) {
+                continue;
+            }
+            // Settings may have changed since the log was queued.
+            let config = configs.entry(id).or_insert_with(|| self.resolve(&image, &topic.name));
+            match (log, config) {
+                (Ok(homed), Some(config)) => self.serve(topic, name.clone(), registration, config, homed),
+                (Ok(_), None) => self.partitions.set_offline(&topic.name, id, name.partition),
+                (Err(error), _) => self.not_opened(topic, name.partition, &error),
+            }
+            if *name.topic == *CONSUMER_OFFSETS {
+                changed(&mut delta, topic, name.partition);
+            }
+        }
+        (image, delta)
+    }
+
+    fn serve(
+        &self,
+        topic: &TopicImage,
+        name: TopicPartition,
+        registration: &PartitionRegistration,
+        config: &ReplicaConfig,
+        mut homed: HomedLog,
+    ) {
+        homed.log.set_config(Arc::new(config.log.clone()));
+        let index = name.partition;
+        let here = self.replica(topic, name, registration, config, homed);
+        self.list(topic, index, registration, Arc::clone(&here));
+        if here.is_flush_due(self.clock.now(), u64::MAX) {
+            self.flusher.flush(&here);
+        }
+    }
+
+    fn not_opened(&self, topic: &TopicImage, index: i32, error: &StorageError) {
+        if error.is_for_lack_of_room() {
+            changed(&mut self.waiting.lock(), topic, index);
+        } else if !matches!(error, StorageError::Offline { .. }) {
+            let topic = &*topic.name;
+            tracing::error!(topic, partition = index, %error, "log could not be opened");
+        }
+        self.partitions.set_offline(&topic.name, topic.id, index);
+    }
+
+    fn replica(
+        &self,
+        topic: &TopicImage,
+        name: TopicPartition,
+        registration: &PartitionRegistration,
+        config: &ReplicaConfig,
+        homed: HomedLog,
+    ) -> Arc<Partition> {
+        let id = TopicIdPartition { topic_id: topic.id, partition: name.partition };
+        if Some(homed.directory) != registration.directory(self.node_id) {
             self.assignments.assign(id, homed.directory);
         }
         let machine = PartitionMachine::new(self.node_id, config.machine, offsets_of(&homed));
-        Ok(Arc::new(Partition::new(
-            name,
-            id,
-            homed.log,
-            machine,
-            self.logs.failures(),
-            self.producers.account(),
-        )))
+        let (failures, producers) = (self.logs.failures(), self.producers.account());
+        Arc::new(Partition::new(name, id, homed.log, machine, failures, producers))
     }
 
     fn remove_topics(&self, ids: impl Iterator<Item = TopicId>) {
-        let removed: Vec<Arc<Partition>> = ids.flat_map(|id| self.partitions.remove_topic(id)).collect();
-        for partition in &removed {
-            partition.close();
+        let mut names: Vec<TopicPartition> = Vec::new();
+        for id in ids {
+            let Removed { open, opening } = self.partitions.remove_topic(id);
+            for partition in open {
+                partition.close();
+                names.push(partition.name.clone());
+            }
+            names.extend(opening);
         }
-        let names: Vec<TopicPartition> = removed.iter().map(|partition| partition.name.clone()).collect();
+        self.opening.forget(&names);
         if let Err(error) = self.logs.remove(&names, self.clock.now()) {
             tracing::error!(%error, partitions = names.len(), "logs could not be removed");
         }
     }
 
-    fn configure_topic(&self, image: &MetadataImage, topic: &str) {
-        let config = match ReplicaConfig::resolve(image, topic, &self.config.load()) {
-            Ok(config) => config,
+    fn resolve(&self, image: &MetadataImage, topic: &str) -> Option<ReplicaConfig> {
+        match ReplicaConfig::resolve(image, topic, &self.config.load()) {
+            Ok(config) => Some(config),
             Err(error) => {
                 tracing::error!(topic, %error, "topic settings do not resolve");
-                return;
+                None
             }
-        };
+        }
+    }
+
+    fn configure_topic(&self, image: &MetadataImage, topic: &str) {
+        let Some(config) = self.resolve(image, topic) else { return };
         let log_config = Arc::new(config.log);
         for partition in self.partitions.of_topic(topic) {
             partition.configure(Arc::clone(&log_config), config.machine, self.clock.now().mono);
@@ -222,12 +302,20 @@ impl ReplicaDriver {
     }
 }
 
-/// A log that was just opened: recovery has flushed what it kept.
+fn changed(delta: &mut MetadataDelta, topic: &TopicImage, index: i32) {
+    let changed = delta
+        .topics
+        .entry(topic.id)
+        .or_insert_with(|| ChangedTopic { name: Arc::clone(&topic.name), partitions: BTreeSet::new() });
+    changed.partitions.insert(index);
+}
+
+/// A log that was just opened.
 fn offsets_of(homed: &HomedLog) -> LogOffsets {
     LogOffsets {
         log_start: homed.log.log_start_offset(),
         high_watermark: homed.high_watermark,
-        flushed: homed.log.log_end_offset(),
+        flushed: homed.log.recovery_point(),
         leo: homed.log.log_end_offset(),
     }
 }

@@ -117,7 +117,7 @@ impl Housekeeping {
     }
 
     fn checkpoint(&self, which: OffsetCheckpoint) {
-        self.logs.write_checkpoint(which, &self.partitions.all());
+        self.logs.write_checkpoint(which, &self.partitions);
     }
 
     fn expire_producers(&self) {

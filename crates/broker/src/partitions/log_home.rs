@@ -1,9 +1,9 @@
-//! The broker's log dirs: which log is where, opened at the start and made or removed afterwards.
+//! The broker's log dirs: which log is where, found at the start and opened when it is its turn, made or removed afterwards.
 
+mod found;
 mod places;
 mod removals;
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ottla_metadata::DirectoryId;
 use ottla_model::{Now, Offset, TopicId, TopicPartition};
 use ottla_storage::{
-    ClosingLog, DeletedPartition, LogConfig, LogDir, OffsetCheckpoint, OpenedLog, PartitionLog, StorageError,
+    ClosingLog, DeletedPartition, LogConfig, LogDir, OffsetCheckpoint, PartitionLog, StorageError,
     partition_dir,
 };
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::{DirFailures, Partition};
+use super::{DirFailures, Partition, Partitions};
+use found::FoundLogs;
 use places::Places;
 use removals::Removals;
 
@@ -39,14 +40,6 @@ pub(crate) struct WantedLog<'a> {
     pub config: Arc<LogConfig>,
 }
 
-/// What was found at the start.
-#[derive(Debug)]
-enum Found {
-    Log(Box<OpenedLog>),
-    /// It cannot be opened, and stays as it is.
-    Damaged(StorageError),
-}
-
 /// The log dirs of `log.dirs`.
 #[derive(Debug)]
 pub(crate) struct LogHome {
@@ -54,8 +47,7 @@ pub(crate) struct LogHome {
     paths: Vec<PathBuf>,
     /// Those of `log.dirs` that could be opened, in that order.
     dirs: Arc<[LogDir]>,
-    /// Logs that were found at the start and that nobody has asked for yet.
-    found: Mutex<HashMap<TopicPartition, Found>>,
+    found: FoundLogs,
     /// Moves that a stop has interrupted: the partition, and the dir it was to go to.
     interrupted: Mutex<Vec<(TopicPartition, usize)>>,
     places: Mutex<Places>,
@@ -75,7 +67,7 @@ impl LogHome {
         Self {
             paths,
             dirs: dirs.into(),
-            found: Mutex::default(),
+            found: FoundLogs::default(),
             interrupted: Mutex::default(),
             places: Mutex::default(),
             removals: Mutex::default(),
@@ -148,88 +140,16 @@ impl LogHome {
         &self.dirs
     }
 
-    /// How many logs are open, and how many were found so far, while [`LogHome::open_all`] runs.
-    pub(super) fn opening(&self) -> (usize, usize) {
-        let counts = self.dirs.iter().map(LogDir::opening);
-        counts.fold((0, 0), |(opened, found), dir| (opened + dir.0, found + dir.1))
-    }
-
-    /// Opens every log that is there, recovering those that were not closed cleanly. A dir that fails goes offline.
-    ///
-    /// # Errors
-    /// The failure of the last dir, if none works.
-    pub(crate) fn open_all(
-        &self,
-        config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
-        now: Now,
-    ) -> Result<(), StorageError> {
-        for (number, dir) in self.dirs.iter().enumerate() {
-            if let Err(error) = self.open_dir(number, dir, config, now) {
-                dir.mark_offline();
-                tracing::error!(dir = %dir.path().display(), %error, "log dir offline");
-                if self.online().next().is_none() {
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn open_dir(
-        &self,
-        number: usize,
-        dir: &LogDir,
-        config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
-        now: Now,
-    ) -> Result<(), StorageError> {
-        let mut interrupted = Vec::new();
-        for future in dir.futures()? {
-            dir.discard(&future.path, &future.topic_partition, Uuid::new_v4())?;
-            interrupted.push((future.topic_partition, number));
-        }
-        let opened = dir.open_logs(self.thread_count, config, now)?;
-        self.interrupted.lock().extend(interrupted);
-        self.remove_files(number, opened.deleted, now);
-        for (name, error) in opened.failed {
-            tracing::error!(partition = %name, %error, "log could not be opened: it stays as it is, offline, until the file is mended (a partition.metadata may be removed)");
-            self.found.lock().entry(name).or_insert(Found::Damaged(error));
-        }
-        for opened in opened.logs {
-            self.add_found(number, opened)?;
-        }
-        Ok(())
-    }
-
-    /// Of a partition in two dirs the log that goes further is it: a move was interrupted when both were complete. The
-    /// other one is set aside.
-    fn add_found(&self, number: usize, opened: OpenedLog) -> Result<(), StorageError> {
-        let name = opened.log.topic_partition().clone();
-        let mut found = self.found.lock();
-        let other = match found.get(&name) {
-            Some(Found::Log(other)) => Some(other.log.log_end_offset()),
-            _ => None,
-        };
-        let place = self.places.lock().of(&name);
-        if let (Some(other), Some(place)) = (other, place) {
-            let is_behind = opened.log.log_end_offset() <= other;
-            let loser = if is_behind { number } else { place };
-            let dir = &self.dirs[loser];
-            tracing::warn!(partition = %name, dir = %dir.path().display(), "a partition in two log dirs: this copy is set aside");
-            dir.set_aside(std::slice::from_ref(&name), Uuid::new_v4)?;
-            if is_behind {
-                return Ok(());
-            }
-        }
-        self.places.lock().set(name.clone(), number);
-        found.insert(name, Found::Log(Box::new(opened)));
-        Ok(())
+    /// `num.recovery.threads.per.data.dir`.
+    pub(crate) fn thread_count(&self) -> usize {
+        self.thread_count
     }
 
     /// The partition's log: the one found at the start if it is of this topic id, else a new one. A log of another
     /// incarnation of the topic is removed first.
     pub(crate) fn open(&self, wanted: &WantedLog<'_>, now: Now) -> Result<HomedLog, StorageError> {
         let name = wanted.name;
-        if let Some(found) = self.take_found(name)? {
+        if let Some(found) = self.take_found(wanted, now)? {
             if found.topic_id.is_none_or(|found| found == wanted.id) {
                 if found.topic_id.is_none() {
                     self.adopt(&found.log, wanted);
@@ -292,17 +212,6 @@ impl LogHome {
         }
     }
 
-    fn take_found(&self, name: &TopicPartition) -> Result<Option<Box<OpenedLog>>, StorageError> {
-        let mut found = self.found.lock();
-        if let Some(Found::Damaged(error)) = found.get(name) {
-            return Err(error.clone());
-        }
-        Ok(found.remove(name).and_then(|found| match found {
-            Found::Log(log) => Some(log),
-            Found::Damaged(_) => None,
-        }))
-    }
-
     /// A log that is not here, but may be in a dir that does not work, must not be begun anew.
     fn check_not_offline(&self, wanted: &WantedLog<'_>) -> Result<(), StorageError> {
         let offline = |path: PathBuf| Err(StorageError::Offline { path });
@@ -341,28 +250,6 @@ impl LogHome {
         dir.map_or(DirectoryId::UNASSIGNED, |dir| DirectoryId(dir.directory_id()))
     }
 
-    /// Sets the logs found at the start that no topic owns aside: their topics were deleted while this broker was down,
-    /// or the metadata is not the one they were written under.
-    pub(crate) fn set_strays_aside(&self) {
-        self.started.store(true, Ordering::Release);
-        let mut found = self.found.lock();
-        let strays = found.extract_if(|_, found| matches!(found, Found::Log(_)));
-        let strays: Vec<TopicPartition> = strays.map(|(name, _)| name).collect();
-        drop(found);
-        for name in &strays {
-            tracing::warn!(partition = %name, "a log that no topic owns: its directory is renamed to -stray, and kept");
-        }
-        if strays.is_empty() {
-            return;
-        }
-        let _checkpoints = self.checkpoints_final.lock();
-        for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
-            if let Err(error) = dir.set_aside(&strays, Uuid::new_v4) {
-                tracing::error!(%error, partitions = strays.len(), "logs could not be set aside");
-            }
-        }
-    }
-
     /// Renames the partitions' directories out of the way, which is what makes them gone; their files go later, see
     /// [`LogHome::remove_due`].
     pub(crate) fn remove(&self, names: &[TopicPartition], now: Now) -> Result<(), StorageError> {
@@ -373,6 +260,7 @@ impl LogHome {
         let mut places = self.places.lock();
         for name in names {
             places.remove(name);
+            self.found.forget(name);
         }
         drop(places);
         for (number, dir) in self.online() {
@@ -407,13 +295,17 @@ impl LogHome {
         }
     }
 
-    /// Writes the recovery points, log starts or high watermarks of all logs.
-    pub(crate) fn write_checkpoint(&self, which: OffsetCheckpoint, partitions: &[Arc<Partition>]) {
+    /// Writes the recovery points, log starts or high watermarks of all logs, those that are not open yet included.
+    pub(crate) fn write_checkpoint(&self, which: OffsetCheckpoint, partitions: &Partitions) {
         let checkpoints_final = self.checkpoints_final.lock();
         if *checkpoints_final {
             return;
         }
-        for dir in self.dirs.iter().filter(|dir| !dir.is_offline()) {
+        let online: Vec<&LogDir> = self.dirs.iter().filter(|dir| !dir.is_offline()).collect();
+        // Before the open ones are listed, so that none falls between the two.
+        let unowned: Vec<_> = online.iter().map(|dir| dir.unowned_offsets(which)).collect();
+        let partitions = partitions.all();
+        for (dir, mut offsets) in online.into_iter().zip(unowned) {
             let here = |partition: &Arc<Partition>| {
                 let state = partition.lock();
                 // One that was closed since the caller listed it has left the checkpoints, or is about to.
@@ -428,7 +320,7 @@ impl LogHome {
                 };
                 Some((partition.name.clone(), offset?))
             };
-            let offsets: BTreeMap<TopicPartition, Offset> = partitions.iter().filter_map(here).collect();
+            offsets.extend(partitions.iter().filter_map(here));
             match dir.write_checkpoint(which, &offsets) {
                 Ok(()) => self.failures.written(dir.path()),
                 Err(error) => {
@@ -446,7 +338,7 @@ impl LogHome {
     pub(crate) fn write_cleaner_checkpoint(
         &self,
         changed: &Partition,
-        partitions: &[Arc<Partition>],
+        partitions: &Partitions,
     ) -> Result<(), StorageError> {
         let checkpoints_final = self.checkpoints_final.lock();
         let Some((path, _)) = changed.cleaned_to().filter(|_| !*checkpoints_final) else { return Ok(()) };
@@ -455,7 +347,9 @@ impl LogHome {
             let (path, offset) = partition.cleaned_to()?;
             (path.parent() == Some(dir.path())).then(|| (partition.name.clone(), offset))
         };
-        dir.write_checkpoint(OffsetCheckpoint::Cleaner, &partitions.iter().filter_map(here).collect())
+        let mut offsets = dir.unowned_offsets(OffsetCheckpoint::Cleaner);
+        offsets.extend(partitions.all().iter().filter_map(here));
+        dir.write_checkpoint(OffsetCheckpoint::Cleaner, &offsets)
     }
 
     /// Closes all logs and marks the dirs as cleanly shut down; gives the first error of a dir that could not be.

@@ -31,7 +31,7 @@ pub(crate) enum MoveRefused {
     /// The wanted dir, or the replica, or any other dir: a future log could be in it already.
     Offline,
     Cordoned,
-    /// It will be made in the wanted dir if it comes to be.
+    /// It will be made in the wanted dir if it comes to be; one that is still to be opened stays where it is.
     Absent(Absent),
 }
 
@@ -143,6 +143,7 @@ impl LogMoves {
             Ok(_) if logs.has_offline() => return Err(MoveRefused::Offline),
             Ok(partition) => self.mover.plan(&partition, to),
             Err(Absent::Offline) => return Err(MoveRefused::Offline),
+            Err(absent @ Absent::Opening) => return Err(MoveRefused::Absent(absent)),
             Err(absent) => {
                 logs.prefer(name.clone(), to);
                 return Err(MoveRefused::Absent(absent));

@@ -30,5 +30,5 @@ pub(crate) use log_home::LogHome;
 pub(crate) use log_moves::{LogMoves, LogMovesParts, MoveRefused, RunningMove, absolute};
 pub(crate) use partition::{Acks, Partition};
 pub(crate) use read::{Census, Isolation, PartitionRead, ReadRequest};
-pub(crate) use registry::{Absent, Partitions};
+pub(crate) use registry::{Absent, Partitions, TopicKey};
 pub(crate) use traffic::TrafficCounts;

@@ -10,7 +10,7 @@ pub struct Health {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    /// Not serving yet; the text says how far it has come.
+    /// Not listening yet, or not all logs are open; the text says how far it has come.
     Starting(String),
     Ready,
     /// Answering what is parked, serving nothing new.
@@ -26,12 +26,20 @@ impl Default for Health {
 impl Health {
     /// Says how far the start has come, in one line (`recovered 12 of 100 logs`).
     pub fn progress(&self, text: impl Into<String>) {
-        *self.state.lock() = State::Starting(text.into());
+        self.starting_to(State::Starting(text.into()));
     }
 
     /// Listening, and all logs are recovered.
     pub fn ready(&self) {
-        *self.state.lock() = State::Ready;
+        self.starting_to(State::Ready);
+    }
+
+    /// Whoever reports the start may be late: one that is over, or given up, stays so.
+    fn starting_to(&self, state: State) {
+        let mut current = self.state.lock();
+        if matches!(*current, State::Starting(_)) {
+            *current = state;
+        }
     }
 
     /// Shutting down.
@@ -39,7 +47,7 @@ impl Health {
         *self.state.lock() = State::Stopping;
     }
 
-    /// Whether clients are served.
+    /// Whether clients are served, from all logs.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         *self.state.lock() == State::Ready
@@ -53,5 +61,23 @@ impl Health {
             State::Ready => "ready".to_owned(),
             State::Stopping => "stopping".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_reports_the_start_cannot_bring_it_back() {
+        let health = Health::default();
+        health.progress("recovered 1 of 2 logs");
+        assert_eq!((health.is_ready(), health.line()), (false, "recovered 1 of 2 logs".to_owned()));
+        health.ready();
+        health.progress("recovered 2 of 2 logs");
+        assert!(health.is_ready());
+        health.stopping();
+        health.ready();
+        assert_eq!((health.is_ready(), health.line()), (false, "stopping".to_owned()));
     }
 }

@@ -18,6 +18,7 @@ mod metrics;
 mod picky_clients;
 mod power_cut;
 mod readme;
+mod recovery;
 mod support;
 mod surface;
 mod topics;

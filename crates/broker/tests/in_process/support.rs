@@ -23,6 +23,7 @@ use tempfile::TempDir;
 /// A broker and its data directory.
 pub(crate) struct Broker {
     server: Server,
+    pub(crate) health: Arc<Health>,
     dir: TempDir,
     settings: ConfigMap,
     log_dir_count: usize,
@@ -55,13 +56,18 @@ impl Broker {
     /// Stops it cleanly and starts it again on the same data, and on a disk that may fail.
     pub(crate) async fn restart_on(self, disk: Arc<dyn Disk>) -> Self {
         let (dir, settings, count) = self.stopped().await;
-        Self::try_start(disk, dir, settings, count).await.unwrap()
+        let again = Self::try_start(disk, dir, settings, count).await.unwrap();
+        again.until_ready().await;
+        again
     }
 
     /// One on data that are there already, or why it does not start.
     pub(crate) async fn start_on_data(dir: TempDir, settings: &[(&str, &str)]) -> Result<Self, StartError> {
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        Self::try_start(Arc::new(RealDisk), dir, settings.iter().map(owned).collect(), 1).await
+        let settings = settings.iter().map(owned).collect();
+        let broker = Self::try_start(Arc::new(RealDisk), dir, settings, 1).await?;
+        broker.until_ready().await;
+        Ok(broker)
     }
 
     async fn start_in(dir: TempDir, settings: ConfigMap, log_dir_count: usize) -> Self {
@@ -82,8 +88,9 @@ impl Broker {
         let config = BrokerConfig::from_static(all).unwrap();
         let (metrics, health) = (Arc::new(Metrics::new(Instant::now())), Arc::new(Health::default()));
         let loggers = Loggers::new("info", drop);
-        let server = Server::start_on(disk, config, loggers, Arc::clone(&metrics), health).await?;
-        Ok(Self { server, dir, settings, log_dir_count, metrics })
+        let server =
+            Server::start_on(disk, config, loggers, Arc::clone(&metrics), Arc::clone(&health)).await?;
+        Ok(Self { server, health, dir, settings, log_dir_count, metrics })
     }
 
     /// The value of a metric without labels, as a scrape shows it.
@@ -96,7 +103,20 @@ impl Broker {
     /// Stops it cleanly and starts it again on the same data.
     pub(crate) async fn restart(self) -> Self {
         let (dir, settings, count) = self.stopped().await;
-        Self::start_in(dir, settings, count).await
+        let again = Self::start_in(dir, settings, count).await;
+        again.until_ready().await;
+        again
+    }
+
+    /// Waits until all logs are open.
+    pub(crate) async fn until_ready(&self) {
+        let limit = std::time::Duration::from_secs(60);
+        let ready = async {
+            while !self.health.is_ready() {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(limit, ready).await.expect("all logs are open within a minute");
     }
 
     /// Waits until it cannot go on, and says why.
@@ -119,7 +139,9 @@ impl Broker {
     pub(crate) async fn restart_after(self, act: impl FnOnce(&Path)) -> Self {
         let (dir, settings, count) = self.stopped().await;
         act(&data_dir(&dir));
-        Self::start_in(dir, settings, count).await
+        let again = Self::start_in(dir, settings, count).await;
+        again.until_ready().await;
+        again
     }
 
     /// A broker on a copy of the data as it is now: what this one would find if it were killed now.
@@ -129,9 +151,16 @@ impl Broker {
 
     /// The same where `act` has changed the data directory meanwhile.
     pub(crate) async fn as_if_killed_after(&self, act: impl FnOnce(&Path)) -> Self {
+        let broker = self.as_if_killed_and(|dir| act(&dir.join("data"))).await;
+        broker.until_ready().await;
+        broker
+    }
+
+    /// The same, while it still opens its logs; `act` gets the directory of all log dirs, which are called as here.
+    pub(crate) async fn as_if_killed_and(&self, act: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         copy_dir(self.dir.path(), dir.path());
-        act(&data_dir(&dir));
+        act(dir.path());
         Self::start_in(dir, self.settings.clone(), self.log_dir_count).await
     }
 

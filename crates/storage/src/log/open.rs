@@ -53,7 +53,7 @@ struct Found {
 
 impl PartitionLog {
     /// Opens the log in `dir`; makes the directory and its first segment if they do not exist. After an unclean stop
-    /// this checks what lies beyond the recovery point, cuts it at the first bad batch, and flushes the rest.
+    /// this checks what lies beyond the recovery point and cuts it at the first bad batch; the recovery point stays.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
@@ -146,18 +146,17 @@ impl PartitionLog {
             self.flush.add_directory_entries();
             self.recovery_point = self.recovery_point.max(start.recovery_point.min(self.log_end_offset));
         }
-        // Where nothing lies beyond the recovery point all is on the disk: an fsync for each idle log costs more than all
-        // the rest of a start.
-        let is_flushed = !self.was_cut && self.log_end_offset <= start.recovery_point;
         if start.clean {
             return Ok(());
         }
-        if is_flushed {
-            // Of an empty log that is true without any flush: its names may not be there after a power cut.
-            self.flush.restarted();
-            return Ok(());
+        if self.was_cut {
+            // What was cut off must not come back between what is appended next.
+            return self.flush_now(now);
         }
-        self.flush_now(now)
+        // What was found is flushed as appends are, and until then checked again by every recovery: an fsync of each log
+        // costs more than all the rest of a start. Not even the first segment's name need be on the disk.
+        self.flush.restarted();
+        Ok(())
     }
 
     /// Checks the segments from the one on that holds the recovery point; answers the log end offset.

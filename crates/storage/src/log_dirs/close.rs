@@ -23,6 +23,13 @@ pub struct ClosingLog<'a> {
 }
 
 impl LogDir {
+    /// What a checkpoint must go on saying of the logs that have no owner yet. To be asked before the owned ones are
+    /// listed, so that no log falls between the two.
+    #[must_use]
+    pub fn unowned_offsets(&self, which: OffsetCheckpoint) -> BTreeMap<TopicPartition, Offset> {
+        self.unowned.offsets(which)
+    }
+
     /// Replaces one of the checkpoint files, durably.
     pub fn write_checkpoint(
         &self,
@@ -36,7 +43,8 @@ impl LogDir {
     /// Closes the log dir cleanly: writes what the logs still hold in memory with `threads` threads, makes it durable
     /// (one sync of the whole file system if there are many logs), writes the checkpoints, and then the mark that
     /// spares the next start the recovery. A log that is offline prevents the mark, and so does a lack of room: what there
-    /// is room for is written nevertheless.
+    /// is room for is written nevertheless. Logs that were found and have no owner stay as they were; after a crash
+    /// they prevent the mark.
     pub fn close(
         &self,
         logs: Vec<ClosingLog<'_>>,
@@ -48,14 +56,15 @@ impl LogDir {
         let sync_each = logs.len() <= SYNC_EACH_MAX;
         let offsets =
             logs.iter().map(|closing| (closing.log.topic_partition().clone(), closing.high_watermark));
-        let high_watermarks: BTreeMap<TopicPartition, Offset> = offsets.collect();
+        let mut high_watermarks = self.unowned_offsets(OffsetCheckpoint::Replication);
+        high_watermarks.extend(offsets);
         let logs: Vec<Mutex<ClosingLog<'_>>> = logs.into_iter().map(Mutex::new).collect();
         let closed = if_room_last(close_each(&logs, threads, sync_each, now))?;
         if !sync_each {
             self.disk.sync_fs(&self.path).synced(&self.path)?;
         }
-        let mut recovery_points = BTreeMap::new();
-        let mut log_starts = BTreeMap::new();
+        let mut recovery_points = self.unowned_offsets(OffsetCheckpoint::RecoveryPoint);
+        let mut log_starts = self.unowned_offsets(OffsetCheckpoint::LogStart);
         for closing in &logs {
             let log = &closing.lock().log;
             recovery_points.insert(log.topic_partition().clone(), log.recovery_point());
@@ -73,6 +82,10 @@ impl LogDir {
         }
         match lacking {
             Some(error) => Err(error),
+            None if self.clean_shutdown.is_none() && self.unowned.has_unopened() => {
+                tracing::info!(dir = %self.path.display(), "closed before all logs were recovered");
+                Ok(())
+            }
             None => properties::write_clean_shutdown(&*self.disk, &self.path, broker_epoch),
         }
     }

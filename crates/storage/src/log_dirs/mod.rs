@@ -7,11 +7,12 @@ mod offsets;
 mod open;
 mod properties;
 mod threads;
+mod unowned;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ottla_model::{Now, Offset, TopicId, TopicPartition};
 use parking_lot::Mutex;
@@ -26,10 +27,11 @@ pub use close::ClosingLog;
 pub use future::{CopyRead, CopyStep, FuturePartition, MoveError, Moved, copy_step, future_dir_name};
 pub use names::partition_dir;
 pub use offsets::OffsetCheckpoint;
-pub use open::{OpenedLog, OpenedLogs};
+pub use open::{FoundLogs, OpenedLog, OpenedLogs};
 pub use properties::MetaProperties;
 
 use names::DirName;
+use unowned::Unowned;
 
 /// One directory of `log.dirs`, locked against other processes for as long as this lives.
 #[derive(Debug)]
@@ -42,9 +44,7 @@ pub struct LogDir {
     offline: AtomicBool,
     /// Partitions that are gone, of which the checkpoints may still speak.
     unforgotten: Mutex<BTreeSet<TopicPartition>>,
-    /// Of [`LogDir::open_logs`]: logs that are open, and logs that were found.
-    opened: AtomicUsize,
-    found: AtomicUsize,
+    unowned: Unowned,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -83,8 +83,7 @@ impl LogDir {
             clean_shutdown,
             offline: AtomicBool::new(false),
             unforgotten: Mutex::default(),
-            opened: AtomicUsize::new(0),
-            found: AtomicUsize::new(0),
+            unowned: Unowned::default(),
             _lock: lock,
         })
     }
@@ -113,12 +112,6 @@ impl LogDir {
     /// Total and free bytes of the file system.
     pub fn space(&self) -> Result<DiskSpace, StorageError> {
         self.disk.space(&self.path).at("statvfs", &self.path)
-    }
-
-    /// How far [`LogDir::open_logs`] has come: logs that are open, and logs that were found.
-    #[must_use]
-    pub fn opening(&self) -> (usize, usize) {
-        (self.opened.load(Ordering::Relaxed), self.found.load(Ordering::Relaxed))
     }
 
     /// Whether a failure took the whole log dir offline.
@@ -281,6 +274,7 @@ impl LogDir {
     /// Takes partitions out of the checkpoints: what they say of a deleted log is not true of the next one of its name,
     /// whose records a recovery would take for deleted ones below the log start.
     fn forget_checkpoints(&self, partitions: &[TopicPartition]) -> Result<(), StorageError> {
+        self.unowned.remove(partitions);
         for which in OffsetCheckpoint::ALL {
             let mut offsets = self.read_checkpoint(which)?;
             let count = offsets.len();

@@ -27,6 +27,16 @@ pub enum OffsetCheckpoint {
 impl OffsetCheckpoint {
     pub(super) const ALL: [Self; 4] = [Self::RecoveryPoint, Self::Replication, Self::LogStart, Self::Cleaner];
 
+    /// In [`OffsetCheckpoint::ALL`].
+    pub(super) fn place(self) -> usize {
+        match self {
+            Self::RecoveryPoint => 0,
+            Self::Replication => 1,
+            Self::LogStart => 2,
+            Self::Cleaner => 3,
+        }
+    }
+
     fn file_name(self) -> &'static str {
         match self {
             Self::RecoveryPoint => "recovery-point-offset-checkpoint",

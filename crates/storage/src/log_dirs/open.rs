@@ -1,6 +1,6 @@
-//! Opening all logs of a log dir, with several threads.
+//! Finding the logs of a log dir, and opening them: each when it is wanted, or all with several threads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,6 +12,7 @@ use crate::error::{At, StorageError};
 use crate::log::{LogStart, PartitionLog};
 
 use super::threads::on_threads;
+use super::unowned::Checkpointed;
 use super::{DeletedPartition, LogDir, OffsetCheckpoint, partition_dir, properties};
 
 /// A log as it was found on disk.
@@ -24,6 +25,15 @@ pub struct OpenedLog {
     pub high_watermark: Offset,
 }
 
+/// What is in a log dir.
+#[derive(Debug, Default)]
+pub struct FoundLogs {
+    /// By name.
+    pub logs: Vec<TopicPartition>,
+    /// What the last process renamed to be removed, and has not.
+    pub deleted: Vec<DeletedPartition>,
+}
+
 /// All logs of a log dir, by name.
 #[derive(Debug, Default)]
 pub struct OpenedLogs {
@@ -34,49 +44,79 @@ pub struct OpenedLogs {
     pub deleted: Vec<DeletedPartition>,
 }
 
-/// The checkpoints that say how to open the logs.
-struct Checkpoints {
-    recovery_points: BTreeMap<TopicPartition, Offset>,
-    log_starts: BTreeMap<TopicPartition, Offset>,
-    high_watermarks: BTreeMap<TopicPartition, Offset>,
-    cleaned_to: BTreeMap<TopicPartition, Offset>,
-}
-
-impl Checkpoints {
-    /// Those that are spoken of and not there: there was no room to forget them.
-    fn strangers(&self, partitions: &[TopicPartition]) -> BTreeSet<TopicPartition> {
-        let there: BTreeSet<&TopicPartition> = partitions.iter().collect();
-        let all = [&self.recovery_points, &self.log_starts, &self.high_watermarks, &self.cleaned_to];
-        let named = all.into_iter().flat_map(BTreeMap::keys);
-        named.filter(|name| !there.contains(name)).cloned().collect()
-    }
-}
-
 impl LogDir {
-    /// Opens all partitions with `threads` threads (at least one); `config` says which settings a partition has. On
-    /// return the mark of the clean shutdown is gone, so that from now on a crash counts as one. A log that is damaged
-    /// concerns that log alone; a disk that fails ends it.
+    /// Finds the logs and what the checkpoints say of them; no log is opened. On return the mark of the clean shutdown is
+    /// gone, so that from now on a crash counts as one: what was closed cleanly costs it next to nothing.
+    pub fn find_logs(&self) -> Result<FoundLogs, StorageError> {
+        let (logs, deleted) = self.partitions()?;
+        let mut found: BTreeMap<TopicPartition, Checkpointed> =
+            logs.iter().map(|name| (name.clone(), Checkpointed::default())).collect();
+        for which in OffsetCheckpoint::ALL {
+            for (name, offset) in self.read_checkpoint(which)? {
+                match found.get_mut(&name) {
+                    Some(log) => log.set(which, offset),
+                    // There was no room to forget it.
+                    None => {
+                        self.unforgotten.lock().insert(name);
+                    }
+                }
+            }
+        }
+        self.unowned.found(found);
+        self.forget_clean_shutdown()?;
+        Ok(FoundLogs { logs, deleted })
+    }
+
+    /// Opens a log that [`LogDir::find_logs`] has found. Until [`LogDir::owned`] the checkpoints go on saying of it what
+    /// they said.
+    pub fn open_found(
+        &self,
+        partition: &TopicPartition,
+        config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
+        now: Now,
+    ) -> Result<OpenedLog, StorageError> {
+        self.check_online()?;
+        let checkpointed = self.unowned.get(partition).unwrap_or_default();
+        self.open_log(partition, &checkpointed, config, now).inspect_err(|_| self.unowned.failed(partition))
+    }
+
+    /// The log has an owner, who says from now on what the checkpoints hold of it.
+    pub fn owned(&self, partition: &TopicPartition) {
+        self.unowned.remove([partition]);
+    }
+
+    /// Bytes of the segments of a log that is not open.
+    pub fn size_of(&self, partition: &TopicPartition) -> Result<u64, StorageError> {
+        let dir = partition_dir(&self.path, partition);
+        let mut size = 0;
+        for entry in self.disk.list(&dir).at("list", &dir)? {
+            if entry.name.ends_with(".log") {
+                let path = dir.join(&entry.name);
+                size += self.disk.file_len(&path).at("stat", &path)?.unwrap_or(0);
+            }
+        }
+        Ok(size)
+    }
+
+    /// Finds and opens all partitions, with `threads` threads (at least one), for an owner that needs none before all are
+    /// open; `config` says which settings a partition has. A log that is damaged concerns that log alone; a disk that
+    /// fails ends it.
     pub fn open_logs(
         &self,
         threads: usize,
         config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
         now: Now,
     ) -> Result<OpenedLogs, StorageError> {
-        let (partitions, deleted) = self.partitions()?;
-        let checkpoints = Checkpoints {
-            recovery_points: self.read_checkpoint(OffsetCheckpoint::RecoveryPoint)?,
-            log_starts: self.read_checkpoint(OffsetCheckpoint::LogStart)?,
-            high_watermarks: self.read_checkpoint(OffsetCheckpoint::Replication)?,
-            cleaned_to: self.read_checkpoint(OffsetCheckpoint::Cleaner)?,
-        };
-        self.unforgotten.lock().extend(checkpoints.strangers(&partitions));
-        self.found.store(partitions.len(), Ordering::Relaxed);
+        let FoundLogs { logs: partitions, deleted } = self.find_logs()?;
         let next = AtomicUsize::new(0);
         let opened = Mutex::new(OpenedLogs::default());
         let work = || -> Result<(), StorageError> {
             while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
-                match self.open_log(partition, &checkpoints, config, now) {
-                    Ok(log) => opened.lock().logs.push(log),
+                match self.open_found(partition, config, now) {
+                    Ok(log) => {
+                        self.owned(partition);
+                        opened.lock().logs.push(log);
+                    }
                     Err(error) if !error.is_of_the_disk() => {
                         opened.lock().failed.push((partition.clone(), error));
                     }
@@ -86,12 +126,10 @@ impl LogDir {
                         return Err(error);
                     }
                 }
-                self.opened.fetch_add(1, Ordering::Relaxed);
             }
             Ok(())
         };
         on_threads(threads.min(partitions.len()), work)?;
-        self.forget_clean_shutdown()?;
         let mut opened = OpenedLogs { deleted, ..opened.into_inner() };
         opened.logs.sort_by(|a, b| a.log.topic_partition().cmp(b.log.topic_partition()));
         Ok(opened)
@@ -100,25 +138,24 @@ impl LogDir {
     fn open_log(
         &self,
         partition: &TopicPartition,
-        checkpoints: &Checkpoints,
+        checkpointed: &Checkpointed,
         config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
         now: Now,
     ) -> Result<OpenedLog, StorageError> {
         let dir = partition_dir(&self.path, partition);
         let topic_id = properties::read_topic_id(&*self.disk, &dir)?;
-        let offset =
-            |offsets: &BTreeMap<TopicPartition, Offset>| offsets.get(partition).copied().unwrap_or_default();
+        let offset = |which| checkpointed.get(which).unwrap_or_default();
         let start = LogStart {
-            recovery_point: offset(&checkpoints.recovery_points),
-            log_start_offset: offset(&checkpoints.log_starts),
+            recovery_point: offset(OffsetCheckpoint::RecoveryPoint),
+            log_start_offset: offset(OffsetCheckpoint::LogStart),
             clean: self.clean_shutdown.is_some(),
-            cleaned_to: checkpoints.cleaned_to.get(partition).copied(),
+            cleaned_to: checkpointed.get(OffsetCheckpoint::Cleaner),
         };
         let (disk, config) = (Arc::clone(&self.disk), config(partition, topic_id));
         let log = PartitionLog::open(disk, dir, partition.clone(), config, start, now)?;
         // Thousands of idle partitions hold no descriptor.
         log.close_files();
-        let high_watermark = offset(&checkpoints.high_watermarks);
+        let high_watermark = offset(OffsetCheckpoint::Replication);
         let high_watermark = high_watermark.max(log.log_start_offset()).min(log.log_end_offset());
         Ok(OpenedLog { log, topic_id, high_watermark })
     }

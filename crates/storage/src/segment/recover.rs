@@ -54,8 +54,10 @@ impl Segment {
             self.log.get()?.set_len(u64::from(self.size)).map_err(self.log.err("truncate"))?;
         }
         self.allocated = self.size;
-        // Where there is no room they stay in memory.
-        if_room(self.write_indexes())?;
+        if position == 0 {
+            // Made anew. Where there is no room they stay in memory, where a few wait for the next flush.
+            if_room(self.write_indexes())?;
+        }
         self.doubted.store(false, Ordering::Relaxed);
         Ok(recovered)
     }

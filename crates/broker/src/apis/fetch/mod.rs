@@ -20,6 +20,7 @@ use crate::dispatch::{Answer, Api, Closed, Reply, RequestContext};
 use crate::memory::{Charge, Pool};
 use crate::metadata_view::MetadataView;
 use crate::partitions::Partitions;
+use crate::partitions::opening::{Opening, any_over};
 use crate::telemetry::Metrics;
 use request::Asked;
 use round::{Round, Target};
@@ -103,6 +104,7 @@ impl Fetch {
             context: RequestContext { client_id: None, ..context.clone() },
             fetch,
             session,
+            partitions: Arc::clone(&self.partitions),
             sessions: Arc::clone(&self.sessions),
             view: Arc::clone(&self.view),
             metrics: Arc::clone(&self.metrics),
@@ -123,6 +125,7 @@ struct Poll {
     context: RequestContext,
     fetch: FetchContext,
     session: SessionRequest,
+    partitions: Arc<Partitions>,
     sessions: Arc<Mutex<FetchSessionCache>>,
     view: Arc<MetadataView>,
     metrics: Arc<Metrics>,
@@ -175,9 +178,10 @@ impl Poll {
     }
 
     /// Reads again whenever a partition has something new, until it is enough or the time is up.
-    async fn wait(self, _memory: Charge) -> Result<Answer, Closed> {
+    async fn wait(mut self, _memory: Charge) -> Result<Answer, Closed> {
         let waiter = Arc::new(Notify::new());
         loop {
+            let openings = self.openings();
             let parked = round::Parked::park(&self.targets, &waiter);
             // What came in between the last read and the parking is seen by this one.
             let round = Round::read(&self.targets, &self.limits);
@@ -186,7 +190,24 @@ impl Poll {
                 return self.answer(round);
             }
             drop(round);
-            let _ = timeout_at(self.deadline, waiter.notified()).await;
+            let news = async {
+                tokio::select! {
+                    () = waiter.notified() => {}
+                    () = any_over(openings) => {}
+                }
+            };
+            let _ = timeout_at(self.deadline, news).await;
         }
+    }
+
+    /// Of the partitions whose logs are not open yet.
+    fn openings(&mut self) -> Vec<Opening> {
+        let opening = self.targets.iter().filter(|target| target.is_opening()).map(Target::name);
+        let openings = self.partitions.opening(opening);
+        // After that, so that none is opened unseen in between.
+        for target in &mut self.targets {
+            target.look_again(&self.partitions);
+        }
+        openings
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::request::Replica;
 use crate::error_map;
-use crate::partitions::{Partition, PartitionRead, Partitions, ReadRequest};
+use crate::partitions::{Absent, Partition, PartitionRead, Partitions, ReadRequest, TopicKey};
 
 /// What bounds a round.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Target {
     pub(super) slot: Option<SlotId>,
     pub(super) key: FetchKey,
     pub(super) wanted: FetchPartition,
-    partition: Result<Arc<Partition>, ErrorCode>,
+    partition: Result<Arc<Partition>, Absent>,
 }
 
 impl Target {
@@ -38,21 +38,39 @@ impl Target {
         key: &FetchKey,
         wanted: FetchPartition,
     ) -> Self {
-        let partition = match &key.topic {
-            FetchTopic::Id(id) => partitions.by_id(*id, key.partition),
-            FetchTopic::Name(name) => partitions.by_name(name, key.partition),
-        };
-        Self {
-            slot,
-            key: key.clone(),
-            wanted,
-            partition: partition.map_err(|error| error_map::absent(&error)),
+        Self { slot, key: key.clone(), wanted, partition: look_up(partitions, key) }
+    }
+
+    /// Looks again for one whose log was not open.
+    pub(super) fn look_again(&mut self, partitions: &Partitions) {
+        if self.is_opening() {
+            self.partition = look_up(partitions, &self.key);
         }
+    }
+
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self.partition, Err(Absent::Opening))
+    }
+
+    /// How the registry knows it.
+    pub(super) fn name(&self) -> (TopicKey<'_>, i32) {
+        let topic = match &self.key.topic {
+            FetchTopic::Id(id) => TopicKey::Id(*id),
+            FetchTopic::Name(name) => TopicKey::Name(name),
+        };
+        (topic, self.key.partition)
     }
 
     /// Why there is no such partition here: known before anything is read.
     pub(super) fn absent(&self) -> Option<ErrorCode> {
-        self.partition.as_ref().err().copied()
+        self.partition.as_ref().err().map(error_map::absent)
+    }
+}
+
+fn look_up(partitions: &Partitions, key: &FetchKey) -> Result<Arc<Partition>, Absent> {
+    match &key.topic {
+        FetchTopic::Id(id) => partitions.by_id(*id, key.partition),
+        FetchTopic::Name(name) => partitions.by_name(name, key.partition),
     }
 }
 
@@ -62,7 +80,7 @@ pub(super) struct Round {
     pub(super) reads: Vec<Result<PartitionRead, ErrorCode>>,
     /// Bytes of records.
     pub(super) len: usize,
-    /// There is an error or a divergence, which must not wait.
+    /// There is an error or a divergence, which must not wait. A log that is not open yet is waited for.
     pub(super) is_urgent: bool,
 }
 
@@ -72,7 +90,7 @@ impl Round {
         let mut left = limits.max_len;
         for target in targets {
             let read = read_one(target, limits, left, round.len == 0);
-            round.is_urgent |= read.as_ref().map_or(true, |read| read.diverging.is_some());
+            round.is_urgent |= read.as_ref().map_or(!target.is_opening(), |read| read.diverging.is_some());
             let len = read.as_ref().map_or(0, PartitionRead::len);
             round.len += len;
             if target.absent().is_none() {
@@ -96,7 +114,7 @@ impl Round {
 }
 
 fn read_one(target: &Target, limits: &Limits, left: i32, min_one: bool) -> Result<PartitionRead, ErrorCode> {
-    let partition = target.partition.as_ref().map_err(|error| *error)?;
+    let partition = target.partition.as_ref().map_err(error_map::absent)?;
     if limits.replica.is_follower() {
         // A partition of one broker has no followers.
         return Err(ErrorCode::NotLeaderOrFollower);

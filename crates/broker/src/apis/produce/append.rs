@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::respond::{Answers, Outcome, TopicAnswers};
 use crate::error_map;
 use crate::internal_topics::is_internal;
-use crate::partitions::{Acks, Partition};
+use crate::partitions::{Acks, Partition, TopicKey};
 
 /// The first version that names topics by id (KIP-516).
 const FIRST_BY_ID: i16 = 13;
@@ -113,6 +113,18 @@ impl Batches<'_> {
             }
         }
     }
+}
+
+/// The partitions that a request is about.
+pub(super) fn named(request: &ProduceRequest, version: i16) -> impl Iterator<Item = (TopicKey<'_>, i32)> {
+    request.topics.iter().flat_map(move |topic| {
+        let key = if version >= FIRST_BY_ID {
+            TopicKey::Id(TopicId(topic.topic_id))
+        } else {
+            TopicKey::Name(&topic.name)
+        };
+        topic.partitions.iter().map(move |partition| (key, partition.index))
+    })
 }
 
 /// Kafka looks at a batch before it looks at `acks`.

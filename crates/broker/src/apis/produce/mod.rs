@@ -17,13 +17,14 @@ use tokio::time::{Instant, timeout_at};
 use crate::clock::Clock;
 use crate::dispatch::{Answer, Api, Closed, Reply, RequestContext, encoded};
 use crate::metadata_view::MetadataView;
+use crate::partitions::opening::{OPENING_WAIT, all_over};
 use crate::partitions::{Acks, Flusher, Partitions};
 use crate::telemetry::Metrics;
 use append::Batches;
 use respond::Answers;
 
 /// Serves producers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Produce {
     pub partitions: Arc<Partitions>,
     pub flusher: Arc<Flusher>,
@@ -42,8 +43,28 @@ impl Api for Produce {
             Ok(request) => request,
             Err(error) => return Reply::Ready(Err(error.into())),
         };
-        let acks = acks(request.acks);
         let deadline = Instant::now() + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+        context.client_id = None;
+        let openings = self.partitions.opening(append::named(&request, context.version));
+        if openings.is_empty() || request.acks == 0 {
+            return self.process(context, request, deadline);
+        }
+        let handler = self.clone();
+        Reply::ordered(async move {
+            all_over(openings, deadline.min(Instant::now() + OPENING_WAIT)).await;
+            handler.process(context, request, deadline).answer().await.unwrap_or(Err(Closed::Unanswerable))
+        })
+    }
+}
+
+impl Produce {
+    fn process(
+        &self,
+        context: RequestContext,
+        request: ProduceRequest,
+        deadline: Instant,
+    ) -> Reply<Result<Answer, Closed>> {
+        let acks = acks(request.acks);
         let mut answers = Batches { handler: self, version: context.version, acks }.append(request);
         match acks {
             Some(Acks::None) if answers.has_error() => Reply::Ready(Err(Closed::Unanswerable)),
@@ -52,7 +73,6 @@ impl Api for Produce {
             _ => {
                 // The records are in the log: what waits must not keep the frame's memory.
                 answers.let_go_of_frame();
-                context.client_id = None;
                 Reply::parked(wait(context, answers, deadline, Arc::clone(&self.view)))
             }
         }

@@ -26,7 +26,7 @@ impl Shared {
         match outcome {
             Ok(()) => {
                 partition.finish_cleaning(&cleaning)?;
-                let written = self.logs.write_cleaner_checkpoint(partition, &self.partitions.all());
+                let written = self.logs.write_cleaner_checkpoint(partition, &self.partitions);
                 let written = written.map_err(CleanError::from);
                 written.inspect_err(|error| self.report(error, partition))?;
                 Ok(*cleaning.stats())

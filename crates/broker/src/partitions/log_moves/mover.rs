@@ -205,7 +205,7 @@ impl Mover {
     fn moved(&self, job: &Move, from: usize, moved: Moved) {
         let (name, logs) = (&job.partition.name, &self.parts.logs);
         // Before the old dir forgets it: records below are deleted.
-        logs.write_checkpoint(OffsetCheckpoint::LogStart, &self.parts.partitions.all());
+        logs.write_checkpoint(OffsetCheckpoint::LogStart, &self.parts.partitions);
         logs.moved(name, self.dir(from), job.to);
         self.parts.assignments.assign(job.partition.id, DirectoryId(self.dir(job.to).directory_id()));
         match moved.old {

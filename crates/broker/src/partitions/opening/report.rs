@@ -5,26 +5,29 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::LogHome;
+use super::OpeningQueue;
 use crate::telemetry::Health;
 
 const EVERY: Duration = Duration::from_millis(100);
-/// A start that is over by then is no news.
+/// What is over by then is no news.
 const LOGGED_EVERY: Duration = Duration::from_secs(1);
 
-/// Runs until it is aborted.
-pub(crate) async fn report(logs: Arc<LogHome>, health: Arc<Health>) {
+/// Runs until all logs are open, or it is aborted.
+pub(crate) async fn report(queue: Arc<OpeningQueue>, health: Arc<Health>) {
     let from = Instant::now();
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut next_line = LOGGED_EVERY;
     loop {
         ticks.tick().await;
-        let (opened, total) = logs.opening();
-        if total == 0 {
-            continue;
+        let (over, total) = queue.progress();
+        let line = line(over, total, from.elapsed());
+        if over >= total {
+            if next_line > LOGGED_EVERY {
+                tracing::info!("{line}");
+            }
+            return;
         }
-        let line = line(opened, total, from.elapsed());
         if from.elapsed() >= next_line {
             tracing::info!("{line}");
             next_line = from.elapsed() + LOGGED_EVERY;
