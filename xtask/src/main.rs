@@ -40,7 +40,7 @@ cargo xtask COMMAND
   dist               the static release binary, packed, and the file system of its container image, in target/dist
   golden             make the golden vectors again with Kafka's own classes
   structure          dependency edges, purity and file lengths
-  bench [ARGS...]    what the release broker costs, against bare system calls; ARGS: names, --rounds N, --check
+  bench [ARGS...]    what the release broker costs, against bare system calls; ARGS: names, --rounds N, --part N, --check
 ";
 
 fn main() -> ExitCode {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod damaged;
+mod opening;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};

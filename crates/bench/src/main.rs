@@ -6,7 +6,8 @@
 //! that holds on small machines, too.
 //!
 //! ```text
-//! ottla-bench [--broker FILE] [--rounds N] [--check] [NAME...]     NAME: startup idle append read fetch produce recovery
+//! ottla-bench [--broker FILE] [--rounds N] [--part N] [--check] [NAME...]
+//!                                                                  NAME: startup idle append read fetch produce recovery
 //! ottla-bench floor fetch|produce FILE SENDFILE_MIN                the bare server that a broker is compared with
 //! ```
 
@@ -25,6 +26,7 @@ mod samples;
 mod startup;
 mod wire;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,6 +40,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 struct Options {
     broker: PathBuf,
     rounds: usize,
+    /// `recovery` makes one part in so many of its data, for machines with little room or time.
+    part: NonZeroU32,
     /// Fail if a target is missed.
     check: bool,
     names: Vec<String>,
@@ -94,13 +98,15 @@ fn run(args: &[String]) -> Result<bool> {
 impl Options {
     fn parse(args: &[String]) -> Result<Self> {
         let beside = std::env::current_exe()?.with_file_name("ottla");
-        let mut options = Self { broker: beside, rounds: 7, check: false, names: Vec::new() };
+        let mut options =
+            Self { broker: beside, rounds: 7, part: NonZeroU32::MIN, check: false, names: Vec::new() };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             match arg.as_str() {
                 "--broker" => options.broker = value()?.into(),
                 "--rounds" => options.rounds = value()?.parse()?,
+                "--part" => options.part = value()?.parse()?,
                 "--check" => options.check = true,
                 name if BENCHES.iter().any(|(known, _)| *known == name) => {
                     options.names.push(name.to_owned())

@@ -2,6 +2,7 @@
 //!
 //! Each start is measured warm (what the page cache still holds) and, where this process may drop the page cache, cold.
 
+use std::collections::HashMap;
 use std::fs;
 use std::process::Command;
 use std::thread::sleep;
@@ -18,10 +19,10 @@ use crate::wire::Wire;
 use crate::{Options, Result};
 
 const PARTITIONS: i32 = 1_000;
-/// 10 GB in all.
-const BATCHES_PER_PARTITION: usize = 100;
+/// 10 GB in all, or a part of it: see [`Options::part`].
+const BATCHES_PER_PARTITION: u32 = 100;
 const BATCH_LEN: usize = 100_000;
-const SEGMENTS_PER_PARTITION: i64 = 100;
+const SEGMENTS_PER_PARTITION: u32 = 100;
 /// Until what was written is flushed and the checkpoint says so.
 const FLUSHED_AFTER: Duration = Duration::from_secs(8);
 /// What is not flushed when the process is killed.
@@ -47,14 +48,15 @@ fn large(options: &Options, report: &mut Report) -> Result<()> {
     let server = Server::broker_with_partitions(&options.broker, PARTITIONS)?;
     let requests = Requests::default();
     let bytes = batch(BATCH_LEN)?;
-    let frames = frames(&requests, |_| Ok(bytes.clone()))?;
+    let frames = frames(&requests, &bytes)?;
     let mut wire = Wire::connect(server.address)?;
-    for _ in 0..BATCHES_PER_PARTITION {
+    let batches = BATCHES_PER_PARTITION / options.part;
+    for _ in 0..batches {
         wire.drive(&frames, IN_FLIGHT)?;
     }
-    let small = batch(4_096)?;
-    let last = self::frames(&requests, |_| Ok(small.clone()))?;
-    unclean("10 GB in 1,000 partitions", server, options, report, &last)
+    let last = self::frames(&requests, &batch(4_096)?)?;
+    let megabytes = u64::from(batches) * bytes.len() as u64 * frames.len() as u64 / 1_000_000;
+    unclean(&format!("{megabytes} MB in 1,000 partitions"), server, options, report, &last)
 }
 
 /// 100,000 small segments in 1,000 partitions.
@@ -67,14 +69,16 @@ fn segments(options: &Options, report: &mut Report) -> Result<()> {
         "segment.ms",
         "1",
     )?)?)?;
-    let from = wall_clock().get() - 10 * SEGMENTS_PER_PARTITION;
-    for number in 0..SEGMENTS_PER_PARTITION {
-        let bytes = batch_at(from + 10 * number, 1_000)?;
-        wire.drive(&frames(&requests, |_| Ok(bytes.clone()))?, IN_FLIGHT)?;
+    let count = SEGMENTS_PER_PARTITION / options.part;
+    let from = wall_clock().get() - 10 * i64::from(count);
+    for number in 0..count {
+        let bytes = batch_at(from + 10 * i64::from(number), 1_000)?;
+        wire.drive(&frames(&requests, &bytes)?, IN_FLIGHT)?;
     }
-    let small = batch_at(from + 10 * SEGMENTS_PER_PARTITION, 1_000)?;
-    let last = frames(&requests, |_| Ok(small.clone()))?;
-    unclean("100,000 segments in 1,000 partitions", server, options, report, &last)
+    // Of one time, so that they do not make a segment each.
+    let last = frames(&requests, &batch_at(from + 10 * i64::from(count), 1_000)?)?;
+    let what = format!("{} segments in 1,000 partitions", i64::from(count) * i64::from(PARTITIONS));
+    unclean(&what, server, options, report, &last)
 }
 
 /// A clean stop and start of 10,000 partitions.
@@ -100,11 +104,11 @@ fn many(options: &Options, report: &mut Report) -> Result<()> {
             return Ok(());
         }
         server.start_again(&options.broker)?;
-        let (first, all) = serving(&server, MANY_PARTITIONS)?;
+        let served = serving(&server, MANY_PARTITIONS)?;
         let what = format!("clean restart, 10,000 partitions, {}", temperature(cold));
         let target = (!cold).then_some(CLEAN_MS_MAX);
-        row(report, &format!("{what}: first serves"), first, None);
-        row(report, &format!("{what}: all serve"), all, target);
+        row(report, &format!("{what}: first serves"), served.first_ms, None);
+        row(report, &format!("{what}: all serve"), served.all_ms, target);
         server.stop()?;
     }
     Ok(())
@@ -124,44 +128,65 @@ fn unclean(
         while Instant::now() < until {
             wire.drive(last, IN_FLIGHT)?;
         }
+        let ends = serving(&server, PARTITIONS)?.ends;
         server.kill()?;
         if cold && !drop_page_cache() {
             eprintln!("the page cache cannot be dropped: no cold start");
             return Ok(());
         }
         server.start_again(&options.broker)?;
-        let (first, all) = serving(&server, PARTITIONS)?;
+        let served = serving(&server, PARTITIONS)?;
+        if served.ends != ends {
+            return Err(format!("{what}: logs do not end where they did before the kill").into());
+        }
         let what = format!("unclean restart, {what}, {}", temperature(cold));
-        row(report, &format!("{what}: first serves"), first, Some(FIRST_MS_MAX));
-        row(report, &format!("{what}: all serve"), all, Some(ALL_MS_MAX));
+        row(report, &format!("{what}: first serves"), served.first_ms, Some(FIRST_MS_MAX));
+        row(report, &format!("{what}: all serve"), served.all_ms, Some(ALL_MS_MAX));
     }
     Ok(())
 }
 
-/// Milliseconds from exec until the first partition, and until each, answers where its log ends.
-fn serving(server: &Server, partitions: i32) -> Result<(f64, f64)> {
+/// What a client sees of a start.
+#[derive(Debug)]
+struct Served {
+    /// From exec until the partition that it asks for answers.
+    first_ms: f64,
+    /// Until every partition has.
+    all_ms: f64,
+    /// Where the logs end.
+    ends: HashMap<i32, i64>,
+}
+
+/// Asks each partition where its log ends until it says so: a broker that accepts connections may still be opening logs.
+fn serving(server: &Server, partitions: i32) -> Result<Served> {
     drop(server.wait()?);
     let mut wire = Wire::connect(server.address)?;
+    // One whose turn has not come unless it is asked for.
+    let mut ends = log_ends(&mut wire, &[partitions - 1])?;
+    let first_ms = millis(server.started);
+    let others: Vec<i32> = (0..partitions - 1).collect();
+    ends.extend(log_ends(&mut wire, &others)?);
+    Ok(Served { first_ms, all_ms: millis(server.started), ends })
+}
+
+/// Waits for all of these.
+fn log_ends(wire: &mut Wire, partitions: &[i32]) -> Result<HashMap<i32, i64>> {
     let requests = Requests::default();
-    let mut waiting: Vec<i32> = (0..partitions).collect();
-    let mut first = None;
+    let (mut waiting, mut ends) = (partitions.to_vec(), HashMap::new());
     while !waiting.is_empty() {
         let answer = wire.call(&requests.log_ends(&waiting)?)?;
         let served = requests.served(&answer)?;
-        if !served.is_empty() {
-            first.get_or_insert_with(|| millis(server.started));
-        }
-        let before = waiting.len();
-        waiting.retain(|partition| !served.contains(partition));
-        if waiting.len() == before {
+        if served.is_empty() {
             sleep(AGAIN);
         }
+        waiting.retain(|partition| !served.contains_key(partition));
+        ends.extend(served);
     }
-    Ok((first.unwrap_or(f64::NAN), millis(server.started)))
+    Ok(ends)
 }
 
-fn frames(requests: &Requests, bytes: impl Fn(i32) -> Result<Vec<u8>>) -> Result<Vec<Bytes>> {
-    (0..PARTITIONS).map(|partition| requests.produce_to(partition, bytes(partition)?)).collect()
+fn frames(requests: &Requests, bytes: &[u8]) -> Result<Vec<Bytes>> {
+    (0..PARTITIONS).map(|partition| requests.produce_to(partition, bytes.to_vec())).collect()
 }
 
 fn row(report: &mut Report, what: &str, ms: f64, target: Option<f64>) {

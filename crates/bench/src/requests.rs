@@ -1,6 +1,6 @@
 //! Frames and batches, made before anything is measured.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
@@ -88,11 +88,12 @@ impl Requests {
         framed(&ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]), 7)
     }
 
-    /// The partitions that gave an offset.
-    pub(crate) fn served(&self, answer: &BytesMut) -> Result<HashSet<i32>> {
+    /// Where the logs end of those partitions that said so.
+    pub(crate) fn served(&self, answer: &BytesMut) -> Result<HashMap<i32, i64>> {
         let answer: ListOffsetsResponse = decoded(answer, 7)?;
         let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
-        Ok(partitions.filter(|partition| partition.error_code == 0).map(|at| at.partition_index).collect())
+        let served = partitions.filter(|partition| partition.error_code == 0);
+        Ok(served.map(|partition| (partition.partition_index, partition.offset)).collect())
     }
 
     pub(crate) fn check_create_topic(&self, answer: &BytesMut) -> Result<()> {

@@ -137,11 +137,16 @@ impl Broker {
 
     /// Stops it cleanly, lets `act` change its data directory, and starts it again.
     pub(crate) async fn restart_after(self, act: impl FnOnce(&Path)) -> Self {
-        let (dir, settings, count) = self.stopped().await;
-        act(&data_dir(&dir));
-        let again = Self::start_in(dir, settings, count).await;
+        let again = self.restart_and(|dir| act(&dir.join("data"))).await;
         again.until_ready().await;
         again
+    }
+
+    /// The same, while it still opens its logs; `act` gets the directory of all log dirs.
+    pub(crate) async fn restart_and(self, act: impl FnOnce(&Path)) -> Self {
+        let (dir, settings, count) = self.stopped().await;
+        act(dir.path());
+        Self::start_in(dir, settings, count).await
     }
 
     /// A broker on a copy of the data as it is now: what this one would find if it were killed now.
