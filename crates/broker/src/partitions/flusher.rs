@@ -4,6 +4,7 @@
 //! So `flush.messages=1` is a group commit.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ struct Crew {
     /// Threads that stay.
     usual: usize,
     clock: Clock,
+    /// Bytes of logs that were flushed.
+    flushed_bytes: AtomicU64,
     /// Its gauges look at partitions, which know this crew: not to be kept alive by it.
     metrics: Weak<Metrics>,
 }
@@ -58,8 +61,9 @@ impl Flusher {
     /// Starts `thread_count` threads.
     pub(crate) fn start(thread_count: usize, clock: Clock, metrics: &Arc<Metrics>) -> std::io::Result<Self> {
         let metrics = Arc::downgrade(metrics);
-        let (state, wanted, ended) = Default::default();
-        let crew = Arc::new(Crew { state, wanted, ended, usual: thread_count, clock, metrics });
+        let (state, wanted, ended, flushed_bytes) = Default::default();
+        let crew =
+            Arc::new(Crew { state, wanted, ended, usual: thread_count, clock, flushed_bytes, metrics });
         for _ in 0..thread_count {
             crew.enlist(&mut crew.state.lock())?;
         }
@@ -76,6 +80,11 @@ impl Flusher {
     /// Has the kernel begin to write a range, so that no later append or flush stalls behind a full queue.
     pub(crate) fn write_back(&self, range: Writeback) {
         self.push(Job::Writeback(range));
+    }
+
+    /// Bytes of logs that were flushed since the start.
+    pub(crate) fn flushed_bytes(&self) -> u64 {
+        self.crew.flushed_bytes.load(Ordering::Relaxed)
     }
 
     fn push(&self, job: Job) {
@@ -121,7 +130,8 @@ impl Crew {
                 // A failure is logged where the replica goes offline.
                 Job::Flush(partition) => {
                     let started = Instant::now();
-                    let _ = partition.flush(|| self.clock.now());
+                    let flushed = partition.flush(|| self.clock.now()).unwrap_or(0);
+                    self.flushed_bytes.fetch_add(flushed, Ordering::Relaxed);
                     if let Some(metrics) = self.metrics.upgrade() {
                         metrics.broker.log_flushed(started.elapsed());
                     }

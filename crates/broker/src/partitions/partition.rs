@@ -349,13 +349,13 @@ impl Partition {
 
     /// Writes what was appended so far to the disk, without holding the lock while the disk works. The caller then asks
     /// [`Partition::flush_ended`].
-    pub(super) fn flush(&self, now: impl Fn() -> Now) -> Result<(), StorageError> {
+    pub(super) fn flush(&self, now: impl Fn() -> Now) -> Result<u64, StorageError> {
         *self.flush_turn.lock() = FlushTurn::Running;
-        let Some(task) = self.take_flush()? else { return Ok(()) };
+        let Some(task) = self.take_flush()? else { return Ok(0) };
         let outcome = task.run();
         let mut state = self.state.lock();
         if state.closed {
-            return Ok(());
+            return Ok(0);
         }
         let flushed = state.log.flushed(&task, outcome, now());
         let woken = match &flushed {
@@ -367,7 +367,7 @@ impl Partition {
         };
         drop(state);
         woken.wake();
-        flushed
+        flushed.map(|()| task.bytes())
     }
 
     fn take_flush(&self) -> Result<Option<FlushTask>, StorageError> {

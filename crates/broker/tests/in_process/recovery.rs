@@ -81,6 +81,16 @@ async fn log_end(client: &Client, topic: &str, partition: i32) -> Result<i64, i1
     if found.error_code == 0 { Ok(found.offset) } else { Err(found.error_code) }
 }
 
+/// Waits until a partition with one record says so.
+async fn until_served(client: &Client, topic: &str, partition: i32) {
+    within(async { while log_end(client, topic, partition).await != Ok(1) {} }).await;
+}
+
+/// What is waited for without an end in sight comes soon.
+async fn within<T>(waiting: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("within 30 s")
+}
+
 async fn commit(client: &Client, offset: i64) -> i16 {
     let partition = OffsetCommitRequestPartition { committed_offset: offset, ..Default::default() };
     let topic =
@@ -141,12 +151,12 @@ async fn what_is_asked_for_is_opened_next() {
     let gated = |dir: &Path| gates.extend((0..3).map(|n| Gate::at(&dir.join("data"), &format!("t-{n}"))));
     let broker = broker.as_if_killed_and(gated).await;
     let client = broker.client().await;
-    // The only thread is at the first one.
-    assert_eq!(log_end(&client, "t", 3).await, Err(RETRIABLE));
     let mut gates = gates.into_iter();
-    gates.next().unwrap().open().await;
-    while log_end(&client, "t", 3).await != Ok(1) {}
-    assert_eq!(log_end(&client, "t", 0).await, Ok(1));
+    // The only thread begins with the first one, unless the request is faster; the next one's turn would be for ever.
+    let first = tokio::spawn(gates.next().unwrap().open());
+    until_served(&client, "t", 3).await;
+    until_served(&client, "t", 0).await;
+    first.await.unwrap();
     for partition in [1, 2] {
         assert_eq!(log_end(&client, "t", partition).await, Err(RETRIABLE));
     }
@@ -200,7 +210,7 @@ async fn a_fetch_of_several_partitions_gives_what_is_open() {
     let fetching = client.start(&request);
     let (fetching, ()) = tokio::join!(fetching, gate.unwrap().open());
     drop(fetching);
-    while log_end(&client, "t", 1).await != Ok(1) {}
+    until_served(&client, "t", 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,9 +256,12 @@ async fn checkpoints_go_on_speaking_of_logs_that_are_not_open() {
     let request = DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(1_000);
     assert_eq!(client.call(&request).await.unwrap().topics[0].partitions[0].low_watermark, 1);
     let checkpoint = |dir: &Path| std::fs::read_to_string(dir.join("log-start-offset-checkpoint"));
-    while !checkpoint(&broker.data_dir()).is_ok_and(|text| text.contains("t 1 1")) {
-        tokio::task::yield_now().await;
-    }
+    within(async {
+        while !checkpoint(&broker.data_dir()).is_ok_and(|text| text.contains("t 1 1")) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let mut gate = None;
     // Not killed: a copy of checkpoints that are written all the time is none of any moment.
     let broker = broker.restart_and(|dir| gate = Some(Gate::at(&dir.join("data"), "t-1"))).await;
@@ -257,9 +270,12 @@ async fn checkpoints_go_on_speaking_of_logs_that_are_not_open() {
     let inode = || std::fs::metadata(&path).unwrap().ino();
     for _ in 0..2 {
         let before = inode();
-        while inode() == before {
-            tokio::task::yield_now().await;
-        }
+        within(async {
+            while inode() == before {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
     let text = checkpoint(&broker.data_dir()).unwrap();
     assert!(text.contains("t 1 1"), "{text}");
@@ -322,13 +338,15 @@ async fn a_coordinator_loads_when_its_log_is_open() {
     let listed = client.call(&ListGroupsRequest::default()).await.unwrap();
     assert_eq!(listed.error_code, loading, "a list that lacks groups is none");
     gate.unwrap().open().await;
-    let found = loop {
-        match committed(&client).await {
-            Err(code) if code == loading => tokio::task::yield_now().await,
-            found => break found,
+    let found = within(async {
+        loop {
+            match committed(&client).await {
+                Err(code) if code == loading => tokio::task::yield_now().await,
+                found => break found,
+            }
         }
-    };
-    assert_eq!(found, Ok(7));
+    });
+    assert_eq!(found.await, Ok(7));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -348,15 +366,41 @@ async fn a_dir_that_fails_while_its_logs_are_opened_takes_only_its_own() {
     let client = broker.client().await;
     assert_eq!(log_end(&client, "t", 1 - failed).await, Ok(1));
     let storage_error = ErrorCode::KafkaStorageError.code();
-    loop {
-        match log_end(&client, "t", failed).await {
-            Err(code) if code == storage_error => break,
-            Err(RETRIABLE) => {}
-            other => panic!("{other:?}"),
+    within(async {
+        loop {
+            match log_end(&client, "t", failed).await {
+                Err(code) if code == storage_error => break,
+                Err(RETRIABLE) => {}
+                other => panic!("{other:?}"),
+            }
         }
-    }
+    })
+    .await;
     broker.until_ready().await;
     let results = client.call(&DescribeLogDirsRequest::default().with_topics(None)).await.unwrap().results;
     let codes: Vec<i16> = results.iter().map(|dir| dir.error_code).collect();
     assert_eq!(codes, [0, storage_error]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_points_are_written_when_much_was_flushed() {
+    let never = "3600000";
+    let settings = [("log.flush.offset.checkpoint.interval.ms", never), ("log.initial.task.delay.ms", never)];
+    let broker = Broker::start_with(&settings).await;
+    let client = create(&broker, "t", 1).await;
+    let checkpoint = broker.data_dir().join("recovery-point-offset-checkpoint");
+    let value = "x".repeat(1_000_000);
+    for _ in 0..70 {
+        client.produce("t", 0, batch(&[&value]), -1).await.unwrap();
+    }
+    let recovery_point = || {
+        let text = std::fs::read_to_string(&checkpoint).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("t 0 ")?.parse::<i64>().ok())
+    };
+    within(async {
+        while recovery_point().is_none_or(|offset| offset == 0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
 }

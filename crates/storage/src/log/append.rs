@@ -150,6 +150,7 @@ impl PartitionLog {
                 log.active_mut().preallocate(bytes)?;
             }
             log.active_mut().write(records, now)?;
+            log.flush.add_unflushed(u64::from(incoming.bytes));
             log.count(records)
         })?;
         Ok(AppendInfo {

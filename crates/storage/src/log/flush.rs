@@ -14,10 +14,11 @@ use crate::leader_epochs;
 use crate::segment::FlushParts;
 
 use super::PartitionLog;
+use super::producers::SnapshotWrite;
 
 /// The active segment's indexes and the producers' state are written by a flush when it has grown by this much since:
 /// behind them recovery reads every batch.
-const RECOVERY_STEP_BYTES: u32 = 1 << 20;
+pub(super) const RECOVERY_STEP_BYTES: u32 = 1 << 20;
 /// [`PartitionLog::take_writeback`] has something every so many bytes.
 const WRITEBACK_EVERY_BYTES: u32 = 4 << 20;
 
@@ -41,7 +42,10 @@ pub(super) struct FlushState {
     epochs_version: u64,
     fate: Arc<Mutex<Fate>>,
     index_written_at: u32,
+    producers_written_at: u32,
     writeback_from: u32,
+    /// Bytes behind the recovery point.
+    unflushed_bytes: u64,
 }
 
 impl FlushState {
@@ -58,7 +62,9 @@ impl FlushState {
             epochs_version: 0,
             fate: Arc::default(),
             index_written_at: 0,
+            producers_written_at: 0,
             writeback_from: 0,
+            unflushed_bytes: 0,
         }
     }
 
@@ -89,8 +95,19 @@ impl FlushState {
     pub(super) fn rolled(&mut self) {
         self.new_names = true;
         self.rolled = true;
+        self.begin_anew();
+    }
+
+    /// The active segment is another one, or shorter.
+    fn begin_anew(&mut self) {
         self.index_written_at = 0;
+        self.producers_written_at = 0;
         self.writeback_from = 0;
+    }
+
+    /// So many bytes are in the log that no flush has seen.
+    pub(super) fn add_unflushed(&mut self, bytes: u64) {
+        self.unflushed_bytes += bytes;
     }
 
     /// How often the log was truncated.
@@ -106,8 +123,7 @@ impl FlushState {
     pub(super) fn truncated(&mut self) {
         self.fate.lock().truncations += 1;
         self.new_names = true;
-        self.index_written_at = 0;
-        self.writeback_from = 0;
+        self.begin_anew();
     }
 }
 
@@ -128,6 +144,7 @@ pub struct FlushTask {
     disk: Arc<dyn Disk>,
     dir: Arc<Path>,
     up_to: Offset,
+    bytes: u64,
     fate: Arc<Mutex<Fate>>,
     /// What `fate` was when this was made.
     fate_before: Fate,
@@ -139,6 +156,7 @@ pub struct FlushTask {
     /// Small files that were written but not synced.
     new_files: Vec<PathBuf>,
     epochs: Option<(u64, Vec<u8>)>,
+    producers: Option<SnapshotWrite>,
 }
 
 /// What a flush task did: the records and the names are on the disk, and with room for them the files beside them.
@@ -147,6 +165,7 @@ pub struct FlushTask {
 pub struct FlushDone {
     has_indexes: bool,
     has_epochs: bool,
+    has_producers: bool,
 }
 
 impl FlushTask {
@@ -154,6 +173,12 @@ impl FlushTask {
     #[must_use]
     pub fn up_to(&self) -> Offset {
         self.up_to
+    }
+
+    /// Bytes that had to be flushed when the task was made.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Writes and syncs; give the result to [`PartitionLog::flushed`]. A failure is final: the kernel may have
@@ -165,12 +190,15 @@ impl FlushTask {
         }
         let fate = self.fate.lock();
         if fate.retired {
-            return Ok(FlushDone { has_indexes: false, has_epochs: false });
+            return Ok(FlushDone { has_indexes: false, has_epochs: false, has_producers: false });
         }
-        let has_indexes = *fate == self.fate_before && if_room(self.write_indexes())?;
+        let is_same = *fate == self.fate_before;
+        let has_indexes = is_same && if_room(self.write_indexes())?;
+        let producers = self.producers.as_ref().filter(|_| is_same);
+        let has_producers = producers.is_some_and(|producers| producers.run(&*self.disk, &self.dir));
         let has_epochs = if_room(self.write_epochs())?;
         self.sync_names()?;
-        Ok(FlushDone { has_indexes, has_epochs })
+        Ok(FlushDone { has_indexes, has_epochs, has_producers })
     }
 
     fn write_indexes(&self) -> Result<(), StorageError> {
@@ -274,15 +302,6 @@ impl PartitionLog {
         self.guarded(Self::flush_task).map(Some)
     }
 
-    /// The producers' state as it is now; not synced, and a failure is of no consequence: it has a checksum, and recovery
-    /// reads more of the log without it.
-    fn remember_producers(&mut self) {
-        self.producers.set_end_offset(self.log_end_offset);
-        if self.producers.write_snapshot(&*self.disk, &self.dir).is_ok() {
-            let _ = self.drop_stray_snapshots();
-        }
-    }
-
     fn flush_task(&mut self) -> Result<FlushTask, StorageError> {
         if self.flush.owes_snapshot {
             self.write_snapshot()?;
@@ -290,9 +309,7 @@ impl PartitionLog {
         let first = self.first_unflushed();
         let last = self.segments.len() - 1;
         let active_size = self.active().size();
-        if active_size.saturating_sub(self.flush.index_written_at) >= RECOVERY_STEP_BYTES {
-            self.remember_producers();
-        }
+        let producers = self.snapshot_due(active_size.saturating_sub(self.flush.producers_written_at));
         let mut parts = Vec::with_capacity(1);
         for (number, segment) in self.segments.iter().enumerate().skip(first) {
             let grown = segment.size().saturating_sub(self.flush.index_written_at);
@@ -307,6 +324,7 @@ impl PartitionLog {
             disk: Arc::clone(&self.disk),
             dir: Arc::clone(&self.dir),
             up_to: self.log_end_offset,
+            bytes: self.flush.unflushed_bytes,
             fate: Arc::clone(&self.flush.fate),
             fate_before: *self.flush.fate.lock(),
             parts,
@@ -315,6 +333,7 @@ impl PartitionLog {
             new_dir: std::mem::take(&mut self.flush.new_dir),
             new_files: std::mem::take(&mut self.flush.new_files),
             epochs,
+            producers,
         })
     }
 
@@ -341,8 +360,15 @@ impl PartitionLog {
         self.flush.rootless &= !task.new_names;
         if done.has_epochs {
             self.recovery_point = self.recovery_point.max(task.up_to);
+            self.flush.unflushed_bytes = self.flush.unflushed_bytes.saturating_sub(task.bytes);
         }
         let active = self.active().base_offset();
+        if let Some(written) = task.producers.as_ref().filter(|_| done.has_producers) {
+            self.wrote_snapshot(written);
+            if task.parts.last().is_some_and(|parts| parts.base_offset == active) {
+                self.flush.producers_written_at = task.active_size;
+            }
+        }
         for parts in &task.parts {
             let Some(segment) =
                 self.segments.iter_mut().find(|segment| segment.base_offset() == parts.base_offset)

@@ -5,6 +5,7 @@ mod cleaning;
 mod epochs;
 mod flush;
 mod open;
+mod producers;
 mod read;
 mod retention;
 mod roll;

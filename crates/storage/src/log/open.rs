@@ -175,6 +175,7 @@ impl PartitionLog {
             }
             let recovered = segment.recover(recovery_point, interval)?;
             end_offset = recovered.end_offset;
+            self.flush.add_unflushed(recovered.checked_bytes);
             for (epoch, start_offset) in recovered.epochs {
                 if self.epochs.latest().is_none_or(|latest| epoch > latest.epoch) {
                     self.epochs.assign(epoch, start_offset);
@@ -261,37 +262,6 @@ impl PartitionLog {
             remove_if_exists(&*self.disk, &path)?;
         }
         Ok(())
-    }
-
-    /// Goes back to the latest usable snapshot and replays the log from there.
-    pub(super) fn load_producers(&mut self, now: Now) -> Result<(), StorageError> {
-        let (start, end) = (self.log_start_offset, self.log_end_offset);
-        let expiration_ms = self.config.producer_id_expiration_ms;
-        self.drop_stray_snapshots()?;
-        self.producers.load_snapshot(&*self.disk, &self.dir, start, end, now.wall, expiration_ms)?;
-        let from = self.producers.end_offset();
-        let first = self.segments.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
-        for segment in self.segments.iter().skip(first) {
-            let Some(batch) = segment.locate(from)? else { continue };
-            let mut walk = segment.walk(batch.position)?;
-            while let Some(batch) = walk.next()? {
-                let needs_bytes = batch.header.is_control() && batch.header.has_producer_id();
-                let bytes = if needs_bytes { segment.read_batch(&batch)? } else { Vec::new() };
-                self.producers.update(&batch.header, &bytes);
-            }
-        }
-        self.producers.expire(now.wall, expiration_ms);
-        self.producers.set_end_offset(end);
-        Ok(())
-    }
-
-    /// Only the snapshots at the segments' base offsets and the latest one are of use.
-    pub(super) fn drop_stray_snapshots(&mut self) -> Result<(), StorageError> {
-        let bases: Vec<Offset> = self.segments.iter().map(Segment::base_offset).collect();
-        let latest = self.producers.snapshots().next_back();
-        self.producers.delete_snapshots(&*self.disk, &self.dir, |offset| {
-            Some(offset) != latest && bases.binary_search(&offset).is_err()
-        })
     }
 }
 

@@ -61,20 +61,6 @@ impl PartitionLog {
         self.write_snapshot().map(|_| ())
     }
 
-    /// Writes the producers' state; answers whether there was room. If not, the next flush tries again.
-    pub(super) fn write_snapshot(&mut self) -> Result<bool, StorageError> {
-        let written = self.producers.write_snapshot(&*self.disk, &self.dir);
-        let is_owed = written.as_ref().is_err_and(StorageError::is_for_lack_of_room);
-        self.flush.owes_snapshot(is_owed);
-        match written {
-            Err(_) if is_owed => Ok(false),
-            written => {
-                self.flush.add_files(written?);
-                Ok(true)
-            }
-        }
-    }
-
     /// `segment.jitter.ms` spreads the rolls of many partitions. Kafka draws it at random for each segment; here it
     /// is a hash of the partition and the segment, so that a run can be repeated.
     fn jitter_ms(&self) -> i64 {

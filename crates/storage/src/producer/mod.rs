@@ -6,4 +6,4 @@ mod state;
 
 pub use entry::ActiveProducer;
 pub(crate) use entry::BatchMetadata;
-pub(crate) use state::ProducerState;
+pub(crate) use state::{ProducerState, snapshot_path};

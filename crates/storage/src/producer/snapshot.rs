@@ -12,6 +12,11 @@ const VERSION: i16 = 1;
 const ENTRIES_POS: usize = 6;
 const ENTRY_LEN: usize = 46;
 
+/// Bytes of a snapshot of so many producers.
+pub(super) fn len(count: usize) -> u32 {
+    u32::try_from(ENTRIES_POS + 4 + count * ENTRY_LEN).unwrap_or(u32::MAX)
+}
+
 pub(super) fn encode<'a>(
     producers: impl ExactSizeIterator<Item = (&'a ProducerId, &'a ProducerEntry)>,
 ) -> Vec<u8> {

@@ -8,6 +8,7 @@ use ottla_model::wire::Reader;
 use ottla_model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 use crate::append::{AppendError, AppendOrigin};
+use crate::atomic_file;
 use crate::cleaner::LastRecord;
 use crate::disk::{Disk, OpenMode};
 use crate::error::{At, StorageError};
@@ -177,6 +178,29 @@ impl ProducerState {
         Ok(Some(path))
     }
 
+    /// The state at the end offset, for the owner to write into the snapshot file of that offset, unless the latest one is
+    /// of it. The file counts as one that may be there, and may not, until [`ProducerState::wrote_snapshot`].
+    pub(crate) fn begin_snapshot(&mut self) -> Option<(Offset, Vec<u8>)> {
+        if self.end_offset <= self.snapshot_offset {
+            return None;
+        }
+        self.snapshots.insert(self.end_offset);
+        Some((self.end_offset, snapshot::encode(self.producers.iter())))
+    }
+
+    /// The snapshot of this offset is there, and these others are gone.
+    pub(crate) fn wrote_snapshot(&mut self, offset: Offset, gone: &[Offset]) {
+        self.snapshot_offset = self.snapshot_offset.max(offset);
+        for offset in gone {
+            self.snapshots.remove(offset);
+        }
+    }
+
+    /// Bytes of a snapshot of the state as it is now.
+    pub(crate) fn snapshot_len(&self) -> u32 {
+        snapshot::len(self.producers.len())
+    }
+
     /// Goes back to the latest readable snapshot within `(log_start_offset, log_end_offset]`, deleting those outside
     /// and those that are damaged. The caller replays the log from [`ProducerState::end_offset`] on.
     pub(crate) fn load_snapshot(
@@ -195,14 +219,18 @@ impl ProducerState {
         self.end_offset = log_start_offset;
         while let Some(offset) = self.snapshots.last().copied() {
             let path = snapshot_path(dir, offset);
-            match snapshot::decode(&disk.read(&path).at("read", &path)?) {
-                Ok(entries) => {
+            match atomic_file::read_if_exists(disk, &path)?.map(|bytes| snapshot::decode(&bytes)) {
+                // It was never written.
+                None => {
+                    self.snapshots.remove(&offset);
+                }
+                Some(Ok(entries)) => {
                     self.load(entries, now, expiration_ms);
                     self.snapshot_offset = offset;
                     self.end_offset = offset;
                     return Ok(());
                 }
-                Err(what) => {
+                Some(Err(what)) => {
                     tracing::warn!(path = %path.display(), error = what, "producer snapshot dropped");
                     self.delete_snapshots(disk, dir, |other| other == offset)?;
                 }

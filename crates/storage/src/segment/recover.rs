@@ -20,6 +20,8 @@ pub(crate) struct Recovered {
     pub(crate) end_offset: Offset,
     /// Bytes cut off because they were no sound batch.
     pub(crate) cut_bytes: u32,
+    /// Bytes of the batches that had to be checked.
+    pub(crate) checked_bytes: u64,
     /// Where a batch with a new leader epoch was seen.
     pub(crate) epochs: Vec<(LeaderEpoch, Offset)>,
 }
@@ -47,6 +49,9 @@ impl Segment {
                 recovered.epochs.push((header.partition_leader_epoch, header.base_offset));
             }
             recovered.end_offset = header.next_offset();
+            if header.last_offset() >= trusted_below {
+                recovered.checked_bytes += header.size() as u64;
+            }
             self.count(&header, index_interval_bytes)?;
         }
         if self.size < file_size {
