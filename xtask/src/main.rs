@@ -41,6 +41,7 @@ cargo xtask COMMAND
   golden             make the golden vectors again with Kafka's own classes
   structure          dependency edges, purity and file lengths
   bench [ARGS...]    what the release broker costs, against bare system calls; ARGS: names, --rounds N, --part N, --check
+  bench compare ..   the same beside a real Apache Kafka; --rounds N, --percent N, --write (docs/BENCHMARKS.md)
 ";
 
 fn main() -> ExitCode {

@@ -34,12 +34,23 @@ pub(crate) struct Server {
 impl Server {
     /// A broker on an empty directory and free ports, just started.
     pub(crate) fn broker(binary: &Path) -> Result<Self> {
-        let dir = tempfile::Builder::new()
-            .prefix("ottla-bench")
-            .tempdir()
-            .map_err(|error| format!("a data directory: {error}"))?;
+        Self::broker_with(binary, &[])
+    }
+
+    /// The same with settings of its own.
+    pub(crate) fn broker_with(binary: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        let dir = data_dir()?;
         let address = free_address()?;
-        let (child, started) = launch(binary, address, dir.path())?;
+        let mut command = command(binary, address, dir.path())?;
+        for (name, value) in settings {
+            command.arg("--override").arg(format!("{name}={value}"));
+        }
+        Self::spawn(command, address, dir)
+    }
+
+    /// Whatever serves at `address` and keeps its data in `dir`.
+    pub(crate) fn spawn(command: Command, address: SocketAddr, dir: TempDir) -> Result<Self> {
+        let (child, started) = launch(command)?;
         Ok(Self { child, address, started, dir: Some(dir) })
     }
 
@@ -73,7 +84,7 @@ impl Server {
     /// Starts a stopped broker on what it left.
     pub(crate) fn start_again(&mut self, binary: &Path) -> Result<()> {
         let dir = self.dir.as_ref().ok_or("a floor has no directory")?;
-        (self.child, self.started) = launch(binary, self.address, dir.path())?;
+        (self.child, self.started) = launch(command(binary, self.address, dir.path())?)?;
         Ok(())
     }
 
@@ -122,7 +133,7 @@ impl Server {
 
     /// Accepted sockets inherit the listener's congestion control. The system's may pace (bbr does), which costs timers
     /// that say nothing of the server; a broker has no setting for it, so its listener is reached from outside.
-    fn make_listeners_cubic(&self) {
+    pub(crate) fn make_listeners_cubic(&self) {
         let Some(pid) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw) else { return };
         let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
         let fds = fs::read_dir(format!("/proc/{}/fd", self.pid())).into_iter().flatten().flatten();
@@ -144,13 +155,23 @@ impl Drop for Server {
     }
 }
 
-fn launch(binary: &Path, address: SocketAddr, dir: &Path) -> Result<(Child, Instant)> {
+/// A data directory that goes when it is dropped.
+pub(crate) fn data_dir() -> Result<TempDir> {
+    let dir = tempfile::Builder::new().prefix("ottla-bench").tempdir();
+    Ok(dir.map_err(|error| format!("a data directory: {error}"))?)
+}
+
+fn command(binary: &Path, address: SocketAddr, dir: &Path) -> Result<Command> {
     let mut command = Command::new(binary);
     command.args(["--listen", &address.to_string(), "--metrics-listen", &free_address()?.to_string()]);
     command.arg("--data-dir").arg(dir).args(["--log", "warn"]);
+    Ok(command)
+}
+
+fn launch(mut command: Command) -> Result<(Child, Instant)> {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let started = Instant::now();
-    let child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
+    let child = command.spawn().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     Ok((child, started))
 }
 
@@ -160,6 +181,6 @@ pub(crate) fn use_cubic(socket: impl AsFd) {
 }
 
 /// An address that was free a moment ago.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

@@ -120,6 +120,7 @@ fn floor_frame(position: u64, len: usize, frame_len: usize) -> Result<Bytes> {
     frame.extend_from_slice(&u32::try_from(frame_len - 4)?.to_be_bytes());
     frame.extend_from_slice(&position.to_be_bytes());
     frame.extend_from_slice(&u32::try_from(len)?.to_be_bytes());
+    frame.extend_from_slice(&1_u32.to_be_bytes());
     frame.resize(frame_len, 0);
     Ok(frame.into())
 }

@@ -2,10 +2,12 @@
 //! bytes.
 //!
 //! ```text
-//! fetch    request: position 8 | length 4 | filler      answer: 60 bytes, then that range of the file
-//! produce  request: any bytes                           answer: 60 bytes, after CRC32C and pwrite of the request
+//! fetch    request: position 8 | length 4 | pieces 4 | filler
+//!          answer: 60 bytes, then as many ranges of the file, one behind the other, with a pread or sendfile for each
+//! produce  request: any bytes; answer: 60 bytes, after CRC32C and pwrite of the request
+//! flushed  the same, after an fdatasync
 //! ```
-//! Both have Kafka's length prefix.
+//! All have Kafka's length prefix. A thread a connection; each writes to a file of its own.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -25,24 +27,52 @@ const ANSWER_LEN: usize = 60;
 const FILE_LEN_MAX: u64 = 1 << 30;
 const SENDFILE_TURN_LEN: usize = 1 << 20;
 
-/// `fetch|produce FILE SENDFILE_MIN`: prints its address and serves until it is killed.
+/// `fetch|produce|flushed FILE SENDFILE_MIN`: prints its address and serves until it is killed.
 pub(crate) fn serve(args: &[String]) -> Result<()> {
     let [kind, file, sendfile_min] = args else {
-        return Err("floor fetch|produce FILE SENDFILE_MIN".into());
+        return Err("floor fetch|produce|flushed FILE SENDFILE_MIN".into());
     };
+    let sendfile_min = sendfile_min.parse()?;
+    let kind = Kind::parse(kind)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     broker::use_cubic(&listener);
     println!("{}", listener.local_addr()?);
-    let file = match kind.as_str() {
-        "fetch" => File::open(file)?,
-        _ => File::create(file)?,
-    };
-    let (mut stream, _) = listener.accept()?;
-    stream.set_nodelay(true)?;
-    match kind.as_str() {
-        "fetch" => fetch(&mut stream, &file, sendfile_min.parse()?),
-        "produce" => produce(&mut stream, &file),
-        other => Err(format!("no such floor: {other}").into()),
+    for number in 0_u32.. {
+        let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        let file = match kind {
+            Kind::Fetch => File::open(file)?,
+            Kind::Produce | Kind::Flushed => File::create(format!("{file}.{number}"))?,
+        };
+        // Its client goes without a word.
+        std::thread::spawn(move || drop(serve_one(kind, stream, &file, sendfile_min)));
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Fetch,
+    Produce,
+    Flushed,
+}
+
+impl Kind {
+    fn parse(name: &str) -> Result<Self> {
+        Ok(match name {
+            "fetch" => Self::Fetch,
+            "produce" => Self::Produce,
+            "flushed" => Self::Flushed,
+            other => return Err(format!("no such floor: {other}").into()),
+        })
+    }
+}
+
+fn serve_one(kind: Kind, mut stream: TcpStream, file: &File, sendfile_min: usize) -> Result<()> {
+    match kind {
+        Kind::Fetch => fetch(&mut stream, file, sendfile_min),
+        Kind::Produce => produce(&mut stream, file, false),
+        Kind::Flushed => produce(&mut stream, file, true),
     }
 }
 
@@ -53,13 +83,19 @@ fn fetch(stream: &mut TcpStream, file: &File, sendfile_min: usize) -> Result<()>
         let body = requests.next(stream)?;
         let position = u64::from_be_bytes(body[..8].try_into()?);
         let len = usize::try_from(u32::from_be_bytes(body[8..12].try_into()?))?;
-        answer[..4].copy_from_slice(&u32::try_from(ANSWER_LEN - 4 + len)?.to_be_bytes());
+        let pieces = usize::try_from(u32::from_be_bytes(body[12..16].try_into()?))?;
+        let starts = (0..pieces as u64).map(|piece| position + piece * len as u64);
+        answer[..4].copy_from_slice(&u32::try_from(ANSWER_LEN - 4 + len * pieces)?.to_be_bytes());
         if len >= sendfile_min {
             rustix::net::send(&*stream, &answer[..ANSWER_LEN], SendFlags::MORE)?;
-            send_file(stream, file, position, len)?;
+            for start in starts {
+                send_file(stream, file, start, len)?;
+            }
         } else {
-            let whole = &mut answer[..ANSWER_LEN + len];
-            file.read_exact_at(&mut whole[ANSWER_LEN..], position)?;
+            let whole = &mut answer[..ANSWER_LEN + len * pieces];
+            for (piece, start) in whole[ANSWER_LEN..].chunks_mut(len.max(1)).zip(starts) {
+                file.read_exact_at(piece, start)?;
+            }
             stream.write_all(whole)?;
         }
     }
@@ -77,7 +113,7 @@ fn send_file(stream: &TcpStream, file: &File, mut position: u64, len: usize) -> 
     Ok(())
 }
 
-fn produce(stream: &mut TcpStream, file: &File) -> Result<()> {
+fn produce(stream: &mut TcpStream, file: &File, is_flushed: bool) -> Result<()> {
     let mut requests = Frames::new(2 << 20);
     let mut answer = [0; ANSWER_LEN];
     answer[..4].copy_from_slice(&u32::try_from(ANSWER_LEN - 4)?.to_be_bytes());
@@ -87,6 +123,9 @@ fn produce(stream: &mut TcpStream, file: &File) -> Result<()> {
         answer[4..8].copy_from_slice(&crc32c(body).to_be_bytes());
         file.write_all_at(body, position)?;
         position += u64::try_from(body.len())?;
+        if is_flushed {
+            file.sync_data()?;
+        }
         if position >= FILE_LEN_MAX {
             position = 0;
         }

@@ -8,11 +8,14 @@
 //! ```text
 //! ottla-bench [--broker FILE] [--rounds N] [--part N] [--check] [NAME...]
 //!                                                                  NAME: startup idle append read fetch produce recovery
-//! ottla-bench floor fetch|produce FILE SENDFILE_MIN                the bare server that a broker is compared with
+//! ottla-bench compare ...                                          beside Apache Kafka: see `compare`
+//! ottla-bench floor KIND FILE SENDFILE_MIN                         the bare server that a broker is compared with
+//! ottla-bench ballast BYTES                                        holds memory while a comparison runs
 //! ```
 
 mod append;
 mod broker;
+mod compare;
 mod fetch;
 mod floor;
 mod idle;
@@ -75,9 +78,12 @@ fn main() -> ExitCode {
 
 /// Whether all is well: every target met, or nobody asked.
 fn run(args: &[String]) -> Result<bool> {
-    if args.first().is_some_and(|arg| arg == "floor") {
-        floor::serve(&args[1..])?;
-        return Ok(true);
+    let rest = args.get(1..).unwrap_or_default();
+    match args.first().map(String::as_str) {
+        Some("floor") => return floor::serve(rest).map(|()| true),
+        Some("ballast") => return compare::hold(rest).map(|()| true),
+        Some("compare") => return compare::run(rest),
+        _ => {}
     }
     let options = Options::parse(args)?;
     let mut report = Report::new(&options.broker);

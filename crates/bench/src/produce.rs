@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::broker::Server;
+use crate::broker::{Server, data_dir};
 use crate::measure::process_cpu;
 use crate::report::Report;
 use crate::requests::{Requests, batch};
@@ -55,12 +55,9 @@ fn ours(options: &Options, frame: &Bytes, count: usize) -> Result<f64> {
 }
 
 fn floor(frame: &Bytes, count: usize) -> Result<f64> {
-    let file = tempfile::Builder::new()
-        .prefix("ottla-bench")
-        .tempfile()
-        .map_err(|error| format!("a file: {error}"))?;
-    let path = file.path().to_str().ok_or("the directory's name is not UTF-8")?;
-    let server = Server::floor(&["produce", path, "0"])?;
+    let dir = data_dir()?;
+    let path = dir.path().join("floor").display().to_string();
+    let server = Server::floor(&["produce", &path, "0"])?;
     drive(&mut Wire::connect(server.address)?, frame, server.pid(), count)
 }
 

@@ -64,11 +64,8 @@ fn segments(options: &Options, report: &mut Report) -> Result<()> {
     let server = Server::broker_with_partitions(&options.broker, 0)?;
     let requests = Requests::default();
     let mut wire = Wire::connect(server.address)?;
-    requests.check_create_topic(&wire.call(&requests.create_topic_with(
-        PARTITIONS,
-        "segment.ms",
-        "1",
-    )?)?)?;
+    requests
+        .check_create_topic(&wire.call(&requests.create_topic_with(PARTITIONS, &[("segment.ms", "1")])?)?)?;
     let count = SEGMENTS_PER_PARTITION / options.part;
     let from = wall_clock().get() - 10 * i64::from(count);
     for number in 0..count {

@@ -28,14 +28,7 @@ struct Row {
 
 impl Report {
     pub(crate) fn new(broker: &Path) -> Self {
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let kernel = read("/proc/sys/kernel/osrelease");
-        let load = read("/proc/loadavg");
-        let load = load.split(' ').next().unwrap_or_default().to_owned();
-        let size = fs::metadata(broker).map_or(0, |file| file.len()) / 1024;
-        let machine =
-            format!("{} x{cores}, Linux {kernel}, load {load} at the start, binary {size} KiB", processor());
-        Self { machine, rows: Vec::new() }
+        Self { machine: machine(broker), rows: Vec::new() }
     }
 
     /// A figure whose median must not exceed `target`.
@@ -105,6 +98,16 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// Where and of what a run measures, in a line.
+pub(crate) fn machine(broker: &Path) -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or_default().to_owned();
+    let size = fs::metadata(broker).map_or(0, |file| file.len()) / 1024;
+    format!("{} x{cores}, Linux {kernel}, load {load} at the start, binary {size} KiB", processor())
 }
 
 fn read(path: &str) -> String {

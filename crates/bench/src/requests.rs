@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use ottla_model::batch::{BatchBuilder, batches};
+use ottla_model::batch::{BatchBuilder, Compression, batches};
 use ottla_model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 use ottla_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
@@ -13,8 +13,9 @@ use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::{
     ApiVersionsRequest, CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
-    CreateTopicsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-    ListOffsetsRequest, ListOffsetsResponse, ProduceRequest, ProduceResponse, StrBytes, TopicName,
+    CreateTopicsResponse, DeleteTopicsRequest, FetchRequest, FetchResponse, FindCoordinatorRequest,
+    FindCoordinatorResponse, ListOffsetsRequest, ListOffsetsResponse, ProduceRequest, ProduceResponse,
+    StrBytes, TopicName,
 };
 use ottla_protocol::{ErrorCode, Request, RequestHeader, Response, encode_request, split_response_header};
 
@@ -47,23 +48,26 @@ impl Requests {
     }
 
     pub(crate) fn create_topic(&self, partitions: i32) -> Result<Bytes> {
-        let topic = CreatableTopic::default()
-            .with_name(self.name())
-            .with_num_partitions(partitions)
-            .with_replication_factor(1);
-        framed(&CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000), 7)
+        self.create_topic_with(partitions, &[])
     }
 
-    /// With one config of the topic's own.
-    pub(crate) fn create_topic_with(&self, partitions: i32, name: &str, value: &str) -> Result<Bytes> {
-        let config = CreatableTopicConfig::default()
-            .with_name(StrBytes::from_string(name.to_owned()))
-            .with_value(Some(StrBytes::from_string(value.to_owned())));
+    pub(crate) fn delete_topic(&self) -> Result<Bytes> {
+        let request = DeleteTopicsRequest::default().with_topic_names(vec![self.name()]);
+        framed(&request.with_timeout_ms(30_000), 5)
+    }
+
+    /// With configs of the topic's own.
+    pub(crate) fn create_topic_with(&self, partitions: i32, configs: &[(&str, &str)]) -> Result<Bytes> {
+        let configs = configs.iter().map(|(name, value)| {
+            CreatableTopicConfig::default()
+                .with_name(StrBytes::from_string((*name).to_owned()))
+                .with_value(Some(StrBytes::from_string((*value).to_owned())))
+        });
         let topic = CreatableTopic::default()
             .with_name(self.name())
             .with_num_partitions(partitions)
             .with_replication_factor(1)
-            .with_configs(vec![config]);
+            .with_configs(configs.collect());
         framed(&CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000), 7)
     }
 
@@ -118,9 +122,13 @@ impl Requests {
     }
 
     pub(crate) fn produce_to(&self, partition: i32, batch: Vec<u8>) -> Result<Bytes> {
+        self.produce_with(partition, batch, Acks::All)
+    }
+
+    pub(crate) fn produce_with(&self, partition: i32, batch: Vec<u8>, acks: Acks) -> Result<Bytes> {
         let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch.into()));
         let topic = TopicProduceData::default().with_name(self.name()).with_partition_data(vec![data]);
-        let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000);
+        let request = ProduceRequest::default().with_acks(acks.code()).with_timeout_ms(30_000);
         framed(&request.with_topic_data(vec![topic]), 9)
     }
 
@@ -132,20 +140,45 @@ impl Requests {
     }
 
     pub(crate) fn fetch(&self, offset: Offset, max_bytes: i32) -> Result<Bytes> {
-        let partition = FetchPartition {
+        self.fetch_all(&[(0, offset)], max_bytes)
+    }
+
+    /// So many bytes of each of these partitions.
+    pub(crate) fn fetch_all(&self, partitions: &[(i32, Offset)], max_bytes: i32) -> Result<Bytes> {
+        framed(&self.fetch_request(partitions, max_bytes, 500), 12)
+    }
+
+    fn fetch_request(&self, partitions: &[(i32, Offset)], max_bytes: i32, wait_ms: i32) -> FetchRequest {
+        let partitions = partitions.iter().map(|(partition, offset)| FetchPartition {
+            partition: *partition,
             fetch_offset: offset.get(),
             partition_max_bytes: max_bytes,
             ..FetchPartition::default()
-        };
-        let topic = FetchTopic { topic: self.name(), partitions: vec![partition], ..FetchTopic::default() };
-        let request = FetchRequest {
-            max_wait_ms: 500,
+        });
+        let partitions = partitions.collect();
+        let topic = FetchTopic { topic: self.name(), partitions, ..FetchTopic::default() };
+        FetchRequest {
+            max_wait_ms: wait_ms,
             min_bytes: 1,
             max_bytes: 50 << 20,
             topics: vec![topic],
             ..FetchRequest::default()
-        };
+        }
+    }
+
+    /// A fetch of a session (KIP-227); of session 0 and epoch 0 it begins one.
+    pub(crate) fn session_fetch(&self, step: &SessionStep) -> Result<Bytes> {
+        let mut request = self.fetch_request(&step.partitions, 1 << 20, step.wait_ms);
+        (request.session_id, request.session_epoch) = (step.id, step.epoch);
         framed(&request, 12)
+    }
+
+    /// The session's id, and how many partitions were answered.
+    pub(crate) fn session_fetched(&self, answer: &BytesMut) -> Result<(i32, usize)> {
+        let answer: FetchResponse = decoded(answer, 12)?;
+        checked(Some(answer.error_code))?;
+        let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
+        Ok((answer.session_id, partitions.count()))
     }
 
     /// The records of an answer.
@@ -161,6 +194,76 @@ impl Requests {
     fn name(&self) -> TopicName {
         TopicName(StrBytes::from_static_str(self.topic))
     }
+}
+
+/// Whose acknowledgement a producer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acks {
+    All,
+    Leader,
+    None,
+}
+
+impl Acks {
+    const fn code(self) -> i16 {
+        match self {
+            Self::All => -1,
+            Self::Leader => 1,
+            Self::None => 0,
+        }
+    }
+}
+
+/// One fetch of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionStep {
+    pub(crate) id: i32,
+    pub(crate) epoch: i32,
+    /// What is new to the session, or has moved.
+    pub(crate) partitions: Vec<(i32, Offset)>,
+    pub(crate) wait_ms: i32,
+}
+
+/// What a batch holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Content {
+    /// Bytes before compression, at most and close to it; 0 for one record.
+    pub(crate) batch: usize,
+    /// Bytes of a record's value.
+    pub(crate) record: usize,
+    pub(crate) codec: Compression,
+}
+
+/// A batch, ready to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) records: usize,
+}
+
+/// A batch of this content. Values look like lines of JSON, which compress as such do.
+pub(crate) fn content_batch(content: Content) -> Result<Batch> {
+    let mut builder = BatchBuilder::new(Offset(0)).compression(content.codec, None);
+    let timestamp = wall_clock();
+    let mut number = 0_u64;
+    while number == 0 || builder.size() + content.record + 32 < content.batch {
+        builder.push(timestamp, None, Some(&value(number, content.record)), &[]);
+        number += 1;
+    }
+    let records = builder.record_count();
+    Ok(Batch { bytes: builder.build()?, records })
+}
+
+fn value(number: u64, len: usize) -> Vec<u8> {
+    let mut text = String::new();
+    let mut field = number;
+    while text.len() < len {
+        field = field.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (id, amount) = (field >> 40, field >> 52);
+        text.push_str(&format!("{{\"id\":{id},\"customer\":\"c-{amount}\",\"state\":\"shipped\"}},"));
+    }
+    text.truncate(len);
+    text.into_bytes()
 }
 
 /// A batch of an idempotent producer, of at most `size` bytes and close to it.

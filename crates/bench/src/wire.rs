@@ -31,9 +31,30 @@ impl Wire {
         Ok(Self { stream, discarded: vec![0; DISCARD_LEN] })
     }
 
+    /// The same for what may take minutes.
+    pub(crate) fn connect_patiently(address: SocketAddr) -> Result<Self> {
+        let wire = Self::connect(address)?;
+        wire.stream.set_read_timeout(Some(15 * ANSWER_WAIT))?;
+        Ok(wire)
+    }
+
+    /// Whom it is connected to.
+    pub(crate) fn peer(&self) -> Result<SocketAddr> {
+        Ok(self.stream.peer_addr()?)
+    }
+
+    /// Another end of the connection, for a thread that receives while this one sends.
+    pub(crate) fn receiver(&self) -> Result<Self> {
+        Ok(Self { stream: self.stream.try_clone()?, discarded: vec![0; DISCARD_LEN] })
+    }
+
+    pub(crate) fn send(&mut self, frame: &[u8]) -> Result<()> {
+        Ok(self.stream.write_all(frame)?)
+    }
+
     /// Sends a frame and gives the answer's payload.
     pub(crate) fn call(&mut self, frame: &[u8]) -> Result<BytesMut> {
-        self.stream.write_all(frame)?;
+        self.send(frame)?;
         let mut answer = BytesMut::zeroed(self.answer_len()?);
         self.stream.read_exact(&mut answer)?;
         Ok(answer)
@@ -52,7 +73,7 @@ impl Wire {
                 unanswered.pop_front();
                 answer_bytes += self.discard()?;
             }
-            self.stream.write_all(frame)?;
+            self.send(frame)?;
             unanswered.push_back(());
         }
         for () in unanswered {
@@ -67,7 +88,8 @@ impl Wire {
         Ok(usize::try_from(u32::from_be_bytes(prefix))?)
     }
 
-    fn discard(&mut self) -> Result<usize> {
+    /// Receives an answer and throws it away; gives its length.
+    pub(crate) fn discard(&mut self) -> Result<usize> {
         let len = self.answer_len()?;
         let mut left = len;
         while left > 0 {

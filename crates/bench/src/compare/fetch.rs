@@ -1,0 +1,170 @@
+//! Consumers on two connections, of what the page cache holds.
+
+use bytes::Bytes;
+use indicatif::ProgressBar;
+use ottla_model::Offset;
+use ottla_model::batch::Compression;
+
+use super::Plan;
+use super::closed::{self, Held, Round, Targets};
+use super::load::{Load, Part};
+use super::sides::{Side, Sides, Topic};
+use super::table::{Table, Target};
+use crate::Result;
+use crate::broker::{Server, data_dir};
+use crate::requests::{Content, content_batch};
+use crate::wire::Wire;
+
+const CONNECTIONS: usize = 2;
+const IN_FLIGHT: usize = 1;
+const PARTITIONS: i32 = 6;
+/// Bytes of a partition's log.
+const LOG_LEN: usize = 64 << 20;
+
+/// A size of answers.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    name: &'static str,
+    /// Partitions of a fetch, and bytes of each.
+    partitions: i32,
+    len: usize,
+    /// Requests of all connections in a round.
+    count: usize,
+    targets: Targets,
+}
+
+const CASES: [Case; 3] = [
+    Case {
+        name: "fetch, 1 MB of one partition",
+        partitions: 1,
+        len: 1 << 20,
+        count: 6_000,
+        targets: Targets {
+            cpu: &[Target::at_most(1.2, Side::Floor)],
+            rate: &[],
+            records: None,
+            is_small: false,
+        },
+    },
+    Case {
+        name: "fetch, 64 KB of one partition",
+        partitions: 1,
+        len: 64 << 10,
+        count: 60_000,
+        targets: Targets {
+            cpu: &[Target::at_most(1.3, Side::Floor), Target::at_most(0.333, Side::Kafka)],
+            rate: &[],
+            records: None,
+            is_small: false,
+        },
+    },
+    Case {
+        name: "fetch, 6 x 16 KB",
+        partitions: PARTITIONS,
+        len: 16 << 10,
+        count: 30_000,
+        targets: Targets {
+            cpu: &[Target::at_most(1.3, Side::Floor), Target::at_most(0.5, Side::Kafka)],
+            rate: &[],
+            records: None,
+            is_small: false,
+        },
+    },
+];
+
+pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mut Table) -> Result<()> {
+    let mut filled = Vec::new();
+    for side in [Side::Kafka, Side::Ottla] {
+        filled.push((side, fill(sides.broker(side))?));
+    }
+    for case in CASES {
+        let prepare = |side| {
+            let topic = filled.iter().find(|(filled, _)| *filled == side).map(|(_, topic)| topic);
+            match topic {
+                Some(topic) => of_broker(plan, sides.broker(side), topic, case),
+                None => of_floor(plan, case),
+            }
+        };
+        table.extend(closed::run(plan, progress, case.name, case.targets, prepare)?);
+    }
+    Ok(())
+}
+
+/// Each partition with [`LOG_LEN`] bytes in batches of 16 KB.
+fn fill(server: &Server) -> Result<Topic> {
+    let mut topic = Topic::create(server, PARTITIONS, &[])?;
+    let batch = content_batch(BATCH)?;
+    for partition in 0..PARTITIONS {
+        let frame = topic.requests.produce_to(partition, batch.bytes.clone())?;
+        for _ in 0..LOG_LEN / batch.bytes.len() {
+            let answer = topic.call(&frame)?;
+            topic.requests.check_produce(&answer)?;
+        }
+    }
+    Ok(topic)
+}
+
+const BATCH: Content = Content { batch: 16 << 10, record: 1_000, codec: Compression::None };
+
+fn of_broker(plan: &Plan, server: &Server, topic: &Topic, case: Case) -> Result<(Round, Held)> {
+    let batch = content_batch(BATCH)?;
+    let batches = LOG_LEN / batch.bytes.len();
+    let step = (case.len / batch.bytes.len()).max(1);
+    let limit = i32::try_from(case.len)?;
+    let frame = |at: usize| -> Result<Bytes> {
+        let offset = Offset(i64::try_from(at * batch.records)?);
+        let asked: Vec<_> = (0..case.partitions).map(|partition| (partition, offset)).collect();
+        topic.requests.fetch_all(&asked, limit)
+    };
+    let frames: Vec<Bytes> = (0..batches - step).step_by(step).map(frame).collect::<Result<_>>()?;
+    let mut probe = Wire::connect(server.address)?;
+    let answer = probe.call(frames.first().ok_or("no fetch")?)?.len();
+    let parts = parts(plan, case, &frames);
+    let load = Load { parts, in_flight: IN_FLIGHT, last: None };
+    let round = Round {
+        pid: server.pid(),
+        load,
+        address: server.address,
+        bytes_per_request: answer as f64,
+        records_per_request: 0.0,
+    };
+    Ok((round, Box::new(())))
+}
+
+/// The same bytes of a plain file, with a call for each partition.
+fn of_floor(plan: &Plan, case: Case) -> Result<(Round, Held)> {
+    let dir = data_dir()?;
+    let path = dir.path().join("log");
+    std::fs::write(&path, vec![b'x'; LOG_LEN])?;
+    // As a program would that does nothing else: sendfile for what is large.
+    let floor = Server::floor(&["fetch", &path.display().to_string(), "262144"])?;
+    let pieces = usize::try_from(case.partitions)?;
+    let frame = |at: usize| -> Bytes {
+        let mut frame = Vec::new();
+        // About as long as the brokers' request.
+        let len = 80 + pieces * 28;
+        frame.extend_from_slice(&u32::try_from(len).unwrap_or(0).to_be_bytes());
+        frame.extend_from_slice(&(at as u64).to_be_bytes());
+        for number in [case.len, pieces] {
+            frame.extend_from_slice(&u32::try_from(number).unwrap_or(0).to_be_bytes());
+        }
+        frame.resize(4 + len, 0);
+        frame.into()
+    };
+    let len = case.len * pieces;
+    let frames: Vec<Bytes> = (0..LOG_LEN - len).step_by(len).map(frame).collect();
+    let load = Load { parts: parts(plan, case, &frames), in_flight: IN_FLIGHT, last: None };
+    let round = Round {
+        pid: floor.pid(),
+        load,
+        address: floor.address,
+        bytes_per_request: len as f64,
+        records_per_request: 0.0,
+    };
+    Ok((round, Box::new((floor, dir))))
+}
+
+fn parts(plan: &Plan, case: Case, frames: &[Bytes]) -> Vec<Part> {
+    let count = plan.scaled(case.count) / CONNECTIONS;
+    (0..CONNECTIONS).map(|_| Part { frames: frames.to_vec(), count }).collect()
+}

@@ -1,0 +1,127 @@
+//! `ottla-bench compare`: Apache Kafka, Ottla and the bare system calls at the same work, in turns in one run.
+//!
+//! Owns: what is asked of all three, in which order, and what is counted of each.
+//! Never: a figure that was not measured in this run, nor one of a side alone where a ratio would do.
+//!
+//! ```text
+//! ottla-bench compare --kafka LIBS [--broker FILE] [--rounds N] [--percent N] [--free GIB] [--out DIR] [--write] [WORK...]
+//! ```
+//! `--percent` makes each round shorter, `--free` is the memory that is not filled beforehand (0: nothing is filled),
+//! `--write` puts the table into `docs/BENCHMARKS.md`.
+
+mod ballast;
+mod closed;
+mod fetch;
+mod flushed;
+mod footprint;
+mod kafka;
+mod load;
+mod open_loop;
+mod page;
+mod plot;
+mod produce;
+mod session;
+mod sides;
+mod table;
+mod usage;
+
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::Result;
+use sides::Sides;
+use table::Table;
+
+pub(crate) use ballast::hold;
+
+/// What a run was asked for.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    broker: PathBuf,
+    /// The directory of a real Kafka's jars.
+    kafka: PathBuf,
+    rounds: usize,
+    /// Of what a round does by itself.
+    percent: usize,
+    /// GiB.
+    free: u64,
+    out: PathBuf,
+    write: bool,
+    works: Vec<String>,
+}
+
+type Work = fn(&Plan, &Sides, &ProgressBar, &mut Table) -> Result<()>;
+
+const WORKS: [(&str, Work); 6] = [
+    ("produce", produce::run),
+    ("fetch", fetch::run),
+    ("session", session::run),
+    ("open-loop", open_loop::run),
+    ("flushed", flushed::run),
+    ("footprint", footprint::run),
+];
+
+/// Runs what was asked for and prints the table; whether each target was met.
+pub(crate) fn run(args: &[String]) -> Result<bool> {
+    let plan = Plan::parse(args)?;
+    let progress = ProgressBar::new(0);
+    progress.set_style(ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} {msg}")?);
+    let _ballast = ballast::fill(plan.free)?;
+    let sides = Sides::start(&plan)?;
+    let mut table = Table::new(&plan.broker, plan.rounds);
+    let mut outcome = Ok(());
+    for (name, work) in WORKS {
+        if outcome.is_ok() && (plan.works.is_empty() || plan.works.iter().any(|asked| asked == name)) {
+            outcome = work(&plan, &sides, &progress, &mut table).map_err(|error| format!("{name}: {error}"));
+        }
+    }
+    progress.finish_and_clear();
+    // What was measured until then is not lost.
+    println!("{table}");
+    outcome?;
+    plot::draw(&table, &plan.out)?;
+    if plan.write {
+        page::write(&table)?;
+    }
+    Ok(table.all_met())
+}
+
+impl Plan {
+    fn parse(args: &[String]) -> Result<Self> {
+        let mut plan = Self {
+            broker: std::env::current_exe()?.with_file_name("ottla"),
+            kafka: PathBuf::new(),
+            rounds: 5,
+            percent: 100,
+            free: 4,
+            out: "target/bench".into(),
+            write: false,
+            works: Vec::new(),
+        };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+            match arg.as_str() {
+                "--broker" => plan.broker = value()?.into(),
+                "--kafka" => plan.kafka = value()?.into(),
+                "--rounds" => plan.rounds = value()?.parse()?,
+                "--percent" => plan.percent = value()?.parse()?,
+                "--free" => plan.free = value()?.parse()?,
+                "--out" => plan.out = value()?.into(),
+                "--write" => plan.write = true,
+                name if WORKS.iter().any(|(known, _)| *known == name) => plan.works.push(name.to_owned()),
+                other => return Err(format!("compare: no such work: {other}").into()),
+            }
+        }
+        if !plan.kafka.is_dir() {
+            return Err("compare: --kafka names the directory of Kafka's jars".into());
+        }
+        Ok(plan)
+    }
+
+    /// What `count` becomes by `--percent`; at least one.
+    fn scaled(&self, count: usize) -> usize {
+        (count * self.percent / 100).max(1)
+    }
+}

@@ -1,0 +1,153 @@
+//! Producers on four connections, five requests in flight on each, six partitions.
+
+use indicatif::ProgressBar;
+
+use super::Plan;
+use super::closed::{self, Held, Round, Targets};
+use super::load::{Load, Part};
+use super::sides::{Side, Sides, Topic};
+use super::table::{Table, Target};
+use ottla_model::batch::Compression;
+
+use crate::Result;
+use crate::broker::{Server, data_dir};
+use crate::requests::{Acks, Content, Requests, content_batch};
+
+const CONNECTIONS: usize = 4;
+const IN_FLIGHT: usize = 5;
+const PARTITIONS: i32 = 6;
+
+/// A size and kind of requests.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    name: &'static str,
+    content: Content,
+    acks: Acks,
+    /// Requests of all connections in a round.
+    count: usize,
+    targets: Targets,
+}
+
+const fn content(batch: usize, record: usize, codec: Compression) -> Content {
+    Content { batch, record, codec }
+}
+
+const NO_TARGETS: Targets = Targets { cpu: &[], rate: &[], records: None, is_small: false };
+const LARGE: Targets = Targets {
+    cpu: &[Target::at_most(1.3, Side::Floor), Target::at_most(0.25, Side::Kafka)],
+    rate: &[Target::at_least(2.5, Side::Kafka)],
+    records: None,
+    is_small: false,
+};
+
+const CASES: [Case; 9] = [
+    Case {
+        name: "produce, 16 KB batches of 1 KB records",
+        content: content(16 << 10, 1_000, Compression::None),
+        acks: Acks::All,
+        count: 60_000,
+        targets: LARGE,
+    },
+    Case {
+        name: "produce, 16 KB batches of 100 B records",
+        content: content(16 << 10, 100, Compression::None),
+        acks: Acks::All,
+        count: 60_000,
+        targets: Targets { records: Some(5.0), ..LARGE },
+    },
+    Case {
+        name: "produce, 1 MB batches of 1 KB records",
+        content: content(1 << 20, 1_000, Compression::None),
+        acks: Acks::All,
+        count: 1_500,
+        targets: Targets {
+            cpu: &[Target::at_most(1.3, Side::Floor), Target::at_most(0.667, Side::Kafka)],
+            rate: &[],
+            records: None,
+            is_small: false,
+        },
+    },
+    Case {
+        name: "produce, one 100 B record a batch",
+        content: content(0, 100, Compression::None),
+        acks: Acks::All,
+        count: 120_000,
+        targets: Targets {
+            cpu: &[Target::at_most(1.0, Side::Floor), Target::at_most(0.2, Side::Kafka)],
+            rate: &[],
+            records: None,
+            is_small: true,
+        },
+    },
+    Case {
+        name: "produce, 16 KB batches of 1 KB records, acks=1",
+        content: content(16 << 10, 1_000, Compression::None),
+        acks: Acks::Leader,
+        count: 60_000,
+        targets: NO_TARGETS,
+    },
+    Case {
+        name: "produce, 16 KB batches of 1 KB records, acks=0",
+        content: content(16 << 10, 1_000, Compression::None),
+        acks: Acks::None,
+        count: 60_000,
+        targets: NO_TARGETS,
+    },
+    Case {
+        name: "produce, 64 KB of 1 KB records as lz4",
+        content: content(64 << 10, 1_000, Compression::Lz4),
+        acks: Acks::All,
+        count: 16_000,
+        targets: NO_TARGETS,
+    },
+    Case {
+        name: "produce, 64 KB of 1 KB records as zstd",
+        content: content(64 << 10, 1_000, Compression::Zstd),
+        acks: Acks::All,
+        count: 16_000,
+        targets: NO_TARGETS,
+    },
+    Case {
+        name: "produce, 64 KB batches of 10 KB records",
+        content: content(64 << 10, 10_000, Compression::None),
+        acks: Acks::All,
+        count: 16_000,
+        targets: NO_TARGETS,
+    },
+];
+
+pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mut Table) -> Result<()> {
+    for case in CASES {
+        let prepare = |side| prepare(plan, sides, case, side);
+        table.extend(closed::run(plan, progress, case.name, case.targets, prepare)?);
+    }
+    Ok(())
+}
+
+fn prepare(plan: &Plan, sides: &Sides, case: Case, side: Side) -> Result<(Round, Held)> {
+    let batch = content_batch(case.content)?;
+    let (bytes, records) = (batch.bytes.len() as f64, batch.records as f64);
+    let (pid, address, topic, held): (_, _, _, Held) = if side == Side::Floor {
+        let dir = data_dir()?;
+        let path = dir.path().join("floor").display().to_string();
+        let floor = Server::floor(&["produce", &path, "0"])?;
+        (floor.pid(), floor.address, Requests::default(), Box::new((floor, dir)))
+    } else {
+        let server = sides.broker(side);
+        let topic = Topic::create(server, PARTITIONS, &[])?;
+        (server.pid(), server.address, topic.requests.clone(), Box::new(topic))
+    };
+    let mut parts = Vec::new();
+    for connection in 0..CONNECTIONS {
+        // Each connection goes round the partitions, from one of its own on.
+        let partitions = (0..PARTITIONS).map(|at| (at + i32::try_from(connection).unwrap_or(0)) % PARTITIONS);
+        let frames =
+            partitions.map(|partition| topic.produce_with(partition, batch.bytes.clone(), case.acks));
+        let count = plan.scaled(case.count) / CONNECTIONS;
+        parts.push(Part { frames: frames.collect::<Result<_>>()?, count });
+    }
+    // A floor answers all it is sent, the brokers only what wants an answer.
+    let last = (case.acks == Acks::None && side != Side::Floor).then(|| topic.api_versions()).transpose()?;
+    let load = Load { parts, in_flight: IN_FLIGHT, last };
+    Ok((Round { pid, load, address, bytes_per_request: bytes, records_per_request: records }, held))
+}
