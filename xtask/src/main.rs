@@ -38,6 +38,8 @@ cargo xtask COMMAND
   soak [SECONDS]     everything at once on the release broker (600 s): memory, descriptors and threads stay as they are
   overload [SECONDS] twice the load that the release broker bears (60 s), then how soon it is as quick as before
   dist               the static release binary, packed, and the file system of its container image, in target/dist
+  cold [SECONDS]     a consumer of segments that are on the disk only beside producers (60 s): their 99th percentile at
+                     most doubles
   golden             make the golden vectors again with Kafka's own classes
   structure          dependency edges, purity and file lengths
   bench [ARGS...]    what the release broker costs, against bare system calls; ARGS: names, --rounds N, --part N, --check
@@ -66,6 +68,11 @@ fn main() -> ExitCode {
             rest.first().map_or("60", String::as_str),
         ),
         Some("dist") => dist::dist(),
+        Some("cold") => test::bounds(
+            "a_consumer_of_the_oldest",
+            "OTTLA_COLD_SECONDS",
+            rest.first().map_or("60", String::as_str),
+        ),
         Some("golden") => golden::make(),
         Some("structure") => structure::check(),
         Some("bench") => bench::bench(rest),

@@ -1,22 +1,25 @@
-//! Everything at once for a while, much faster than life: memory, descriptors and threads stay as they are.
+//! Everything at once for a while, much faster than life: memory, descriptors, threads and tasks stay as they are.
 //!
-//! `OTTLA_SOAK_SECONDS` makes it longer (`cargo xtask soak`).
+//! `OTTLA_SOAK_SECONDS` makes it longer (`cargo xtask soak`). Whatever happens once in so many minutes or hours by default
+//! happens at least 144 times as often: ten minutes have as much of it as a day.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ottla_compat_tests::differential::{Value, batch};
-use ottla_compat_tests::wire::Connection;
+use ottla_compat_tests::wire::{Connection, Reaction};
 use ottla_compat_tests::{Broker, needs};
 
 use crate::support::*;
 
 const SECONDS: u64 = 24;
 const SAMPLE: Duration = Duration::from_millis(500);
+/// Lines of the series that is printed.
+const SHOWN: usize = 24;
 
-/// Everything expires quickly, so that a minute has what a day has elsewhere.
-const SETTINGS: [(&str, &str); 11] = [
+/// Everything expires quickly. Offsets cannot within less than a minute.
+const SETTINGS: [(&str, &str); 24] = [
     ("log.initial.task.delay.ms", "100"),
     ("log.retention.check.interval.ms", "500"),
     ("log.retention.ms", "2000"),
@@ -28,6 +31,19 @@ const SETTINGS: [(&str, &str); 11] = [
     ("max.incremental.fetch.session.cache.slots", "200"),
     ("metadata.log.max.record.bytes.between.snapshots", "200000"),
     ("offsets.topic.segment.bytes", "1048576"),
+    ("offsets.retention.minutes", "1"),
+    ("offsets.retention.check.interval.ms", "1000"),
+    ("group.min.session.timeout.ms", "100"),
+    ("group.consumer.min.session.timeout.ms", "300"),
+    ("group.consumer.session.timeout.ms", "300"),
+    ("group.consumer.min.heartbeat.interval.ms", "100"),
+    ("group.consumer.heartbeat.interval.ms", "100"),
+    ("connections.max.idle.ms", "2000"),
+    ("log.flush.offset.checkpoint.interval.ms", "400"),
+    ("log.flush.start.offset.checkpoint.interval.ms", "400"),
+    ("replica.high.watermark.checkpoint.interval.ms", "30"),
+    ("metadata.log.max.snapshot.interval.ms", "20000"),
+    ("log.roll.ms", "4000"),
 ];
 
 /// One moment of the process.
@@ -36,6 +52,10 @@ struct Sample {
     resident: u64,
     descriptors: u64,
     threads: u64,
+    /// What serves connections and waits for something.
+    tasks: u64,
+    /// Segments of all logs.
+    segments: u64,
 }
 
 impl Sample {
@@ -45,14 +65,21 @@ impl Sample {
             let entries = fs::read_dir(format!("/proc/{pid}/{dir}")).expect("a directory of /proc");
             u64::try_from(entries.count()).expect("fits")
         };
-        Self { resident: resident(broker).0, descriptors: count("fd"), threads: count("task") }
+        let gauge = |name| Duration::from_secs_f64(metric(broker, name)).as_secs();
+        Self {
+            resident: resident(broker).0,
+            descriptors: count("fd"),
+            threads: count("task"),
+            tasks: gauge("ottla_tasks"),
+            segments: gauge("ottla_log_segments"),
+        }
     }
 }
 
 /// Does something again and again on a connection until it is told to stop; counts.
 type Worker = fn(&Broker, u64);
 
-const WORKERS: [(&str, Worker); 8] = [
+const WORKERS: [(&str, Worker); 11] = [
     ("produces", |broker, n| {
         let mut connection = connect(broker);
         for _ in 0..20 {
@@ -87,7 +114,7 @@ const WORKERS: [(&str, Worker); 8] = [
         let member = join(&mut connection, &group);
         leave(&mut connection, &group, &member);
         consumer_heartbeats(&mut connection, &format!("consumer-{}", n % 20));
-        commit(&mut connection, &format!("simple-{}", n % 20));
+        commit(&mut connection, &format!("simple-{}", n % 200));
     }),
     ("topics and configs", |broker, n| {
         let mut connection = connect(broker);
@@ -98,6 +125,26 @@ const WORKERS: [(&str, Worker); 8] = [
         let deletion = Body::new(20, 1).i32(1).text(&name).i32(30_000);
         connection.send_frame(&deletion.0).expect("send");
         connection.read_frame().expect("an answer");
+    }),
+    ("members that vanish", |broker, n| {
+        let group = format!("left-{}", n % 20);
+        join_for(&mut connect(broker), &group, 300);
+        consumer_joins(&mut connect(broker), &format!("gone-{}", n % 20));
+    }),
+    ("connections that fall silent", |broker, _| {
+        for mut connection in connect_many(broker, 20) {
+            connection.api_versions(1).expect("an answer");
+            assert_eq!(connection.reaction(Duration::from_secs(20)), Reaction::Closed);
+        }
+    }),
+    ("lookups by time", |broker, n| {
+        let mut connection = connect(broker);
+        for topic in ["kept", "compacted"] {
+            let timestamp = now_ms() - i64::try_from(n % 2_000).expect("fits");
+            let body = Body::new(2, 1).i32(-1).i32(1).text(topic).i32(1).i32(0).i64(timestamp);
+            connection.send_frame(&body.0).expect("send");
+            connection.read_frame().expect("an answer to ListOffsets");
+        }
     }),
     ("bad connections", |broker, _| {
         for bytes in [&[0_u8, 0][..], &[0xff; 8], &[6, 0x3f, 0xff, 0xff, 0, 1], b"GET / HTTP/1.1\r\n\r\n"] {
@@ -135,9 +182,13 @@ fn producer_batch(id: u64, sequence: i64) -> Vec<u8> {
     batch::build(&Value::Struct(settings)).expect("a batch")
 }
 
-/// JoinGroup v1; the member's id.
 fn join(connection: &mut Connection, group: &str) -> String {
-    let head = Body::new(11, 1).text(group).i32(6_000).i32(6_000).text("").text("opaque");
+    join_for(connection, group, 6_000)
+}
+
+/// JoinGroup v1; the member's id.
+fn join_for(connection: &mut Connection, group: &str, session_ms: i32) -> String {
+    let head = Body::new(11, 1).text(group).i32(session_ms).i32(session_ms).text("").text("opaque");
     connection.send_frame(&head.i32(1).text("p").bytes(b"metadata").0).expect("send");
     let answer = connection.read_frame().expect("an answer to JoinGroup");
     // Correlation id, error, generation, protocol, leader, member.
@@ -157,35 +208,41 @@ fn leave(connection: &mut Connection, group: &str, member: &str) {
     connection.read_frame().expect("an answer to LeaveGroup");
 }
 
-/// ConsumerGroupHeartbeat v0 of a member that comes and goes. Its answer has the member's id behind throttle time, error
-/// and message.
+/// ConsumerGroupHeartbeat v0.
+fn beat(group: &str, member: &[u8], epoch: i32, joins: bool) -> Vec<u8> {
+    let mut body = Body::new(68, 0).0;
+    body.push(0);
+    compact(&mut body, group.as_bytes());
+    compact(&mut body, member);
+    body.extend_from_slice(&epoch.to_be_bytes());
+    body.extend_from_slice(&[0, 0]);
+    body.extend_from_slice(&10_000_i32.to_be_bytes());
+    if joins {
+        body.push(2);
+        compact(&mut body, b"kept");
+        body.extend_from_slice(&[0, 1]);
+    } else {
+        body.extend_from_slice(&[0, 0, 0]);
+    }
+    body.push(0);
+    body
+}
+
+/// A member that comes and goes.
 fn consumer_heartbeats(connection: &mut Connection, group: &str) {
-    let beat = |member: &[u8], epoch: i32, joins: bool| {
-        let mut body = Body::new(68, 0).0;
-        body.push(0);
-        compact(&mut body, group.as_bytes());
-        compact(&mut body, member);
-        body.extend_from_slice(&epoch.to_be_bytes());
-        body.extend_from_slice(&[0, 0]);
-        body.extend_from_slice(&10_000_i32.to_be_bytes());
-        if joins {
-            body.push(2);
-            compact(&mut body, b"kept");
-            body.extend_from_slice(&[0, 1]);
-        } else {
-            body.extend_from_slice(&[0, 0, 0]);
-        }
-        body.push(0);
-        body
-    };
-    connection.send_frame(&beat(b"", 0, true)).expect("send");
+    let member = consumer_joins(connection, group);
+    connection.send_frame(&beat(group, &member, -1, false)).expect("send");
+    connection.read_frame().expect("an answer to ConsumerGroupHeartbeat");
+}
+
+/// A new member's id: it stands in the answer behind throttle time, error and message.
+fn consumer_joins(connection: &mut Connection, group: &str) -> Vec<u8> {
+    connection.send_frame(&beat(group, b"", 0, true)).expect("send");
     let answer = connection.read_frame().expect("an answer to ConsumerGroupHeartbeat");
     // Correlation id, tags, throttle time, error, message (null), member id.
     assert_eq!(answer[9..11], [0, 0], "{answer:?}");
     let len = usize::from(answer[12] - 1);
-    let member = answer[13..13 + len].to_vec();
-    connection.send_frame(&beat(&member, -1, false)).expect("send");
-    connection.read_frame().expect("an answer to ConsumerGroupHeartbeat");
+    answer[13..13 + len].to_vec()
 }
 
 fn compact(body: &mut Vec<u8>, text: &[u8]) {
@@ -208,7 +265,7 @@ fn alter_retention(connection: &mut Connection, topic: &str, ms: u64) {
 }
 
 #[test]
-fn a_day_of_everything_in_seconds_leaves_memory_descriptors_and_threads_as_they_are() {
+fn a_day_of_everything_in_seconds_leaves_memory_descriptors_and_tasks_as_they_are() {
     needs!(Broker);
     let seconds = std::env::var("OTTLA_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
     let duration = Duration::from_secs(seconds.unwrap_or(SECONDS));
@@ -256,10 +313,15 @@ fn a_day_of_everything_in_seconds_leaves_memory_descriptors_and_threads_as_they_
         settled(after)
     );
     println!("{told}");
+    for sample in samples.iter().step_by(samples.len().div_ceil(SHOWN)) {
+        println!("{sample:?}");
+    }
     let (before, after) = (settled(before), settled(after));
     assert!(after.resident <= before.resident + before.resident / 10 + 4 * MIB, "{told}");
     assert!(after.descriptors <= before.descriptors + 40, "{told}");
     assert!(after.threads <= before.threads + 4, "{told}");
+    assert!(after.tasks <= before.tasks + 40, "{told}");
+    assert!(after.segments <= before.segments + before.segments / 4 + 20, "{told}");
 }
 
 /// The median of the memory, and the least of the others: what is kept shows at the quietest moment, what comes and goes does
@@ -272,5 +334,7 @@ fn settled(samples: &[Sample]) -> Sample {
         resident: resident[resident.len() / 2],
         descriptors: least(|sample| sample.descriptors),
         threads: least(|sample| sample.threads),
+        tasks: least(|sample| sample.tasks),
+        segments: least(|sample| sample.segments),
     }
 }

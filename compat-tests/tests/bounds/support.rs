@@ -81,7 +81,11 @@ pub(crate) fn produce_body(topic: &str, partition: i32, records: &[u8]) -> Vec<u
 /// Sends it and gives the partition's error code.
 pub(crate) fn produce(connection: &mut Connection, topic: &str, records: &[u8]) -> i16 {
     connection.send_frame(&produce_body(topic, 0, records)).expect("send");
-    let answer = connection.read_frame().expect("an answer to Produce");
+    produced(&connection.read_frame().expect("an answer to Produce"), topic)
+}
+
+/// The error code of the one partition of an answer to Produce.
+pub(crate) fn produced(answer: &[u8], topic: &str) -> i16 {
     // Correlation id, one topic: name, one partition: index, error.
     let at = 4 + 4 + 2 + topic.len() + 4 + 4;
     i16::from_be_bytes([answer[at], answer[at + 1]])

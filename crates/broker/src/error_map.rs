@@ -28,7 +28,10 @@ pub(crate) fn partition(error: &PartitionError) -> ErrorCode {
         PartitionError::FencedLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
         PartitionError::UnknownLeaderEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
         PartitionError::Storage(StorageError::Damaged { .. }) => ErrorCode::CorruptMessage,
-        PartitionError::Registration(_) | PartitionError::Storage(_) => ErrorCode::KafkaStorageError,
+        // Who asks for what is in memory asks again for the rest.
+        PartitionError::OnDisk(_) | PartitionError::Registration(_) | PartitionError::Storage(_) => {
+            ErrorCode::KafkaStorageError
+        }
     }
 }
 

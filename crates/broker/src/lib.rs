@@ -9,6 +9,7 @@ mod authorized_operations;
 mod auto_topics;
 pub mod cli;
 mod clock;
+mod cold_reads;
 mod configs;
 mod deadline;
 mod dispatch;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
+use crate::cold_reads::ColdReads;
 use crate::dispatch::Dispatcher;
 use crate::gauges;
 use crate::groups::{Groups, GroupsParts};
@@ -142,6 +143,7 @@ impl Server {
                 Arc::clone(&dispatcher),
                 limits,
                 Arc::clone(&services.memory),
+                services.cold_reads.clone(),
                 Arc::clone(&admission),
                 stopped.clone(),
             ));
@@ -227,6 +229,7 @@ fn services(
             .unwrap_or(usize::MAX),
         ..FetchSessionConfig::default()
     };
+    let cold_reads = ColdReads::new(metrics.broker.cold_reads.clone());
     let producer_ids = ProducerIds::new(controller.clone(), Arc::clone(&identity));
     let flusher = Flusher::start(FLUSH_THREADS, clock, &metrics).map_err(StartError::Threads)?;
     let enable = config.topics.auto_create_enable;
@@ -268,6 +271,7 @@ fn services(
         config: Arc::clone(&parts.config),
         metrics,
         memory,
+        cold_reads,
         metadata,
         controller,
         auto_topics: Arc::clone(&parts.auto_topics),

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
+use crate::cold_reads::ColdReads;
 use crate::groups::Groups;
 use crate::identity::Identity;
 use crate::memory::Memory;
@@ -28,6 +29,7 @@ pub(crate) struct Services {
     pub config: Arc<ArcSwap<BrokerConfig>>,
     pub metrics: Arc<Metrics>,
     pub memory: Arc<Memory>,
+    pub cold_reads: ColdReads,
     pub metadata: Arc<MetadataView>,
     pub controller: Controller,
     pub auto_topics: Arc<AutoTopics>,

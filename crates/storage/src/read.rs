@@ -4,7 +4,7 @@ use ottla_model::{LeaderEpoch, Offset, TimestampMs};
 
 use crate::error::StorageError;
 use crate::file_slice::FileSlice;
-use crate::segment::SegmentCheck;
+use crate::segment::{SegmentCheck, lacked};
 
 /// What a log has for a fetch.
 #[derive(Debug)]
@@ -16,6 +16,30 @@ pub struct LogRead {
     pub check: Option<SegmentCheck>,
     pub log_start_offset: Offset,
     pub log_end_offset: Offset,
+}
+
+/// What a log answers to who must not wait for the disk.
+#[derive(Clone, Debug)]
+pub enum InMemory<T> {
+    Found(T),
+    /// These bytes are on the disk only. Once they are in memory ([`FileSlice::warm`]), the same question gets further.
+    Lacks(FileSlice),
+}
+
+impl<T> InMemory<T> {
+    /// An answer within the reach of memory.
+    pub(crate) fn of<E: From<StorageError>>(
+        answer: Result<T, E>,
+        storage: impl FnOnce(E) -> Result<StorageError, E>,
+    ) -> Result<Self, E> {
+        match answer {
+            Ok(found) => Ok(Self::Found(found)),
+            Err(error) => {
+                let error = storage(error)?;
+                lacked(&error).map(Self::Lacks).ok_or_else(|| error.into())
+            }
+        }
+    }
 }
 
 /// Why nothing can be read.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ottla_group_coordinator::GroupId;
 use ottla_group_coordinator::consumer::{DescribedConsumerGroup, DescribedMember, TopicPartitionsByName};
+use ottla_group_coordinator::{GroupError, GroupId};
 use ottla_metadata::GROUP_VERSION;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::consumer_group_describe_response::{
@@ -14,7 +14,7 @@ use ottla_protocol::messages::{
 };
 
 use crate::authorized_operations as operations;
-use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::dispatch::{AnswerLimit, Handler, Reply, RequestContext};
 use crate::groups::{Groups, wire};
 use crate::metadata_view::MetadataView;
 
@@ -37,7 +37,12 @@ impl Handler for ConsumerGroupDescribe {
     ) -> Reply<ConsumerGroupDescribeResponse> {
         let asked = request.include_authorized_operations;
         let is_off = !self.enabled || self.view.image().features().level(GROUP_VERSION) == 0;
+        let mut limit = AnswerLimit::new();
         let groups = request.group_ids.iter().map(|id| {
+            if limit.is_reached() {
+                // The rest is to be asked for anew.
+                return refuse(id, GroupError::OutOfMemory.code(), None);
+            }
             if is_off {
                 return refuse(id, ErrorCode::UnsupportedVersion, None);
             }
@@ -47,7 +52,7 @@ impl Handler for ConsumerGroupDescribe {
             let described =
                 self.groups.read(id, |shard| shard.describe_consumer_group(&GroupId::from(id.as_str())));
             match described {
-                Ok(Ok(group)) => found(id, &group)
+                Ok(Ok(group)) => found(id, &group, &mut limit)
                     .with_authorized_operations(operations::if_asked(asked, operations::GROUP)),
                 Ok(Err(error)) => refuse(id, error.code(), Some(error.to_string())),
                 Err(error) => refuse(id, error.code(), None),
@@ -65,7 +70,18 @@ fn refuse(id: &WireGroupId, error: ErrorCode, message: Option<String>) -> Descri
         .with_authorized_operations(operations::NOT_ASKED)
 }
 
-fn found(id: &WireGroupId, group: &DescribedConsumerGroup) -> DescribedGroup {
+/// A member, a topic of a subscription or an assignment, and a partition in the answer, as they are in memory.
+const MEMBER_LEN: usize = 768;
+const TOPIC_LEN: usize = 160;
+const PARTITION_LEN: usize = 4;
+
+fn found(id: &WireGroupId, group: &DescribedConsumerGroup, limit: &mut AnswerLimit) -> DescribedGroup {
+    for member in &group.members {
+        let topics = member.assignment.iter().chain(&member.target_assignment);
+        let partitions = topics.map(|topic| TOPIC_LEN + topic.partitions.len() * PARTITION_LEN);
+        let topics = member.subscribed_topic_names.len() * TOPIC_LEN;
+        limit.take(1, MEMBER_LEN + topics + partitions.sum::<usize>());
+    }
     DescribedGroup::default()
         .with_group_id(id.clone())
         .with_group_state(StrBytes::from_static_str(group.state.name()))

@@ -69,6 +69,7 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
             view: Arc::clone(&services.metadata),
             metrics: Arc::clone(&services.metrics),
             parked: Arc::clone(&services.memory.parked),
+            cold_reads: services.cold_reads.clone(),
             clock: services.clock,
             response_max_len: usize::try_from(config.fetch.response_bytes_max).unwrap_or(0),
         }),

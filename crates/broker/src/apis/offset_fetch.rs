@@ -15,7 +15,7 @@ use ottla_protocol::messages::offset_fetch_response::{
 };
 use ottla_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, StrBytes, TopicName};
 
-use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::dispatch::{AnswerLimit, Handler, Reply, RequestContext};
 use crate::groups::{Asked, Groups, misplaced, settled, wire};
 use crate::metadata_view::MetadataView;
 
@@ -52,8 +52,10 @@ impl Handler for OffsetFetch {
         let require_stable = request.require_stable;
         let groups = if version < GROUPS { vec![only_group(request)] } else { request.groups };
         let image = self.view.image_arc();
-        let pending: Vec<Pending> =
-            groups.into_iter().map(|group| self.ask(group, require_stable, version, &image)).collect();
+        let mut limit = AnswerLimit::new();
+        let pending =
+            groups.into_iter().map(|group| self.ask(group, require_stable, version, &image, &mut limit));
+        let pending: Vec<Pending> = pending.collect();
         if pending.iter().all(|group| matches!(group.answer, Answer::Ready(_))) {
             let groups = pending.into_iter().map(|group| group.finish(version, &image));
             return Reply::Ready(respond(groups.collect(), version));
@@ -73,6 +75,7 @@ impl OffsetFetch {
         require_stable: bool,
         version: i16,
         image: &MetadataImage,
+        limit: &mut AnswerLimit,
     ) -> Pending {
         let mut refused = Vec::new();
         let topics = request.topics.as_ref().map(|topics| {
@@ -91,7 +94,11 @@ impl OffsetFetch {
             member_epoch: request.member_epoch,
             topics,
         };
-        let answer = if require_stable {
+        let len = self.groups.read(&request.group_id, |shard| shard.offset_fetch_len(&fetch));
+        let answer = if !limit.try_take(len.unwrap_or(0)) {
+            // The rest is to be asked for anew.
+            Answer::Ready(Err(GroupError::OutOfMemory))
+        } else if require_stable {
             Answer::Asked(self.groups.ask(&request.group_id, |shard, _, token, out| {
                 shard.offset_fetch_stable(&fetch, token, out);
             }))

@@ -19,6 +19,13 @@ impl AnswerLimit {
         self.left = self.left.saturating_sub(count.saturating_mul(len));
     }
 
+    /// Takes `len` bytes if they fit. If not, nothing more does.
+    pub(crate) fn try_take(&mut self, len: usize) -> bool {
+        let left = self.left.checked_sub(len);
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+
     /// Whether nothing more may be added.
     pub(crate) const fn is_reached(&self) -> bool {
         self.left == 0
@@ -36,5 +43,15 @@ mod tests {
         assert!(!limit.is_reached());
         limit.take(LEN_MAX, 9);
         assert!(limit.is_reached());
+    }
+
+    #[test]
+    fn what_must_not_go_over_it_is_refused_and_all_that_follows() {
+        let mut limit = AnswerLimit::new();
+        assert!(limit.try_take(LEN_MAX - 1));
+        assert!(!limit.is_reached());
+        assert!(!limit.try_take(2));
+        assert!(limit.is_reached());
+        assert!(!limit.try_take(1));
     }
 }

@@ -28,9 +28,11 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
     // Not kept alive: the cleaner holds the metrics.
     let cleaner = Arc::downgrade(&services.cleaner);
     let node_id = services.identity.node_id;
+    let tasks = tokio::runtime::Handle::try_current().ok().map(|runtime| runtime.metrics());
     metrics.on_scrape(Box::new(move |metrics| {
         let gauges = &metrics.broker;
         cluster(gauges, &view.image(), node_id);
+        gauges.tasks.set(number(tasks.as_ref().map_or(0, tokio::runtime::RuntimeMetrics::num_alive_tasks)));
         let replicas = partitions.all();
         gauges.partitions.set(number(replicas.len()));
         let censuses: Vec<Census> = replicas.iter().map(|replica| replica.census()).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ottla_config::BrokerConfig;
 use ottla_coordinator::LoadError;
 use ottla_model::Offset;
+use ottla_storage::Reach;
 
 use super::coordinator::Coordinator;
 use super::settings;
@@ -66,6 +67,7 @@ fn replay(coordinator: &Coordinator) -> Result<Offset, Failure> {
             last_fetched_epoch: None,
             max_len: LOAD_LEN,
             min_one: true,
+            reach: Reach::Disk,
             debug_replica: false,
         };
         let high_watermark = partition.high_watermark();

@@ -23,6 +23,7 @@ use super::intake::{Intake, LARGE_READ_LEN, READ_LEN};
 use super::out::{OutQueue, Wrote};
 use super::sends::Sends;
 use super::unread::Unread;
+use crate::cold_reads::ColdReads;
 use crate::dispatch::{Answer, Closed, ConnectionInfo, Dispatcher, Finished, Reply, ReplyFuture};
 use crate::memory::{Charge, Memory};
 use ottla_protocol::fetch::Segment;
@@ -84,6 +85,9 @@ pub(super) struct Connection {
     queued_len: usize,
     out: OutQueue,
     sends: Sends,
+    cold_reads: ColdReads,
+    /// What the next answers lack is being read from the disk; so many bytes.
+    warming: Option<(ReplyFuture<()>, usize)>,
     unread: Unread,
     last_activity: Instant,
     /// When the broker stops: what is parked may still be answered until then.
@@ -97,6 +101,7 @@ impl Connection {
         dispatcher: Arc<Dispatcher>,
         limits: NetLimits,
         memory: Arc<Memory>,
+        cold_reads: ColdReads,
     ) -> Self {
         Self {
             stream,
@@ -104,6 +109,8 @@ impl Connection {
             dispatcher,
             out: OutQueue::new(limits.sendfile_min_len),
             sends: Sends::default(),
+            cold_reads,
+            warming: None,
             intake: Intake::new(&memory.requests, limits.stall_timeout),
             unread: Unread::new(&memory.answers, limits.stall_timeout),
             limits,
@@ -142,7 +149,7 @@ impl Connection {
         }
         let processed = self.process_frames()?;
         self.collect_ready();
-        let wrote = self.out.write(&self.stream)?;
+        let wrote = self.write()?;
         let sent_len = self.out.take_sent_len();
         self.sends.sent(sent_len, self.limits.slow_after, self.dispatcher.metrics(), self.info.peer);
         self.unread.settle(self.out.held_len() + self.queued_len, sent_len);
@@ -174,7 +181,12 @@ impl Connection {
                 self.queue.pop_front();
                 self.send(answer?);
             }
-            ready = self.stream.writable(), if !self.out.is_empty() => ready?,
+            ready = self.stream.writable(), if !self.out.is_empty() && self.warming.is_none() => ready?,
+            len = warmed(&mut self.warming), if self.warming.is_some() => {
+                self.warming = None;
+                self.out.warmed(len);
+                self.unread.kept_waiting();
+            }
             ready = self.stream.readable(), if reading && !self.intake.waits() => {
                 ready?;
                 self.read()?;
@@ -195,6 +207,20 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Sends what can be sent without waiting for the disk; what cannot is being read afterwards.
+    fn write(&mut self) -> io::Result<Wrote> {
+        if self.warming.is_some() {
+            return Ok(Wrote::OnDisk);
+        }
+        let wrote = self.out.write(&self.stream)?;
+        if wrote == Wrote::OnDisk {
+            let lacks = self.out.lacks();
+            let len = lacks.iter().map(|slice| slice.length as usize).sum();
+            self.warming = Some((Box::pin(self.cold_reads.warm(lacks)), len));
+        }
+        Ok(wrote)
     }
 
     /// Sends a peer away that keeps memory and does not move, while others wait for it.
@@ -334,4 +360,15 @@ async fn head_answer(queue: &mut VecDeque<Slot>) -> Result<Finished, Closed> {
         _ => Poll::Pending,
     })
     .await
+}
+
+/// How many bytes have been read from the disk, once they have. Cancel safe.
+async fn warmed(warming: &mut Option<(ReplyFuture<()>, usize)>) -> usize {
+    match warming {
+        Some((reading, len)) => {
+            reading.as_mut().await;
+            *len
+        }
+        None => std::future::pending().await,
+    }
 }

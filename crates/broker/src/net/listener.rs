@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::admission::Admitted;
 use super::conn::{Connection, ConnectionEnd};
 use super::{Admission, NetLimits, bind};
+use crate::cold_reads::ColdReads;
 use crate::dispatch::{ConnectionInfo, Dispatcher};
 use crate::memory::Memory;
 
@@ -42,6 +43,7 @@ impl Listener {
         dispatcher: Arc<Dispatcher>,
         limits: NetLimits,
         memory: Arc<Memory>,
+        cold_reads: ColdReads,
         admission: Arc<Admission>,
         mut stop: watch::Receiver<bool>,
     ) {
@@ -65,7 +67,8 @@ impl Listener {
                         };
                         let info = ConnectionInfo { peer, listener: Arc::clone(&self.name) };
                         prepare(&stream);
-                        let connection = Connection::new(stream, info, Arc::clone(&dispatcher), limits, Arc::clone(&memory));
+                        let (memory, cold_reads) = (Arc::clone(&memory), cold_reads.clone());
+                        let connection = Connection::new(stream, info, Arc::clone(&dispatcher), limits, memory, cold_reads);
                         connections.spawn(serve_one(connection, admitted, Arc::clone(&dispatcher), stop.clone()));
                     }
                     Err(error) => {

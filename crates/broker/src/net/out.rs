@@ -1,15 +1,18 @@
 //! The answers of one connection on their way out: bytes are gathered, small file slices are copied in beside them,
-//! large ones leave by sendfile.
+//! large ones leave by sendfile. What is on the disk only is not waited for here: whoever writes has it read first.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_protocol::fetch::{RecordsSlice, Segment};
+use ottla_storage::FileSlice;
 use rustix::net::SendFlags;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::gather::Gather;
 use super::slice::LogSlice;
@@ -21,6 +24,8 @@ const TURN_LEN: usize = 1024 * 1024;
 const SEGMENTS_MAX: usize = 1_000;
 /// Sendfile is cheapest from a page boundary on; the bytes before it are copied.
 const PAGE_LEN: u64 = 4096;
+/// How long what was in memory is taken to be there still.
+const CACHED_FOR: Duration = Duration::from_secs(1);
 
 /// A queue of segments, written in order.
 #[derive(Debug)]
@@ -33,6 +38,43 @@ pub(super) struct OutQueue {
     sent_len: usize,
     /// Slices of at least this many bytes leave by sendfile; 0 turns sendfile off.
     sendfile_min_len: usize,
+    cached: Cached,
+}
+
+/// Bytes of files at the front of the queue that were found in memory, or brought there, a moment ago.
+#[derive(Debug, Default)]
+struct Cached {
+    len: usize,
+    seen: Option<Instant>,
+}
+
+impl Cached {
+    fn of(len: usize) -> Self {
+        Self { len, seen: Some(Instant::now()) }
+    }
+
+    fn has(&self, len: usize) -> bool {
+        self.len >= len
+    }
+
+    fn take(&mut self, len: usize) {
+        self.len = self.len.saturating_sub(len);
+    }
+
+    fn forget_old(&mut self) {
+        if self.len > 0 && self.seen.is_none_or(|seen| seen.elapsed() > CACHED_FOR) {
+            self.len = 0;
+        }
+    }
+}
+
+/// What comes after what has been gathered.
+enum Next {
+    /// Nothing, or the buffer is full.
+    Nothing,
+    Sendfile,
+    /// What is on the disk only.
+    OnDisk,
 }
 
 /// How a turn of writing ended.
@@ -44,6 +86,8 @@ pub(super) enum Wrote {
     Full,
     /// The turn is used up; more can be sent.
     Turn,
+    /// What is next must be read from the disk first: [`OutQueue::lacks`].
+    OnDisk,
 }
 
 impl OutQueue {
@@ -54,6 +98,7 @@ impl OutQueue {
             gathered: Gather::default(),
             sent_len: 0,
             sendfile_min_len,
+            cached: Cached::default(),
         }
     }
 
@@ -89,14 +134,18 @@ impl OutQueue {
     /// Sends until the socket is full, the queue empty or the turn used up.
     pub(super) fn write(&mut self, stream: &TcpStream) -> io::Result<Wrote> {
         let mut sent_len = 0;
+        self.cached.forget_old();
         loop {
-            self.gather()?;
+            let next = self.gather()?;
             let sent = if !self.gathered.is_empty() {
                 self.send_gathered(stream)
-            } else if self.segments.is_empty() {
-                return Ok(Wrote::All);
             } else {
-                self.send_file(stream)
+                match next {
+                    Next::Nothing => return Ok(Wrote::All),
+                    Next::OnDisk => return Ok(Wrote::OnDisk),
+                    Next::Sendfile if !self.front_is_cached()? => return Ok(Wrote::OnDisk),
+                    Next::Sendfile => self.send_file(stream),
+                }
             };
             match sent {
                 Ok(len) => {
@@ -115,20 +164,42 @@ impl OutQueue {
         }
     }
 
-    /// Moves segments from the front into one buffer, up to a slice that leaves by sendfile.
-    fn gather(&mut self) -> io::Result<()> {
+    /// What to read from the disk before more is written: the next slices, as much as leaves in one turn.
+    pub(super) fn lacks(&self) -> Vec<FileSlice> {
+        let mut left = TURN_LEN;
+        let mut lacks = Vec::new();
+        for segment in &self.segments {
+            if left == 0 {
+                break;
+            }
+            if let Segment::File(slice) = segment {
+                let slice = slice.split_at(left).0;
+                left -= slice.len();
+                lacks.push(slice.0);
+            }
+        }
+        lacks
+    }
+
+    /// `len` bytes of [`Self::lacks`] have been read.
+    pub(super) fn warmed(&mut self, len: usize) {
+        self.cached = Cached::of(len);
+    }
+
+    /// Moves segments from the front into one buffer, up to a slice that leaves by sendfile or must be read first.
+    fn gather(&mut self) -> io::Result<Next> {
         while self.gathered.room() > 0 {
             match self.segments.pop_front() {
-                None => return Ok(()),
+                None => return Ok(Next::Nothing),
                 Some(Segment::Bytes(bytes)) => self.gather_bytes(bytes),
                 Some(Segment::File(slice)) => {
-                    if self.gather_slice(slice)? {
-                        return Ok(());
+                    if let Some(next) = self.gather_slice(slice)? {
+                        return Ok(next);
                     }
                 }
             }
         }
-        Ok(())
+        Ok(Next::Nothing)
     }
 
     fn gather_bytes(&mut self, mut bytes: Bytes) {
@@ -140,8 +211,9 @@ impl OutQueue {
         }
     }
 
-    /// Copies a slice's bytes in, or only those before a page boundary when the rest leaves by sendfile (then true).
-    fn gather_slice(&mut self, slice: LogSlice) -> io::Result<bool> {
+    /// Copies a slice's bytes in, or only those before a page boundary when the rest leaves by sendfile; what comes next
+    /// if that is the end of gathering.
+    fn gather_slice(&mut self, slice: LogSlice) -> io::Result<Option<Next>> {
         let by_sendfile = self.leaves_by_sendfile(&slice);
         let copy_len = if by_sendfile {
             usize::try_from(slice.position().next_multiple_of(PAGE_LEN) - slice.position()).unwrap_or(0)
@@ -150,14 +222,21 @@ impl OutQueue {
         };
         let room = self.gathered.room();
         let (head, tail) = slice.split_at(copy_len.min(room));
-        if let Err(error) = head.read_into(self.gathered.grow(head.len())) {
+        let buf = self.gathered.grow(head.len());
+        let read = if self.cached.has(head.len()) { head.read_into(buf) } else { head.read_cached_into(buf) };
+        if let Err(error) = read {
             self.gathered.shrink(head.len());
-            return Err(error);
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return Err(error);
+            }
+            self.segments.push_front(Segment::File(slice));
+            return Ok(Some(Next::OnDisk));
         }
+        self.cached.take(head.len());
         if !tail.is_empty() {
             self.segments.push_front(Segment::File(tail));
         }
-        Ok(by_sendfile && copy_len <= room)
+        Ok((by_sendfile && copy_len <= room).then_some(Next::Sendfile))
     }
 
     fn leaves_by_sendfile(&self, slice: &LogSlice) -> bool {
@@ -177,6 +256,21 @@ impl OutQueue {
         Ok(sent)
     }
 
+    /// Whether what would leave by sendfile next is in memory: sendfile itself would wait for the disk.
+    fn front_is_cached(&mut self) -> io::Result<bool> {
+        let Some(Segment::File(slice)) = self.segments.front() else { return Ok(true) };
+        if self.cached.has(1) {
+            // So much of it leaves, and then it is asked again.
+            return Ok(true);
+        }
+        let head = slice.split_at(TURN_LEN).0;
+        let is_cached = head.is_cached()?;
+        if is_cached {
+            self.cached = Cached::of(head.len());
+        }
+        Ok(is_cached)
+    }
+
     fn send_file(&mut self, stream: &TcpStream) -> io::Result<usize> {
         let Some(Segment::File(slice)) = self.segments.front_mut() else {
             return Ok(0);
@@ -185,7 +279,7 @@ impl OutQueue {
             return Err(io::Error::other("a slice without a descriptor cannot leave by sendfile"));
         };
         let mut position = slice.position();
-        let len = slice.len().min(TURN_LEN);
+        let len = slice.len().min(TURN_LEN).min(self.cached.len);
         let sent = stream.try_io(Interest::WRITABLE, || {
             rustix::fs::sendfile(stream.as_fd(), fd, Some(&mut position), len).map_err(io::Error::from)
         })?;
@@ -196,6 +290,7 @@ impl OutQueue {
             ));
         }
         let rest = slice.split_at(sent).1;
+        self.cached.take(sent);
         if rest.is_empty() {
             self.segments.pop_front();
         } else {

@@ -27,11 +27,18 @@ async fn sent(segments: Vec<Segment<LogSlice>>, sendfile_min_len: usize) -> Vec<
         match out.write(&writer).unwrap() {
             Wrote::Full => writer.writable().await.unwrap(),
             Wrote::Turn => tokio::task::yield_now().await,
+            Wrote::OnDisk => warm(&mut out),
             Wrote::All => {}
         }
     }
     drop(writer);
     reading.await.unwrap()
+}
+
+fn warm(out: &mut OutQueue) {
+    let lacks = out.lacks();
+    lacks.iter().for_each(|slice| slice.warm().unwrap());
+    out.warmed(lacks.iter().map(|slice| slice.length as usize).sum());
 }
 
 fn segment_len(segment: &Segment<LogSlice>) -> usize {
@@ -94,6 +101,7 @@ async fn answers_that_nobody_reads_leave_no_room_for_more() {
         match out.write(&writer).unwrap() {
             Wrote::Full => writer.writable().await.unwrap(),
             Wrote::Turn => tokio::task::yield_now().await,
+            Wrote::OnDisk => warm(&mut out),
             Wrote::All => {}
         }
     }

@@ -31,6 +31,16 @@ impl LogSlice {
         self.0.read_into(buf)
     }
 
+    /// As [`Self::read_into`], but fails with `WouldBlock` where the disk would have to be waited for.
+    pub(super) fn read_cached_into(&self, buf: &mut [u8]) -> io::Result<()> {
+        self.0.read_cached_into(buf)
+    }
+
+    /// Whether the slice is in memory.
+    pub(super) fn is_cached(&self) -> io::Result<bool> {
+        self.0.is_cached()
+    }
+
     /// The first `len` bytes and the rest; `len` beyond the end takes all.
     pub(super) fn split_at(&self, len: usize) -> (Self, Self) {
         let len = u32::try_from(len).unwrap_or(u32::MAX).min(self.0.length);

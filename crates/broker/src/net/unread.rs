@@ -44,6 +44,11 @@ impl Unread {
         self.charge.set(held);
     }
 
+    /// Nothing could be sent: the peer is not to blame.
+    pub(super) fn kept_waiting(&mut self) {
+        self.watch.reset(Instant::now());
+    }
+
     /// When to ask [`Self::is_slow`]; `None` where nothing is held.
     pub(super) fn check_at(&self) -> Option<Instant> {
         (self.charge.len() > 0).then(|| self.watch.due())

@@ -2,7 +2,7 @@
 
 use ottla_model::LeaderEpoch;
 use ottla_replication::{AcksError, EpochError, RegistrationError};
-use ottla_storage::{ReadError, StorageError};
+use ottla_storage::{FileSlice, ReadError, StorageError};
 
 /// Why nothing was appended, or was not acknowledged.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +57,9 @@ pub(crate) enum PartitionError {
     UnknownLeaderEpoch { requested: LeaderEpoch, current: LeaderEpoch },
     #[error(transparent)]
     Registration(#[from] RegistrationError),
+    /// For who must not wait for the disk: these bytes are there only.
+    #[error("not in memory")]
+    OnDisk(FileSlice),
     #[error(transparent)]
     Storage(#[from] StorageError),
 }

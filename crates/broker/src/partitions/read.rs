@@ -4,10 +4,17 @@ use std::path::{Path, PathBuf};
 
 use ottla_model::batch::{BatchHeader, HEADER_LEN};
 use ottla_model::{LeaderEpoch, Offset, TimestampMs};
-use ottla_storage::{ActiveProducer, CopyRead, FileSlice, StorageError, TimestampOffset};
+use ottla_storage::{
+    ActiveProducer, CopyRead, FileSlice, InMemory, PartitionLog, Reach, StorageError, TimedBatch,
+    TimestampOffset,
+};
 
 use super::error::PartitionError;
 use super::partition::{Partition, State};
+
+/// A lookup by time goes through so many pieces of indexes and segments, each of which may have to be read first; only
+/// where memory does not keep what was read are there more.
+const COLD_STEPS_MAX: usize = 10_000;
 
 /// One partition of a Fetch.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +27,8 @@ pub(crate) struct ReadRequest {
     pub max_len: u32,
     /// Give the first batch even if it is longer than `max_len` (KIP-74).
     pub min_one: bool,
+    /// What is beyond it fails with [`PartitionError::OnDisk`].
+    pub reach: Reach,
     /// Replica -2 (the verification tool) reads from followers and past the high watermark's bound too.
     pub debug_replica: bool,
 }
@@ -80,8 +89,12 @@ impl Partition {
         };
         if read.diverging.is_none() {
             let upper = if request.debug_replica { state.log.log_end_offset() } else { high_watermark };
-            let found = state.log.read(request.offset, request.max_len, upper, request.min_one);
-            let found = found.map_err(|error| state.failed_read(error.into()))?;
+            let ReadRequest { offset, max_len, min_one, reach, .. } = *request;
+            let found = state.log.read_within(offset, max_len, upper, min_one, reach);
+            let found = match found.map_err(|error| state.failed_read(error.into()))? {
+                InMemory::Found(found) => found,
+                InMemory::Lacks(slice) => return Err(PartitionError::OnDisk(slice)),
+            };
             read.slice = found.slice;
             if let Some(check) = found.check {
                 state.failures.checks().push(state.log.dir().to_path_buf(), check);
@@ -128,11 +141,16 @@ impl Partition {
         epoch: Option<LeaderEpoch>,
         timestamp: TimestampMs,
     ) -> Result<Option<TimestampOffset>, PartitionError> {
-        let mut state = self.lock();
-        state.machine.check_epoch(epoch, true)?;
-        let found = state.log.offset_for_timestamp(timestamp);
-        let found = found.map_err(|error| state.failed_read(error.into()))?;
-        Ok(found.filter(|found| found.offset < state.machine.high_watermark()))
+        let mut from = Offset::ZERO;
+        while let Some(batch) =
+            self.timed_batch(epoch, |log, reach| log.batch_for_timestamp(timestamp, from, reach))?
+        {
+            if let Some(found) = self.look_into(&batch)? {
+                return Ok(Some(found).filter(|found| found.offset < self.high_watermark()));
+            }
+            from = batch.next_offset();
+        }
+        Ok(None)
     }
 
     /// The record with the largest timestamp (KIP-734); none while it is not below the high watermark.
@@ -140,11 +158,39 @@ impl Partition {
         &self,
         epoch: Option<LeaderEpoch>,
     ) -> Result<Option<TimestampOffset>, PartitionError> {
-        let mut state = self.lock();
-        state.machine.check_epoch(epoch, true)?;
-        let found = state.log.max_timestamp();
-        let found = found.map_err(|error| state.failed_read(error.into()))?;
-        Ok(found.filter(|found| found.offset < state.machine.high_watermark()))
+        let Some(batch) = self.timed_batch(epoch, PartitionLog::batch_of_max_timestamp)? else {
+            return Ok(None);
+        };
+        let found = self.look_into(&batch)?;
+        Ok(found.filter(|found| found.offset < self.high_watermark()))
+    }
+
+    /// What `ask` finds, again and again until all that it needs is in memory: nobody waits for the disk with the lock in
+    /// hand. The caller may wait.
+    fn timed_batch(
+        &self,
+        epoch: Option<LeaderEpoch>,
+        mut ask: impl FnMut(&mut PartitionLog, Reach) -> Result<InMemory<Option<TimedBatch>>, StorageError>,
+    ) -> Result<Option<TimedBatch>, PartitionError> {
+        let mut steps = 0;
+        loop {
+            let reach = if steps < COLD_STEPS_MAX { Reach::Memory } else { Reach::Disk };
+            let lacks = {
+                let mut state = self.lock();
+                state.machine.check_epoch(epoch, true)?;
+                match ask(&mut state.log, reach).map_err(|error| state.failed_read(error.into()))? {
+                    InMemory::Found(batch) => return Ok(batch),
+                    InMemory::Lacks(slice) => slice,
+                }
+            };
+            // What cannot be read fails again where it is told.
+            steps = if lacks.warm().is_ok() { steps + 1 } else { COLD_STEPS_MAX };
+        }
+    }
+
+    /// Without the lock: unpacking takes its time.
+    fn look_into(&self, batch: &TimedBatch) -> Result<Option<TimestampOffset>, PartitionError> {
+        batch.find().map_err(|error| self.lock().failed_read(error.into()))
     }
 
     /// The producers that the leader's log remembers.

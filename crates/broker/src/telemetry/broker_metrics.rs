@@ -17,6 +17,7 @@ pub struct BrokerMetrics {
     produce_failed: Counter,
     fetch_bytes: Counter,
     fetch_failed: Counter,
+    pub cold_reads: Counter,
     connections: Gauge,
     connections_created: Counter,
     connections_rejected: Counter,
@@ -36,6 +37,7 @@ pub struct BrokerMetrics {
     /// Time of each flush of a log.
     pub log_flush: Histogram,
     pub fetch_sessions: Gauge,
+    pub tasks: Gauge,
     memory: [PoolMetrics; MEMORY_POOLS.len()],
     pub classic_groups: [Gauge; GroupState::CLASSIC.len()],
     pub consumer_groups: [Gauge; GroupState::CONSUMER.len()],
@@ -115,6 +117,7 @@ impl BrokerMetrics {
             produce_failed: counter(names::PRODUCE_FAILED),
             fetch_bytes: counter(names::FETCH_BYTES),
             fetch_failed: counter(names::FETCH_FAILED),
+            cold_reads: counter(names::COLD_READS),
             connections: gauge(names::CONNECTIONS),
             connections_created: counter(names::CONNECTIONS_CREATED),
             connections_rejected: counter(names::CONNECTIONS_REJECTED),
@@ -132,6 +135,7 @@ impl BrokerMetrics {
             log_dir_refusals: counter(names::LOG_DIR_REFUSALS),
             log_flush: Histogram::default(),
             fetch_sessions: gauge(names::FETCH_SESSIONS),
+            tasks: gauge(names::TASKS),
             memory: MEMORY_POOLS.map(|pool| PoolMetrics {
                 used: registry.gauge(names::MEMORY_USED, &[("pool", pool)]),
                 limit: registry.gauge(names::MEMORY_LIMIT, &[("pool", pool)]),

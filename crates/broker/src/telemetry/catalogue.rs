@@ -58,6 +58,8 @@ catalogue! {
     FETCH_BYTES = "ottla_fetch_bytes_total", Counter, Bytes, "Bytes of record batches sent to consumers.";
     FETCH_FAILED = "ottla_fetch_partitions_failed_total", Counter, Count,
         "Partitions of fetch requests answered with an error.";
+    COLD_READS = "ottla_cold_reads_total", Counter, Count,
+        "Times that a fetch had something read from the disk first, because it was not in the page cache.";
 
     CONNECTIONS = "ottla_connections", Gauge, Count, "Open client connections.";
     CONNECTIONS_CREATED = "ottla_connections_created_total", Counter, Count, "Client connections accepted.";
@@ -113,6 +115,8 @@ catalogue! {
     PARKED = "ottla_parked_requests", Gauge, Count, ["api"],
         "Requests that wait for the high watermark or for data, by API.";
     FETCH_SESSIONS = "ottla_fetch_sessions", Gauge, Count, "Incremental fetch sessions in memory.";
+
+    TASKS = "ottla_tasks", Gauge, Count, "Tasks of the runtime: one a connection, and those of the broker itself.";
 
     GROUPS = "ottla_groups", Gauge, Count, ["type", "state"], "Groups, by type and state.";
 

@@ -4,6 +4,7 @@
 
 mod admin;
 mod cluster_view;
+mod cold;
 mod configs;
 mod connections;
 mod damage;

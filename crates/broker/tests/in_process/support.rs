@@ -192,25 +192,7 @@ impl Broker {
 
     /// Creates a topic of one partition; gives its id.
     pub(crate) async fn create(&self, topic: &str, configs: &[(&'static str, &'static str)]) -> uuid::Uuid {
-        let configs = configs.iter().map(|(name, value)| {
-            CreatableTopicConfig::default()
-                .with_name(StrBytes::from_static_str(name))
-                .with_value(Some(StrBytes::from_static_str(value)))
-        });
-        let topic = CreatableTopic::default()
-            .with_name(topic_name(topic))
-            .with_num_partitions(1)
-            .with_replication_factor(1)
-            .with_configs(configs.collect());
-        let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
-        let response = self.client().await.call(&request).await.unwrap();
-        assert_eq!(
-            response.topics[0].error_code,
-            ErrorCode::None.code(),
-            "{:?}",
-            response.topics[0].error_message
-        );
-        response.topics[0].topic_id
+        create_topic(&self.client().await, topic, configs).await
     }
 
     /// Waits until a group has its coordinator here.
@@ -236,6 +218,33 @@ impl Broker {
         let response = self.client().await.connection().call(&request, 5).await.unwrap();
         assert_eq!(response.responses[0].error_code, ErrorCode::None.code());
     }
+}
+
+/// Creates a topic of one partition; gives its id.
+pub(crate) async fn create_topic(
+    client: &Client,
+    topic: &str,
+    configs: &[(&'static str, &'static str)],
+) -> uuid::Uuid {
+    let configs = configs.iter().map(|(name, value)| {
+        CreatableTopicConfig::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_value(Some(StrBytes::from_static_str(value)))
+    });
+    let topic = CreatableTopic::default()
+        .with_name(topic_name(topic))
+        .with_num_partitions(1)
+        .with_replication_factor(1)
+        .with_configs(configs.collect());
+    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
+    let response = client.call(&request).await.unwrap();
+    assert_eq!(
+        response.topics[0].error_code,
+        ErrorCode::None.code(),
+        "{:?}",
+        response.topics[0].error_message
+    );
+    response.topics[0].topic_id
 }
 
 fn data_dir(dir: &TempDir) -> PathBuf {

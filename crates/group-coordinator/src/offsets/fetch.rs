@@ -16,6 +16,9 @@ use crate::records::OffsetCommitValue;
 use crate::response::GroupResponse;
 use crate::shard::{Group, GroupShard};
 
+/// What one partition takes in an answer, as it is in memory, beside its metadata.
+const PARTITION_LEN: usize = 192;
+
 impl<T: Debug> GroupShard<T> {
     /// Committed offsets.
     ///
@@ -23,6 +26,27 @@ impl<T: Debug> GroupShard<T> {
     /// A member of a consumer group that is unknown or behind; a group that does not exist has no offsets.
     pub fn offset_fetch(&self, request: &OffsetFetchRequest) -> Result<OffsetFetchResponse, GroupError> {
         self.fetch_offsets(request, View::Committed)
+    }
+
+    /// About how many bytes an answer to `request` takes: what a client asks for twice counts twice.
+    #[must_use]
+    pub fn offset_fetch_len(&self, request: &OffsetFetchRequest) -> usize {
+        let len =
+            |value: Option<&OffsetCommitValue>| PARTITION_LEN + value.map_or(0, |value| value.metadata.len());
+        match &request.topics {
+            None => {
+                self.offsets.of_group(&request.group, View::Latest).map(|(_, value)| len(Some(value))).sum()
+            }
+            Some(topics) => {
+                let asked =
+                    topics.iter().flat_map(|topic| topic.partitions.iter().map(move |index| (topic, *index)));
+                let value = |(topic, index): (&OffsetFetchTopic, i32)| {
+                    let at = TopicPartition::new(topic.name.clone(), index);
+                    self.offsets.get(&request.group, at, View::Latest)
+                };
+                asked.map(|asked| len(value(asked))).sum()
+            }
+        }
     }
 
     /// Offsets as of now (`require_stable`, KIP-447): answered once all outstanding writes are committed.

@@ -47,6 +47,60 @@ pub fn decompress_section(codec: Compression, section: &[u8], limit: usize) -> R
     }
 }
 
+/// A records section, unpacked as it is read.
+pub(super) fn reader<'a>(codec: Compression, section: &'a [u8]) -> Result<Box<dyn Read + 'a>, BatchError> {
+    Ok(match codec {
+        Compression::None => Box::new(section),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(section)),
+        Compression::Snappy => Box::new(SnappyBlocks::new(section)),
+        Compression::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(section)),
+        Compression::Zstd => {
+            Box::new(zstd::stream::read::Decoder::with_buffer(section).map_err(|_| BatchError::Decompress)?)
+        }
+    })
+}
+
+/// Snappy's blocks one after the other, of which each is a small multiple of its own length.
+struct SnappyBlocks<'a> {
+    left: &'a [u8],
+    is_framed: bool,
+    block: Vec<u8>,
+    at: usize,
+}
+
+impl<'a> SnappyBlocks<'a> {
+    fn new(section: &'a [u8]) -> Self {
+        Self { left: section, is_framed: section.starts_with(XERIAL_MAGIC), block: Vec::new(), at: 0 }
+    }
+
+    fn unpack_next(&mut self) -> Result<(), BatchError> {
+        let left = std::mem::take(&mut self.left);
+        if self.is_framed {
+            self.left = unsnap_frame(left, usize::MAX, &mut self.block)?;
+            Ok(())
+        } else {
+            unsnap_block(left, usize::MAX, &mut self.block)
+        }
+    }
+}
+
+impl Read for SnappyBlocks<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        while self.at == self.block.len() {
+            if self.left.is_empty() {
+                return Ok(0);
+            }
+            self.block.clear();
+            self.at = 0;
+            self.unpack_next().map_err(|_| std::io::Error::from(std::io::ErrorKind::InvalidData))?;
+        }
+        let len = buf.len().min(self.block.len() - self.at);
+        buf[..len].copy_from_slice(&self.block[self.at..self.at + len]);
+        self.at += len;
+        Ok(len)
+    }
+}
+
 /// Lz4's level that means the fast compressor, not the one that looks for the best match.
 const LZ4_FAST: i32 = 9;
 /// What liblz4 takes for its high compressor.
@@ -104,18 +158,22 @@ fn unsnap(section: &[u8], limit: usize) -> Result<Vec<u8>, BatchError> {
     }
     let mut left = section;
     while !left.is_empty() {
-        // Concatenated streams repeat the header; snappy-java skips it wherever a block could start.
-        if left.starts_with(XERIAL_MAGIC) {
-            left = left.get(XERIAL_HEADER.len()..).ok_or(BatchError::Decompress)?;
-            continue;
-        }
-        let (len, rest) = left.split_first_chunk::<4>().ok_or(BatchError::Decompress)?;
-        let len = usize::try_from(i32::from_be_bytes(*len)).map_err(|_| BatchError::Decompress)?;
-        let block = rest.get(..len).ok_or(BatchError::Decompress)?;
-        unsnap_block(block, limit, &mut out)?;
-        left = &rest[len..];
+        left = unsnap_frame(left, limit, &mut out)?;
     }
     Ok(out)
+}
+
+/// Unpacks the next of xerial's blocks, or passes over a header; gives what is left.
+fn unsnap_frame<'a>(left: &'a [u8], limit: usize, out: &mut Vec<u8>) -> Result<&'a [u8], BatchError> {
+    // Concatenated streams repeat the header; snappy-java skips it wherever a block could start.
+    if left.starts_with(XERIAL_MAGIC) {
+        return left.get(XERIAL_HEADER.len()..).ok_or(BatchError::Decompress);
+    }
+    let (len, rest) = left.split_first_chunk::<4>().ok_or(BatchError::Decompress)?;
+    let len = usize::try_from(i32::from_be_bytes(*len)).map_err(|_| BatchError::Decompress)?;
+    let block = rest.get(..len).ok_or(BatchError::Decompress)?;
+    unsnap_block(block, limit, out)?;
+    Ok(&rest[len..])
 }
 
 fn unsnap_block(block: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), BatchError> {

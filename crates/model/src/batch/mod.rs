@@ -6,6 +6,7 @@ mod builder;
 mod codec;
 mod header;
 mod records;
+mod skim;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -16,4 +17,5 @@ pub use header::{
     BatchError, BatchHeader, Compression, HEADER_LEN, LOG_OVERHEAD, TimestampType, batches, crc32c,
 };
 pub use records::{Headers, Record, RecordHeader, Records};
+pub use skim::{Skim, SkimmedRecord};
 pub use stamp::stamp;

@@ -178,6 +178,14 @@ impl DiskFile for FaultyFile {
         self.inner.read_at(buf, pos)
     }
 
+    fn read_cached_at(&self, buf: &mut [u8], pos: u64) -> io::Result<usize> {
+        self.inner.read_cached_at(buf, pos)
+    }
+
+    fn read_ahead(&self, pos: u64, len: u64) -> io::Result<()> {
+        self.inner.read_ahead(pos, len)
+    }
+
     fn write_at(&self, buf: &[u8], pos: u64) -> io::Result<usize> {
         self.write(buf, pos)
     }

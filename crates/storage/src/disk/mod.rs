@@ -83,6 +83,15 @@ pub trait Disk: Send + Sync + Debug {
 pub trait DiskFile: Send + Sync + Debug {
     /// Bytes read into `buf`; fewer than asked only at the end of the file.
     fn read_at(&self, buf: &mut [u8], pos: u64) -> io::Result<usize>;
+    /// As [`DiskFile::read_at`], of what is in memory only: fails with `WouldBlock` where the disk would have to be waited
+    /// for. Where that cannot be told, as `read_at`.
+    fn read_cached_at(&self, buf: &mut [u8], pos: u64) -> io::Result<usize> {
+        self.read_at(buf, pos)
+    }
+    /// Asks the kernel to begin reading a range into memory, without waiting; where that is not supported, nothing.
+    fn read_ahead(&self, _pos: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
     /// Bytes written, as one system call; may be fewer than given.
     fn write_at(&self, buf: &[u8], pos: u64) -> io::Result<usize>;
     /// Bytes written of all buffers in their order, as one system call.

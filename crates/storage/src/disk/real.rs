@@ -1,7 +1,7 @@
 //! The real file system, through rustix.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -123,6 +123,27 @@ impl DiskFile for RealFile {
             }
         }
         Ok(done)
+    }
+
+    fn read_cached_at(&self, buf: &mut [u8], pos: u64) -> io::Result<usize> {
+        use rustix::io::{Errno, ReadWriteFlags};
+        let mut done = 0;
+        while done < buf.len() {
+            let rest = &mut [IoSliceMut::new(&mut buf[done..])];
+            match rustix::io::preadv2(&self.0, rest, pos + done as u64, ReadWriteFlags::NOWAIT) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(Errno::INTR) => {}
+                // A file system that cannot tell.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => return self.read_at(buf, pos),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(done)
+    }
+
+    fn read_ahead(&self, pos: u64, len: u64) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&self.0, pos, std::num::NonZeroU64::new(len), Advice::WillNeed)?)
     }
 
     fn write_at(&self, buf: &[u8], pos: u64) -> io::Result<usize> {

@@ -36,6 +36,7 @@ pub use flush::{FlushDone, FlushTask, NamesSync, Writeback};
 pub use open::LogStart;
 
 pub use retention::RetentionRun;
+pub use timestamps::TimedBatch;
 
 /// The log of one partition: one owner appends, reads hand out slices of its files. Nothing here waits, except for
 /// the disk.

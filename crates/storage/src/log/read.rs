@@ -4,8 +4,8 @@ use ottla_model::Offset;
 
 use crate::error::StorageError;
 use crate::file_slice::FileSlice;
-use crate::read::{LogRead, ReadError};
-use crate::segment::{BatchAt, Segment, SegmentCheck};
+use crate::read::{InMemory, LogRead, ReadError};
+use crate::segment::{BatchAt, Reach, Segment, SegmentCheck};
 
 use super::PartitionLog;
 
@@ -73,13 +73,40 @@ impl PartitionLog {
         upper: Offset,
         min_one: bool,
     ) -> Result<LogRead, ReadError> {
+        self.find_slice(from, max_bytes, upper, min_one, Reach::Disk)
+    }
+
+    /// As [`PartitionLog::read`], within `reach`.
+    pub fn read_within(
+        &self,
+        from: Offset,
+        max_bytes: u32,
+        upper: Offset,
+        min_one: bool,
+        reach: Reach,
+    ) -> Result<InMemory<LogRead>, ReadError> {
+        let read = self.find_slice(from, max_bytes, upper, min_one, reach);
+        InMemory::of(read, |error| match error {
+            ReadError::Storage(error) => Ok(error),
+            other => Err(other),
+        })
+    }
+
+    fn find_slice(
+        &self,
+        from: Offset,
+        max_bytes: u32,
+        upper: Offset,
+        min_one: bool,
+        reach: Reach,
+    ) -> Result<LogRead, ReadError> {
         self.check_online()?;
         let (start, end) = (self.log_start_offset, self.log_end_offset);
         if from < start || from > end {
             return Err(ReadError::OffsetOutOfRange { requested: from, start, end });
         }
         let upper = upper.min(end);
-        let found = if from < upper { self.slice(from, max_bytes, upper, min_one)? } else { None };
+        let found = if from < upper { self.slice(from, max_bytes, upper, min_one, reach)? } else { None };
         let (slice, check) = found.map_or((None, None), |(slice, check)| (Some(slice), check));
         Ok(LogRead { slice, check, log_start_offset: start, log_end_offset: end })
     }
@@ -98,16 +125,18 @@ impl PartitionLog {
         max_bytes: u32,
         upper: Offset,
         min_one: bool,
+        reach: Reach,
     ) -> Result<Option<(FileSlice, Option<SegmentCheck>)>, StorageError> {
         let first = self.segments.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
         for (number, segment) in self.segments.iter().enumerate().skip(first) {
             // A segment may end before the next one's base offset where compaction or truncation left a gap.
-            let Some(first) = self.find(segment, from)? else { continue };
+            let Some(first) = self.find(segment, from, reach)? else { continue };
             if first.batch.is_some_and(|batch| batch.header.base_offset >= upper) {
                 return Ok(None);
             }
             let next_base = self.segments.get(number + 1).map_or(self.log_end_offset, Segment::base_offset);
-            let limit = if upper >= next_base { segment.size() } else { self.find_end(segment, upper)? };
+            let limit =
+                if upper >= next_base { segment.size() } else { self.find_end(segment, upper, reach)? };
             if upper == self.log_end_offset && number + 1 == self.segments.len() {
                 // Where a reader that has caught up will come back.
                 self.positions.lock().put_once(upper, segment.base_offset(), limit);
@@ -116,7 +145,7 @@ impl PartitionLog {
             let length = if available <= max_bytes {
                 available
             } else {
-                self.cut(segment, first, max_bytes, min_one)?
+                self.cut(segment, first, max_bytes, min_one, reach)?
             };
             let length = length.min(available);
             if length == 0 {
@@ -138,10 +167,11 @@ impl PartitionLog {
         first: First,
         max_bytes: u32,
         min_one: bool,
+        reach: Reach,
     ) -> Result<u32, StorageError> {
         let batch = match first.batch {
             Some(batch) => Some(batch),
-            None => segment.batch_at(first.position)?,
+            None => segment.batch_at(first.position, reach)?,
         };
         let Some(batch) = batch else { return Ok(0) };
         let first_size = u32::try_from(batch.header.size()).unwrap_or(u32::MAX);
@@ -150,7 +180,7 @@ impl PartitionLog {
             self.positions.lock().put(batch.header.next_offset(), segment.base_offset(), next_position);
             return Ok(if min_one || first_size <= max_bytes { first_size } else { 0 });
         }
-        self.whole_batches(segment, first.position, first_size, max_bytes)
+        self.whole_batches(segment, first.position, first_size, max_bytes, reach)
     }
 
     /// At most `max_bytes` bytes from the batch at `position` on that end with a batch, where the index knows one that
@@ -162,10 +192,11 @@ impl PartitionLog {
         position: u32,
         first_size: u32,
         max_bytes: u32,
+        reach: Reach,
     ) -> Result<u32, StorageError> {
         let bound = position.saturating_add(max_bytes);
         let Some(last) =
-            segment.index().last_before(guess(segment, bound), |entry| entry.position <= bound)?
+            segment.index().last_before(guess(segment, bound), reach, |entry| entry.position <= bound)?
         else {
             return Ok(max_bytes);
         };
@@ -173,7 +204,7 @@ impl PartitionLog {
         if length < max_bytes / 2 || length < first_size {
             return Ok(max_bytes);
         }
-        if let Some(next) = segment.batch_at(position + length)? {
+        if let Some(next) = segment.batch_at(position + length, reach)? {
             let (offset, position) = (next.header.base_offset, next.position);
             let place = Place { offset, segment: segment.base_offset(), position, batch: Some(next) };
             self.positions.lock().put_place(place);
@@ -181,22 +212,22 @@ impl PartitionLog {
         Ok(length)
     }
 
-    fn find(&self, segment: &Segment, offset: Offset) -> Result<Option<First>, StorageError> {
+    fn find(&self, segment: &Segment, offset: Offset, reach: Reach) -> Result<Option<First>, StorageError> {
         let known = self.positions.lock().get(offset, segment.base_offset());
         if let Some(place) = known.filter(|place| place.position < segment.size()) {
             return Ok(Some(First { position: place.position, batch: place.batch }));
         }
-        let located = segment.locate(offset)?;
+        let located = segment.locate_within(offset, reach)?;
         Ok(located.map(|batch| First { position: batch.position, batch: Some(batch) }))
     }
 
     /// The position of the first batch that does not lie below `upper`.
-    fn find_end(&self, segment: &Segment, upper: Offset) -> Result<u32, StorageError> {
+    fn find_end(&self, segment: &Segment, upper: Offset, reach: Reach) -> Result<u32, StorageError> {
         let known = self.positions.lock().get(upper, segment.base_offset());
         if let Some(place) = known {
             return Ok(place.position);
         }
-        let Some(batch) = segment.locate(upper)? else { return Ok(segment.size()) };
+        let Some(batch) = segment.locate_within(upper, reach)? else { return Ok(segment.size()) };
         self.positions.lock().put(upper, segment.base_offset(), batch.position);
         Ok(batch.position)
     }

@@ -1,16 +1,64 @@
-//! Finding records by time (ListOffsets).
+//! Finding records by time (ListOffsets). The log finds the batch; who asks looks into it, without the log: its records
+//! may have to be unpacked.
 
-use ottla_model::batch::{BatchError, BatchHeader, Records, TimestampType, decompress};
+use std::path::PathBuf;
+
+use ottla_model::batch::{BatchError, BatchHeader, Skim, TimestampType};
 use ottla_model::{Offset, TimestampMs};
 
-use crate::error::StorageError;
-use crate::read::TimestampOffset;
-use crate::segment::{BatchAt, Segment};
+use crate::error::{At, StorageError};
+use crate::file_slice::FileSlice;
+use crate::read::{InMemory, TimestampOffset};
+use crate::segment::{BatchAt, Reach, Segment};
 
 use super::PartitionLog;
 
-/// A batch larger than this when decompressed is not looked into.
-const DECOMPRESSED_BYTES_MAX: usize = 1 << 30;
+/// A batch in which a lookup by time may end.
+#[derive(Clone, Debug)]
+pub struct TimedBatch {
+    header: BatchHeader,
+    slice: FileSlice,
+    path: PathBuf,
+    timestamp: TimestampMs,
+    /// Records before it do not count.
+    start: Offset,
+}
+
+impl TimedBatch {
+    /// The first record of the batch that is late enough; `None` if there is none. Reads and unpacks, in bounded memory.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn find(&self) -> Result<Option<TimestampOffset>, StorageError> {
+        let header = &self.header;
+        let at = |timestamp, offset| TimestampOffset {
+            timestamp,
+            offset,
+            leader_epoch: header.partition_leader_epoch,
+        };
+        if header.timestamp_type() == TimestampType::LogAppendTime {
+            let offset = header.base_offset.max(self.start);
+            return Ok((offset <= header.last_offset()).then(|| at(header.max_timestamp, offset)));
+        }
+        let bytes = self.slice.to_vec().at("read", &self.path)?;
+        header.verify(&bytes).map_err(|error| StorageError::Damaged {
+            path: self.path.clone(),
+            position: u32::try_from(self.slice.position).unwrap_or(u32::MAX),
+            what: error.to_string(),
+        })?;
+        match first_record(header, &bytes, self.timestamp, self.start) {
+            Ok(found) => Ok(found.map(|(timestamp, offset)| at(timestamp, offset))),
+            // A producer's broken records are its consumers' problem; the header alone answers.
+            Err(_) => Ok(Some(at(header.max_timestamp, header.base_offset.max(self.start)))),
+        }
+    }
+
+    /// Where to go on if [`TimedBatch::find`] finds nothing.
+    #[must_use]
+    pub fn next_offset(&self) -> Offset {
+        self.header.next_offset()
+    }
+}
 
 impl PartitionLog {
     /// The first record at or beyond the log start offset whose timestamp is at least `timestamp`.
@@ -18,15 +66,12 @@ impl PartitionLog {
         &mut self,
         timestamp: TimestampMs,
     ) -> Result<Option<TimestampOffset>, StorageError> {
-        self.check_online()?;
-        let start = self.log_start_offset;
-        for segment in &mut self.segments {
-            if segment.max_timestamp()?.is_none_or(|max| max.timestamp < timestamp) {
-                continue;
-            }
-            if let Some(found) = find_in_segment(segment, timestamp, start)? {
+        let mut from = Offset::ZERO;
+        while let Some(batch) = self.timed_batch(timestamp, from, Reach::Disk)? {
+            if let Some(found) = batch.find()? {
                 return Ok(Some(found));
             }
+            from = batch.next_offset();
         }
         Ok(None)
     }
@@ -34,10 +79,56 @@ impl PartitionLog {
     /// The first record that has the largest timestamp of the log (KIP-734); where no record has one, the first record, at
     /// [`TimestampMs::NONE`]. `None` if the log is empty.
     pub fn max_timestamp(&mut self) -> Result<Option<TimestampOffset>, StorageError> {
+        match self.latest_batch(Reach::Disk)? {
+            Some(batch) => batch.find(),
+            None => Ok(None),
+        }
+    }
+
+    /// The first batch at or beyond `from` that may hold what [`PartitionLog::offset_for_timestamp`] looks for; its last
+    /// offset is not below the log start offset.
+    pub fn batch_for_timestamp(
+        &mut self,
+        timestamp: TimestampMs,
+        from: Offset,
+        reach: Reach,
+    ) -> Result<InMemory<Option<TimedBatch>>, StorageError> {
+        InMemory::of(self.timed_batch(timestamp, from, reach), Ok)
+    }
+
+    /// The batch that holds what [`PartitionLog::max_timestamp`] looks for.
+    pub fn batch_of_max_timestamp(
+        &mut self,
+        reach: Reach,
+    ) -> Result<InMemory<Option<TimedBatch>>, StorageError> {
+        InMemory::of(self.latest_batch(reach), Ok)
+    }
+
+    fn timed_batch(
+        &mut self,
+        timestamp: TimestampMs,
+        from: Offset,
+        reach: Reach,
+    ) -> Result<Option<TimedBatch>, StorageError> {
+        self.check_online()?;
+        let start = self.log_start_offset;
+        let first = self.segments.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
+        for segment in &mut self.segments[first..] {
+            if segment.max_timestamp_within(reach)?.is_none_or(|max| max.timestamp < timestamp) {
+                continue;
+            }
+            if let Some(batch) = batch_in_segment(segment, timestamp, from.max(start), reach)? {
+                return timed(segment, &batch, timestamp, start).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn latest_batch(&mut self, reach: Reach) -> Result<Option<TimedBatch>, StorageError> {
         self.check_online()?;
         let mut largest: Option<(TimestampMs, usize, Offset)> = None;
         for (number, segment) in self.segments.iter_mut().enumerate() {
-            let Some(max) = segment.max_timestamp()? else { continue };
+            let Some(max) = segment.max_timestamp_within(reach)? else { continue };
             if largest.is_none_or(|(timestamp, ..)| max.timestamp > timestamp) {
                 largest = Some((max.timestamp, number, max.offset));
             }
@@ -45,60 +136,49 @@ impl PartitionLog {
         let first = || Some((TimestampMs::NONE, 0, self.segments.first()?.base_offset()));
         let Some((timestamp, number, offset)) = largest.or_else(first) else { return Ok(None) };
         let segment = &self.segments[number];
-        let Some(batch) = segment.locate(offset)? else { return Ok(None) };
-        find_in_batch(segment, &batch, timestamp, segment.base_offset())
+        let Some(batch) = segment.locate_within(offset, reach)? else { return Ok(None) };
+        timed(segment, &batch, timestamp, segment.base_offset()).map(Some)
     }
 }
 
-fn find_in_segment(
-    segment: &Segment,
-    timestamp: TimestampMs,
-    start: Offset,
-) -> Result<Option<TimestampOffset>, StorageError> {
-    // No batch up to this entry's offset has a larger timestamp than the entry, which is below the wanted one.
-    let before = segment.time_index().partition_point(|entry| entry.timestamp < timestamp.get())?;
-    let known = match before.checked_sub(1) {
-        Some(number) => segment.timed_batch(segment.time_index().get(number)?)?,
-        None => None,
-    };
-    let from = known.map_or(segment.base_offset(), |batch| batch.header.last_offset());
-    let Some(first) = segment.locate(from.max(start))? else { return Ok(None) };
-    let mut walk = segment.walk(first.position)?;
-    while let Some(batch) = walk.next()? {
-        if batch.header.max_timestamp < timestamp {
-            continue;
-        }
-        if let Some(found) = find_in_batch(segment, &batch, timestamp, start)? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
-}
-
-/// The first record of the batch with at least this timestamp and offset.
-fn find_in_batch(
+fn timed(
     segment: &Segment,
     batch: &BatchAt,
     timestamp: TimestampMs,
     start: Offset,
-) -> Result<Option<TimestampOffset>, StorageError> {
-    let header = &batch.header;
-    let at = |timestamp, offset| TimestampOffset {
+) -> Result<TimedBatch, StorageError> {
+    Ok(TimedBatch {
+        header: batch.header,
+        slice: segment.slice_of(batch)?,
+        path: segment.path(),
         timestamp,
-        offset,
-        leader_epoch: header.partition_leader_epoch,
+        start,
+    })
+}
+
+/// The first batch from `from` on whose largest timestamp is late enough.
+fn batch_in_segment(
+    segment: &Segment,
+    timestamp: TimestampMs,
+    from: Offset,
+    reach: Reach,
+) -> Result<Option<BatchAt>, StorageError> {
+    // No batch up to this entry's offset has a larger timestamp than the entry, which is below the wanted one.
+    let index = segment.time_index();
+    let before = index.partition_point_within(reach, |entry| entry.timestamp < timestamp.get())?;
+    let known = match before.checked_sub(1) {
+        Some(number) => segment.timed_batch(index.get(number, reach)?, reach)?,
+        None => None,
     };
-    if header.timestamp_type() == TimestampType::LogAppendTime {
-        let offset = header.base_offset.max(start);
-        return Ok((offset <= header.last_offset()).then(|| at(header.max_timestamp, offset)));
+    let known = known.map_or(segment.base_offset(), |batch| batch.header.last_offset());
+    let Some(first) = segment.locate_within(known.max(from), reach)? else { return Ok(None) };
+    let mut walk = segment.walk_within(first.position, reach)?;
+    while let Some(batch) = walk.next()? {
+        if batch.header.max_timestamp >= timestamp {
+            return Ok(Some(batch));
+        }
     }
-    let bytes = segment.read_batch(batch)?;
-    header.verify(&bytes).map_err(|error| segment.damaged(batch, error))?;
-    match first_record(header, &bytes, timestamp, start) {
-        Ok(found) => Ok(found.map(|(timestamp, offset)| at(timestamp, offset))),
-        // A producer's broken records are its consumers' problem; the header alone answers.
-        Err(_) => Ok(Some(at(header.max_timestamp, header.base_offset.max(start)))),
-    }
+    Ok(None)
 }
 
 fn first_record(
@@ -107,8 +187,7 @@ fn first_record(
     timestamp: TimestampMs,
     start: Offset,
 ) -> Result<Option<(TimestampMs, Offset)>, BatchError> {
-    let section = decompress(header, bytes, DECOMPRESSED_BYTES_MAX)?;
-    for record in Records::new(header, &section) {
+    for record in Skim::new(header, bytes)? {
         let record = record?;
         // Nobody checks the offsets of records that a producer did not compress; one outside its batch is none.
         if !(header.base_offset..=header.last_offset()).contains(&record.offset) {

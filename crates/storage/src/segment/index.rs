@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::disk::DiskFile;
 use crate::error::StorageError;
 
-use super::LazyFile;
+use super::{LazyFile, Reach};
 
 /// Written entries that stay in memory behind the end, for readers of the tail.
 const KEPT_ENTRIES: usize = 4096;
@@ -150,21 +150,25 @@ impl<E: IndexEntry> SparseIndex<E> {
     }
 
     pub(crate) fn last(&self) -> Result<Option<E>, StorageError> {
+        self.last_within(Reach::Disk)
+    }
+
+    pub(super) fn last_within(&self, reach: Reach) -> Result<Option<E>, StorageError> {
         match (self.tail.last(), self.count()) {
             (Some(entry), _) => Ok(Some(*entry)),
             (None, 0) => Ok(None),
-            (None, count) => self.get(count - 1).map(Some),
+            (None, count) => self.get(count - 1, reach).map(Some),
         }
     }
 
-    pub(crate) fn get(&self, number: u32) -> Result<E, StorageError> {
+    pub(crate) fn get(&self, number: u32, reach: Reach) -> Result<E, StorageError> {
         let in_tail = number.checked_sub(self.tail_first).and_then(|at| self.tail.get(at as usize));
         if let Some(entry) = in_tail {
             return Ok(*entry);
         }
         let mut bytes = [0; ENTRY_LEN_MAX];
         let bytes = &mut bytes[..E::LEN];
-        self.read_file(bytes, number)?;
+        self.read_file(bytes, number, reach)?;
         Ok(E::decode(bytes))
     }
 
@@ -174,6 +178,14 @@ impl<E: IndexEntry> SparseIndex<E> {
 
     /// The number of entries for which `is_before` holds; it must hold for a prefix of the entries.
     pub(crate) fn partition_point(&self, is_before: impl Fn(&E) -> bool) -> Result<u32, StorageError> {
+        self.partition_point_within(Reach::Disk, is_before)
+    }
+
+    pub(crate) fn partition_point_within(
+        &self,
+        reach: Reach,
+        is_before: impl Fn(&E) -> bool,
+    ) -> Result<u32, StorageError> {
         if self.tail_first == 0 || self.tail.first().is_some_and(&is_before) {
             let in_tail = self.tail.partition_point(&is_before);
             return Ok(self.tail_first + u32::try_from(in_tail).unwrap_or(u32::MAX));
@@ -181,11 +193,11 @@ impl<E: IndexEntry> SparseIndex<E> {
         let (mut low, mut high) = (0, self.tail_first);
         while high - low > BLOCK_ENTRIES {
             let middle = low + (high - low) / 2;
-            if is_before(&self.get(middle)?) { low = middle + 1 } else { high = middle }
+            if is_before(&self.get(middle, reach)?) { low = middle + 1 } else { high = middle }
         }
         let mut block = [0; ENTRY_LEN_MAX * BLOCK_ENTRIES as usize];
         let block = &mut block[..(high - low) as usize * E::LEN];
-        self.read_file(block, low)?;
+        self.read_file(block, low, reach)?;
         let before = block.chunks_exact(E::LEN).take_while(|bytes| is_before(&E::decode(bytes))).count();
         Ok(low + u32::try_from(before).unwrap_or(0))
     }
@@ -195,14 +207,15 @@ impl<E: IndexEntry> SparseIndex<E> {
     pub(crate) fn last_before(
         &self,
         guess: u32,
+        reach: Reach,
         is_before: impl Fn(&E) -> bool,
     ) -> Result<Option<E>, StorageError> {
-        if let Some(found) = self.last_before_near(guess, &is_before)? {
+        if let Some(found) = self.last_before_near(guess, reach, &is_before)? {
             return Ok(Some(found));
         }
-        match self.partition_point(is_before)? {
+        match self.partition_point_within(reach, is_before)? {
             0 => Ok(None),
-            point => self.get(point - 1).map(Some),
+            point => self.get(point - 1, reach).map(Some),
         }
     }
 
@@ -210,6 +223,7 @@ impl<E: IndexEntry> SparseIndex<E> {
     fn last_before_near(
         &self,
         guess: u32,
+        reach: Reach,
         is_before: impl Fn(&E) -> bool,
     ) -> Result<Option<E>, StorageError> {
         let low = guess.saturating_sub(BLOCK_ENTRIES / 2);
@@ -219,7 +233,7 @@ impl<E: IndexEntry> SparseIndex<E> {
         if block.is_empty() {
             return Ok(None);
         }
-        self.read_file(block, low)?;
+        self.read_file(block, low, reach)?;
         let mut entries = block.chunks_exact(E::LEN).map(E::decode).peekable();
         let mut last = None;
         while let Some(entry) = entries.next_if(&is_before) {
@@ -230,10 +244,10 @@ impl<E: IndexEntry> SparseIndex<E> {
     }
 
     /// The last entry whose key is at most `key`.
-    pub(crate) fn floor(&self, key: E::Key) -> Result<Option<E>, StorageError> {
-        match self.partition_point(|entry| entry.key() <= key)? {
+    pub(crate) fn floor(&self, key: E::Key, reach: Reach) -> Result<Option<E>, StorageError> {
+        match self.partition_point_within(reach, |entry| entry.key() <= key)? {
             0 => Ok(None),
-            point => self.get(point - 1).map(Some),
+            point => self.get(point - 1, reach).map(Some),
         }
     }
 
@@ -256,7 +270,7 @@ impl<E: IndexEntry> SparseIndex<E> {
     pub(crate) fn entries(&self) -> Result<Vec<E>, StorageError> {
         let mut bytes = vec![0; self.tail_first as usize * E::LEN];
         if !bytes.is_empty() {
-            self.read_file(&mut bytes, 0)?;
+            self.read_file(&mut bytes, 0, Reach::Disk)?;
         }
         Ok(bytes.chunks_exact(E::LEN).map(E::decode).chain(self.tail.iter().copied()).collect())
     }
@@ -301,8 +315,8 @@ impl<E: IndexEntry> SparseIndex<E> {
         }
     }
 
-    fn read_file(&self, bytes: &mut [u8], number: u32) -> Result<(), StorageError> {
+    fn read_file(&self, bytes: &mut [u8], number: u32, reach: Reach) -> Result<(), StorageError> {
         let pos = u64::from(number) * E::LEN as u64;
-        self.file.get()?.read_exact_at(bytes, pos).map_err(self.file.err("read"))
+        reach.read_exact_at(&self.file.get()?, bytes, pos).map_err(self.file.err("read"))
     }
 }

@@ -4,12 +4,13 @@ mod check;
 mod chunks;
 mod index;
 mod lazy_file;
+mod reach;
 mod recover;
 mod stage;
 mod trust;
 mod walk;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
@@ -25,6 +26,8 @@ pub use check::SegmentCheck;
 pub(crate) use chunks::{BatchRead, Chunks};
 pub(crate) use index::{IndexEntry, OffsetEntry, PendingEntries, SparseIndex, TimeEntry};
 pub(crate) use lazy_file::LazyFile;
+pub use reach::Reach;
+pub(crate) use reach::lacked;
 pub(crate) use stage::Stage;
 pub(crate) use walk::BatchAt;
 
@@ -170,6 +173,10 @@ impl Segment {
         self.size
     }
 
+    pub(crate) fn path(&self) -> PathBuf {
+        self.log.path()
+    }
+
     pub(crate) fn file(&self) -> Result<Arc<dyn DiskFile>, StorageError> {
         self.log.get()
     }
@@ -313,7 +320,7 @@ impl Segment {
     }
 
     fn walk_to_end(&self, entry: Option<OffsetEntry>) -> Result<Offset, StorageError> {
-        let (mut batch, mut walk) = self.walk_from_entry(entry)?;
+        let (mut batch, mut walk) = self.walk_from_entry(entry, Reach::Disk)?;
         let mut end_offset = self.base_offset;
         while let Some(found) = batch {
             end_offset = found.header.next_offset();

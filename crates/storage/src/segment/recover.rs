@@ -8,7 +8,7 @@ use ottla_model::{LeaderEpoch, Offset, TimestampMs};
 use crate::error::{StorageError, if_room};
 
 use super::chunks::Chunks;
-use super::{MaxTimestamp, OffsetEntry, Segment};
+use super::{MaxTimestamp, OffsetEntry, Reach, Segment};
 
 /// The file is read in pieces of this many bytes, or of a batch if that is larger.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -120,7 +120,7 @@ impl Segment {
         let (Some(_), Some(entry)) = (self.index.last()?, self.time_index.last()?) else { return Ok(None) };
         let offset = self.base_offset.plus(i64::from(entry.relative_offset));
         let max = MaxTimestamp { timestamp: TimestampMs(entry.timestamp), offset };
-        Ok(self.timed_batch(entry)?.map(|_| Some(max)))
+        Ok(self.timed_batch(entry, Reach::Disk)?.map(|_| Some(max)))
     }
 
     /// Empties both indexes, for [`Segment::recover`] to fill them anew.
@@ -130,7 +130,7 @@ impl Segment {
     }
 
     fn names_a_batch(&self, entry: OffsetEntry) -> bool {
-        let found = self.batch_at(entry.position).ok().flatten();
+        let found = self.batch_at(entry.position, Reach::Disk).ok().flatten();
         found.is_some_and(|batch| self.relative(batch.header.last_offset()) == entry.relative_offset)
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{StorageError, if_room};
 
 use super::chunks::Chunks;
 use super::walk::Walk;
-use super::{BatchAt, MaxTimestamp, OffsetEntry, Segment, TimeEntry, later};
+use super::{BatchAt, MaxTimestamp, OffsetEntry, Reach, Segment, TimeEntry, later};
 
 /// The file is read in pieces of this many bytes, or of a batch if that is larger.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -17,8 +17,17 @@ const CHUNK_BYTES: usize = 1 << 20;
 impl Segment {
     /// The first batch whose last offset is at least `offset`; `None` if there is none in this segment.
     pub(crate) fn locate(&self, offset: Offset) -> Result<Option<BatchAt>, StorageError> {
-        let entry = self.index.floor(self.relative(offset.max(self.base_offset)))?;
-        let (mut batch, mut walk) = self.walk_from_entry(entry)?;
+        self.locate_within(offset, Reach::Disk)
+    }
+
+    /// As [`Segment::locate`], within `reach`.
+    pub(crate) fn locate_within(
+        &self,
+        offset: Offset,
+        reach: Reach,
+    ) -> Result<Option<BatchAt>, StorageError> {
+        let entry = self.index.floor(self.relative(offset.max(self.base_offset)), reach)?;
+        let (mut batch, mut walk) = self.walk_from_entry(entry, reach)?;
         while let Some(found) = batch {
             if found.header.last_offset() >= offset {
                 return Ok(Some(found));
@@ -32,22 +41,23 @@ impl Segment {
     pub(super) fn walk_from_entry(
         &self,
         entry: Option<OffsetEntry>,
+        reach: Reach,
     ) -> Result<(Option<BatchAt>, Walk<'_>), StorageError> {
         if let Some(entry) = entry {
-            let mut walk = self.walk(entry.position)?;
+            let mut walk = self.walk_within(entry.position, reach)?;
             match walk.next() {
-                Ok(Some(batch)) if self.bears_out(entry, &batch)? => return Ok((Some(batch), walk)),
+                Ok(Some(batch)) if self.bears_out(entry, &batch, reach)? => return Ok((Some(batch), walk)),
                 Err(error) if error.is_of_the_disk() => return Err(error),
                 _ => self.doubt("an offset index"),
             }
         }
-        let mut walk = self.walk(0)?;
+        let mut walk = self.walk_within(0, reach)?;
         Ok((walk.next()?, walk))
     }
 
     /// Ours name a batch by its last offset. A Kafka before 4.0 wrote the last offset of all that one append brought: its
     /// first batch must then be whole, or the position could be anywhere.
-    fn bears_out(&self, entry: OffsetEntry, batch: &BatchAt) -> Result<bool, StorageError> {
+    fn bears_out(&self, entry: OffsetEntry, batch: &BatchAt, reach: Reach) -> Result<bool, StorageError> {
         let header = &batch.header;
         let last = header.last_offset().get().saturating_sub(self.base_offset.get());
         if last == i64::from(entry.relative_offset) {
@@ -57,13 +67,17 @@ impl Segment {
         if !within || batch.end() > u64::from(self.size) {
             return Ok(false);
         }
-        Ok(header.verify(&self.read_batch(batch)?).is_ok())
+        Ok(header.verify(&self.read_batch_within(batch, reach)?).is_ok())
     }
 
     /// The batch that a time index entry is about; `None` if the log does not bear the entry out.
-    pub(crate) fn timed_batch(&self, entry: TimeEntry) -> Result<Option<BatchAt>, StorageError> {
+    pub(crate) fn timed_batch(
+        &self,
+        entry: TimeEntry,
+        reach: Reach,
+    ) -> Result<Option<BatchAt>, StorageError> {
         let offset = self.base_offset.plus(i64::from(entry.relative_offset));
-        let found = match self.locate(offset) {
+        let found = match self.locate_within(offset, reach) {
             Err(error) if error.is_of_the_disk() => return Err(error),
             found => found.ok().flatten(),
         };
@@ -79,26 +93,34 @@ impl Segment {
 
     /// `None` if the segment holds no timestamp, which is also so while it is empty.
     pub(crate) fn max_timestamp(&mut self) -> Result<Option<MaxTimestamp>, StorageError> {
+        self.max_timestamp_within(Reach::Disk)
+    }
+
+    /// As [`Segment::max_timestamp`], within `reach`.
+    pub(crate) fn max_timestamp_within(
+        &mut self,
+        reach: Reach,
+    ) -> Result<Option<MaxTimestamp>, StorageError> {
         if let Some(known) = self.max_timestamp {
             return Ok(known);
         }
-        let max = if self.size == 0 { None } else { self.find_max_timestamp()? };
+        let max = if self.size == 0 { None } else { self.find_max_timestamp(reach)? };
         self.max_timestamp = Some(max);
         Ok(max)
     }
 
     /// The last time index entry's, or a later one behind it: the index may have lost its end.
-    fn find_max_timestamp(&self) -> Result<Option<MaxTimestamp>, StorageError> {
-        let entry = self.time_index.last()?;
+    fn find_max_timestamp(&self, reach: Reach) -> Result<Option<MaxTimestamp>, StorageError> {
+        let entry = self.time_index.last_within(reach)?;
         let timed = match entry {
-            Some(entry) => self.timed_batch(entry)?.map(|batch| (entry, batch)),
+            Some(entry) => self.timed_batch(entry, reach)?.map(|batch| (entry, batch)),
             None => None,
         };
         let mut max = timed.map(|(entry, _)| MaxTimestamp {
             timestamp: TimestampMs(entry.timestamp),
             offset: self.base_offset.plus(i64::from(entry.relative_offset)),
         });
-        let mut walk = self.walk(timed.map_or(0, |(_, batch)| batch.position))?;
+        let mut walk = self.walk_within(timed.map_or(0, |(_, batch)| batch.position), reach)?;
         loop {
             match walk.next() {
                 Ok(Some(batch)) => max = later(max, &batch.header),

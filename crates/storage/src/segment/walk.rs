@@ -6,9 +6,9 @@ use ottla_model::batch::{BatchError, BatchHeader, HEADER_LEN};
 
 use crate::disk::DiskFile;
 use crate::error::StorageError;
+use crate::file_slice::FileSlice;
 
-use super::Segment;
-use super::check::damaged;
+use super::{Reach, Segment};
 
 /// Bytes of one look at the file.
 const WINDOW_BYTES: usize = 4096;
@@ -30,6 +30,7 @@ impl BatchAt {
 pub(crate) struct Walk<'a> {
     segment: &'a Segment,
     file: Arc<dyn DiskFile>,
+    reach: Reach,
     position: u32,
     window: [u8; WINDOW_BYTES],
     /// Where the window starts in the file, and how much of it is filled.
@@ -40,34 +41,53 @@ pub(crate) struct Walk<'a> {
 impl Segment {
     /// Walks from the batch boundary `position` to the end.
     pub(crate) fn walk(&self, position: u32) -> Result<Walk<'_>, StorageError> {
+        self.walk_within(position, Reach::Disk)
+    }
+
+    /// As [`Segment::walk`], within `reach`.
+    pub(crate) fn walk_within(&self, position: u32, reach: Reach) -> Result<Walk<'_>, StorageError> {
         let file = self.log.get()?;
-        Ok(Walk { segment: self, file, position, window: [0; WINDOW_BYTES], window_pos: 0, filled: 0 })
+        Ok(Walk { segment: self, file, reach, position, window: [0; WINDOW_BYTES], window_pos: 0, filled: 0 })
     }
 
     /// The batch at the batch boundary `position`; `None` at the segment's end.
-    pub(crate) fn batch_at(&self, position: u32) -> Result<Option<BatchAt>, StorageError> {
+    pub(crate) fn batch_at(&self, position: u32, reach: Reach) -> Result<Option<BatchAt>, StorageError> {
         if position >= self.size {
             return Ok(None);
         }
         let mut header = [0; HEADER_LEN];
-        let read = self.log.get()?.read_at(&mut header, u64::from(position)).map_err(self.log.err("read"))?;
+        let read = reach
+            .read_at(&self.log.get()?, &mut header, u64::from(position))
+            .map_err(self.log.err("read"))?;
         let header = BatchHeader::read(&header[..read]).map_err(|error| self.no_batch(position, error))?;
         Ok(Some(BatchAt { header, position }))
     }
 
     /// The whole bytes of a batch found here.
     pub(crate) fn read_batch(&self, batch: &BatchAt) -> Result<Vec<u8>, StorageError> {
+        self.read_batch_within(batch, Reach::Disk)
+    }
+
+    /// As [`Segment::read_batch`], within `reach`.
+    pub(super) fn read_batch_within(&self, batch: &BatchAt, reach: Reach) -> Result<Vec<u8>, StorageError> {
         let size = batch.header.size();
         if batch.end() > u64::from(self.size) {
             return Err(self.no_batch(batch.position, BatchError::Length(batch.header.batch_length)));
         }
         let mut bytes = vec![0; size];
-        self.log.get()?.read_exact_at(&mut bytes, u64::from(batch.position)).map_err(self.log.err("read"))?;
+        reach
+            .read_exact_at(&self.log.get()?, &mut bytes, u64::from(batch.position))
+            .map_err(self.log.err("read"))?;
         Ok(bytes)
     }
 
-    pub(crate) fn damaged(&self, batch: &BatchAt, error: BatchError) -> StorageError {
-        damaged(&self.log.path(), batch.position, error)
+    /// Where a batch found here is.
+    pub(crate) fn slice_of(&self, batch: &BatchAt) -> Result<FileSlice, StorageError> {
+        if batch.end() > u64::from(self.size) {
+            return Err(self.no_batch(batch.position, BatchError::Length(batch.header.batch_length)));
+        }
+        let length = u32::try_from(batch.header.size()).unwrap_or(u32::MAX);
+        Ok(FileSlice { file: self.log.get()?, position: batch.position.into(), length })
     }
 
     fn no_batch(&self, position: u32, error: BatchError) -> StorageError {
@@ -95,7 +115,8 @@ impl Walk<'_> {
     /// Moves the window to the position; answers where the position is in it.
     fn fill(&mut self) -> Result<usize, StorageError> {
         let pos = u64::from(self.position);
-        self.filled = self.file.read_at(&mut self.window, pos).map_err(self.segment.log.err("read"))?;
+        self.filled =
+            self.reach.read_at(&self.file, &mut self.window, pos).map_err(self.segment.log.err("read"))?;
         self.window_pos = self.position;
         Ok(0)
     }

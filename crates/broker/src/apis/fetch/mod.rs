@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Clock;
+use crate::cold_reads::ColdReads;
 use crate::dispatch::{Answer, Api, Closed, Reply, RequestContext};
 use crate::memory::{Charge, Pool};
 use crate::metadata_view::MetadataView;
@@ -29,6 +30,9 @@ use round::{Round, Target};
 /// that wait, and the last round's read of it.
 const PARKED_LEN: usize = 1024;
 const PARKED_PARTITION_LEN: usize = 512;
+/// Looking up an offset on a cold disk takes so many steps at most (the index is searched, then the log), if nothing is
+/// driven out of memory meanwhile.
+const COLD_STEPS_MAX: usize = 20;
 /// The longest that a client is asked to wait in our stead.
 const THROTTLE_MAX: Duration = Duration::from_secs(1);
 
@@ -41,6 +45,7 @@ pub(crate) struct Fetch {
     pub metrics: Arc<Metrics>,
     /// What fetches that wait may hold.
     pub parked: Arc<Pool>,
+    pub cold_reads: ColdReads,
     pub clock: Clock,
     /// `fetch.max.bytes`.
     pub response_max_len: usize,
@@ -57,7 +62,7 @@ impl Api for Fetch {
             Err(error) => return Reply::Ready(Err(error.into())),
         };
         let asked = Asked::from_request(&request, context.version, self.response_max_len);
-        let poll = match self.begin(&context, asked) {
+        let mut poll = match self.begin(&context, asked) {
             Ok(poll) => poll,
             Err(error) => {
                 return Reply::Ready(respond::refused(&context, error));
@@ -67,13 +72,19 @@ impl Api for Fetch {
             // There is no such level. Kafka finds that out when it begins to read, has no error for it and fails.
             return Reply::Ready(poll.fail(&request));
         }
-        let round = Round::read(&poll.targets, &poll.limits);
-        if poll.is_enough(&round) {
-            return Reply::Ready(poll.answer(round));
-        }
-        match self.parked.try_charge(poll.parked_len()) {
-            Some(memory) => Reply::parked(poll.wait(memory)),
-            None => Reply::Ready(poll.answer_and_throttle(round)),
+        let round = match Round::read_in_memory(&poll.targets, &poll.limits) {
+            Ok(round) if poll.is_enough(&round) => return Reply::Ready(poll.answer(round)),
+            round => round,
+        };
+        match (self.parked.try_charge(poll.parked_len()), round) {
+            (Some(memory), _) => Reply::parked(poll.wait(memory)),
+            (None, Ok(round)) => Reply::Ready(poll.answer_and_throttle(round)),
+            (None, Err(_)) => {
+                // The disk has to be waited for, room or not; for more records not.
+                let memory = self.parked.charge(poll.parked_len());
+                poll.throttle();
+                Reply::parked(poll.wait(memory))
+            }
         }
     }
 }
@@ -108,6 +119,7 @@ impl Fetch {
             sessions: Arc::clone(&self.sessions),
             view: Arc::clone(&self.view),
             metrics: Arc::clone(&self.metrics),
+            cold_reads: self.cold_reads.clone(),
             clock: self.clock,
             targets,
             limits: asked.limits,
@@ -129,6 +141,7 @@ struct Poll {
     sessions: Arc<Mutex<FetchSessionCache>>,
     view: Arc<MetadataView>,
     metrics: Arc<Metrics>,
+    cold_reads: ColdReads,
     clock: Clock,
     targets: Vec<Target>,
     limits: round::Limits,
@@ -163,8 +176,13 @@ impl Poll {
 
     /// There is no room to wait here: the client does so, as KIP-219 has it.
     fn answer_and_throttle(mut self, round: Round) -> Result<Answer, Closed> {
-        self.throttle = self.deadline.saturating_duration_since(Instant::now()).min(THROTTLE_MAX);
+        self.throttle();
         self.answer(round)
+    }
+
+    fn throttle(&mut self) {
+        self.throttle = self.deadline.saturating_duration_since(Instant::now()).min(THROTTLE_MAX);
+        self.may_wait = false;
     }
 
     fn answer(self, round: Round) -> Result<Answer, Closed> {
@@ -177,6 +195,17 @@ impl Poll {
         respond::answer(self, round)
     }
 
+    /// A round for which the disk may have to be waited for, elsewhere.
+    async fn read(&self) -> Round {
+        for _ in 0..COLD_STEPS_MAX {
+            match Round::read_in_memory(&self.targets, &self.limits) {
+                Ok(round) => return round,
+                Err(lacks) => self.cold_reads.warm(lacks.0).await,
+            }
+        }
+        Round::read(&self.targets, &self.limits)
+    }
+
     /// Reads again whenever a partition has something new, until it is enough or the time is up.
     async fn wait(mut self, _memory: Charge) -> Result<Answer, Closed> {
         let waiter = Arc::new(Notify::new());
@@ -184,7 +213,7 @@ impl Poll {
             let openings = self.openings();
             let parked = round::Parked::park(&self.targets, &waiter);
             // What came in between the last read and the parking is seen by this one.
-            let round = Round::read(&self.targets, &self.limits);
+            let round = self.read().await;
             if self.is_enough(&round) || Instant::now() >= self.deadline || !parked.is_complete() {
                 drop(parked);
                 return self.answer(round);

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use ottla_protocol::ErrorCode;
 use ottla_replication::Ticket;
 use ottla_replication::session::{FetchKey, FetchPartition, FetchTopic, SlotId};
+use ottla_storage::{FileSlice, Reach};
 use tokio::sync::Notify;
 
 use super::request::Replica;
 use crate::error_map;
-use crate::partitions::{Absent, Partition, PartitionRead, Partitions, ReadRequest, TopicKey};
+use crate::partitions::{
+    Absent, Partition, PartitionError, PartitionRead, Partitions, ReadRequest, TopicKey,
+};
 
 /// What bounds a round.
 #[derive(Clone, Copy, Debug)]
@@ -84,12 +87,35 @@ pub(super) struct Round {
     pub(super) is_urgent: bool,
 }
 
+/// What a round lacks that must not wait for the disk: what to read before the next one.
+#[derive(Debug)]
+pub(super) struct Lacks(pub(super) Vec<FileSlice>);
+
 impl Round {
+    /// Reads without waiting for the disk.
+    pub(super) fn read_in_memory(targets: &[Target], limits: &Limits) -> Result<Self, Lacks> {
+        let (round, lacks) = Self::read_within(targets, limits, Reach::Memory);
+        if lacks.is_empty() { Ok(round) } else { Err(Lacks(lacks)) }
+    }
+
+    /// Reads, however long the disk takes.
     pub(super) fn read(targets: &[Target], limits: &Limits) -> Self {
+        Self::read_within(targets, limits, Reach::Disk).0
+    }
+
+    fn read_within(targets: &[Target], limits: &Limits, reach: Reach) -> (Self, Vec<FileSlice>) {
         let mut round = Self { reads: Vec::with_capacity(targets.len()), ..Self::default() };
+        let mut lacks = Vec::new();
         let mut left = limits.max_len;
         for target in targets {
-            let read = read_one(target, limits, left, round.len == 0);
+            let read = match read_one(target, limits, left, round.len == 0, reach) {
+                Ok(read) => Ok(read),
+                Err(Unread::Refused(error)) => Err(error),
+                Err(Unread::OnDisk(slice)) => {
+                    lacks.push(slice);
+                    continue;
+                }
+            };
             round.is_urgent |= read.as_ref().map_or(!target.is_opening(), |read| read.diverging.is_some());
             let len = read.as_ref().map_or(0, PartitionRead::len);
             round.len += len;
@@ -98,7 +124,7 @@ impl Round {
             }
             round.reads.push(read);
         }
-        round
+        (round, lacks)
     }
 
     /// What was read of each of the targets leaves in an answer.
@@ -113,11 +139,30 @@ impl Round {
     }
 }
 
-fn read_one(target: &Target, limits: &Limits, left: i32, min_one: bool) -> Result<PartitionRead, ErrorCode> {
+/// Why a partition was not read.
+enum Unread {
+    Refused(ErrorCode),
+    /// Not yet: these bytes are on the disk only.
+    OnDisk(FileSlice),
+}
+
+impl From<ErrorCode> for Unread {
+    fn from(error: ErrorCode) -> Self {
+        Self::Refused(error)
+    }
+}
+
+fn read_one(
+    target: &Target,
+    limits: &Limits,
+    left: i32,
+    min_one: bool,
+    reach: Reach,
+) -> Result<PartitionRead, Unread> {
     let partition = target.partition.as_ref().map_err(error_map::absent)?;
     if limits.replica.is_follower() {
         // A partition of one broker has no followers.
-        return Err(ErrorCode::NotLeaderOrFollower);
+        return Err(ErrorCode::NotLeaderOrFollower.into());
     }
     let wanted = &target.wanted;
     let max_len = left.min(wanted.max_bytes);
@@ -127,11 +172,16 @@ fn read_one(target: &Target, limits: &Limits, left: i32, min_one: bool) -> Resul
         last_fetched_epoch: wanted.last_fetched_epoch,
         max_len: u32::try_from(max_len).unwrap_or(0),
         min_one: min_one || max_len < 0,
+        reach,
         debug_replica: limits.replica == Replica::Debug,
     };
-    let read = partition.read(&request).map_err(|error| error_map::partition(&error))?;
+    let read = match partition.read(&request) {
+        Ok(read) => read,
+        Err(PartitionError::OnDisk(slice)) => return Err(Unread::OnDisk(slice)),
+        Err(error) => return Err(error_map::partition(&error).into()),
+    };
     // Kafka fails where it would read a negative number of bytes, and does not where there is nothing to read.
-    if max_len < 0 && read.len() > 0 { Err(ErrorCode::UnknownServerError) } else { Ok(read) }
+    if max_len < 0 && read.len() > 0 { Err(ErrorCode::UnknownServerError.into()) } else { Ok(read) }
 }
 
 /// A fetch's places in the wait lists of its partitions, given back when dropped.
