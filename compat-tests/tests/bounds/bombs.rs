@@ -11,7 +11,7 @@ use ottla_model::{Offset, TimestampMs};
 
 use crate::support::*;
 
-const MAX_MESSAGE_BYTES: usize = 262_144;
+const MAX_MESSAGE_BYTES: usize = 65_536;
 /// Of one batch's records, when they are unpacked: less than the 128 times `max.message.bytes` that a batch may unpack to,
 /// and more.
 const BORNE: usize = 100 * MAX_MESSAGE_BYTES;

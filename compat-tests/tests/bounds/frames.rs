@@ -129,7 +129,7 @@ fn offsets_asked_for_a_hundred_thousand_times_are_not_answered_without_end() {
     // One partition again and again, in one group: less than what is too much, and then the group is refused.
     let topic = [&[2, b'g', 2, 2, b't'][..], &[]].concat();
     let partitions = |count| elements(topic.clone(), count, &[0, 0, 0, 0], &[0, 0]);
-    let fits = elements(flexible(9, 8, &[]), 1, &partitions(20_000), &[0, 0]);
+    let fits = elements(flexible(9, 8, &[]), 1, &partitions(5_000), &[0, 0]);
     assert_capped("OffsetFetch of one", &broker, &fits);
     let (grown, reaction) =
         cost_at(&broker, &elements(flexible(9, 8, &[]), 1, &partitions(400_000), &[0, 0]));
@@ -168,7 +168,7 @@ fn more_elements_than_one_array_may_have_are_no_request_in_many_arrays_either() 
     let (_, reaction) = cost_at(&broker, &groups(100));
     assert!(matches!(reaction, Reaction::Answered(_)), "100,000 are one: {reaction:?}");
     let (grown, reaction) = cost_at(&broker, &groups(2_000));
-    assert_eq!(reaction, Reaction::Closed);
+    assert!(reaction == Reaction::Closed, "they were answered");
     // They are counted before any of them is made.
     assert!(grown <= 3 * u64::try_from(groups(2_000).len()).expect("fits") + SLACK, "{grown} bytes");
 }

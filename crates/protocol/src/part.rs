@@ -27,6 +27,9 @@ pub(crate) const TAGGED_FIELD_COUNT_MAX: u32 = 10_000;
 /// At most this many elements are reserved from a count alone, as in Kafka 4.4.0.
 pub(crate) const ARRAY_RESERVE_MAX: usize = 1_000;
 
+/// Elements that take no more are plain numbers and ids, of which no array's memory is more than its bytes.
+const PLAIN_LEN: usize = 16;
+
 /// The version in which a message is read or written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Version {
@@ -39,11 +42,13 @@ pub(crate) struct Version {
 pub(crate) struct BodyReader<'a> {
     body: &'a Bytes,
     pub(crate) raw: Reader<'a>,
+    /// Elements of arrays so far: all of them together are bounded, as each becomes far more than it takes here.
+    elements: usize,
 }
 
 impl<'a> BodyReader<'a> {
     pub(crate) fn new(body: &'a Bytes) -> Self {
-        Self { body, raw: Reader::new(body) }
+        Self { body, raw: Reader::new(body), elements: 0 }
     }
 
     fn share(&self, slice: &'a [u8]) -> Bytes {
@@ -55,6 +60,16 @@ impl<'a> BodyReader<'a> {
         match count {
             Some(count) if count > ARRAY_COUNT_MAX => Err(WireError::BadLength(wire_len(count))),
             count => Ok(count),
+        }
+    }
+
+    /// Counts the elements of an array of structs or strings.
+    fn count_elements(&mut self, count: usize) -> Result<(), WireError> {
+        self.elements += count;
+        if self.elements > ARRAY_COUNT_MAX {
+            Err(WireError::BadLength(wire_len(self.elements)))
+        } else {
+            Ok(())
         }
     }
 
@@ -72,7 +87,9 @@ impl<'a> BodyReader<'a> {
             let len = self.raw.unsigned_varint()?;
             let len = usize::try_from(len).map_err(|_| WireError::BadLength(i64::from(len)))?;
             let bytes = self.raw.take(len)?;
-            field(tag, &mut Self { body: self.body, raw: Reader::new(bytes) })?;
+            let mut inner = Self { body: self.body, raw: Reader::new(bytes), elements: self.elements };
+            field(tag, &mut inner)?;
+            self.elements = inner.elements;
         }
         Ok(())
     }
@@ -225,6 +242,9 @@ impl<T: Part> NullablePart for Vec<T> {
         let Some(count) = reader.count(v)? else {
             return Ok(None);
         };
+        if size_of::<T>() > PLAIN_LEN {
+            reader.count_elements(count)?;
+        }
         let mut items = Self::with_capacity(count.min(ARRAY_RESERVE_MAX));
         for _ in 0..count {
             items.push(T::read(reader, v)?);

@@ -31,8 +31,9 @@ impl<T: Debug> GroupShard<T> {
     /// About how many bytes an answer to `request` takes: what a client asks for twice counts twice.
     #[must_use]
     pub fn offset_fetch_len(&self, request: &OffsetFetchRequest) -> usize {
-        let len =
-            |value: Option<&OffsetCommitValue>| PARTITION_LEN + value.map_or(0, |value| value.metadata.len());
+        let len = |value: Option<&OffsetCommitValue>| {
+            PARTITION_LEN + value.map_or(0, |value| 2 * value.metadata.len())
+        };
         match &request.topics {
             None => {
                 self.offsets.of_group(&request.group, View::Latest).map(|(_, value)| len(Some(value))).sum()

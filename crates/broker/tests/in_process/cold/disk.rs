@@ -26,8 +26,8 @@ struct Gate {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Files of this directory's name are cold.
-    cold_dir: Option<String>,
+    /// These files are cold.
+    cold: BTreeSet<PathBuf>,
     /// Blocks that were read since.
     warm: BTreeSet<(PathBuf, u64)>,
     waiting: Vec<ColdRead>,
@@ -43,14 +43,18 @@ pub(crate) struct ColdRead {
 }
 
 impl ColdDisk {
-    /// From now on nothing of the files in directories of this name is in memory.
-    pub(crate) fn chill(&self, dir: &str) {
-        *self.0.state.lock() = State { cold_dir: Some(dir.to_owned()), ..State::default() };
+    /// From now on nothing of the closed segments in this directory is in memory.
+    pub(crate) fn chill(&self, dir: &Path) {
+        let mut cold: BTreeSet<_> = dir.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+        let logs = cold.iter().filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+        let active = logs.last().and_then(|path| path.file_stem()).map(ToOwned::to_owned);
+        cold.retain(|path| path.file_stem() != active.as_deref());
+        *self.0.state.lock() = State { cold, ..State::default() };
     }
 
     /// Everything is in memory again.
     pub(crate) fn thaw(&self) {
-        self.0.state.lock().cold_dir = None;
+        self.0.state.lock().cold.clear();
         self.0.changed.notify_all();
     }
 
@@ -69,9 +73,8 @@ impl ColdDisk {
 impl Gate {
     fn is_cold(&self, path: &Path, pos: u64, len: usize) -> bool {
         let state = self.state.lock();
-        let dir = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
-        let in_dir = state.cold_dir.is_some() && state.cold_dir.as_deref() == dir;
-        in_dir && blocks(pos, len).any(|block| !state.warm.contains(&(path.to_path_buf(), block)))
+        state.cold.contains(path)
+            && blocks(pos, len).any(|block| !state.warm.contains(&(path.to_path_buf(), block)))
     }
 
     fn wait(&self, path: &Path, pos: u64, len: usize) {
@@ -80,7 +83,7 @@ impl Gate {
         state.waiting.push(read.clone());
         let waited = self.changed.wait_while_for(
             &mut state,
-            |state| state.cold_dir.is_some() && state.permits == 0,
+            |state| !state.cold.is_empty() && state.permits == 0,
             PATIENCE,
         );
         assert!(!waited.timed_out(), "nobody let the disk go on");
