@@ -8,6 +8,7 @@ use crate::disk::DiskFile;
 use crate::error::StorageError;
 use crate::file_slice::FileSlice;
 
+use super::check::damaged;
 use super::{Reach, Segment};
 
 /// Bytes of one look at the file.
