@@ -1,5 +1,6 @@
 //! Silent, half-open, slow and greedy connections.
 
+use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use ottla_compat_tests::process::eventually;
@@ -7,6 +8,9 @@ use ottla_compat_tests::wire::Reaction;
 use ottla_compat_tests::{Broker, needs};
 
 use crate::support::*;
+
+/// Of frames that are each larger than the pool.
+const SENDERS: usize = 8;
 
 #[test]
 fn five_thousand_silent_connections_cost_little_each() {
@@ -85,23 +89,34 @@ fn who_fills_the_memory_for_requests_and_stands_still_is_sent_away_and_others_ar
 #[test]
 fn a_request_larger_than_the_pool_passes_alone() {
     needs!(Broker);
-    // The share of a machine with 4 MB.
+    // The share of a machine with 4 MB: a quarter is for requests.
     let broker = Broker::start_with(&[("ottla.memory.max.bytes", "2000000")]);
     create_topic(&mut connect(&broker), "t", 1, &[]);
-    let senders: Vec<_> = connect_many(&broker, 8)
-        .into_iter()
-        .map(|mut connection| {
-            std::thread::spawn(move || {
-                for _ in 0..5 {
-                    assert_eq!(produce(&mut connection, "t", &batch_of(900_000)), 0);
+    let frame = framed(&produce_body("t", 0, &batch_of(900_000)));
+    let (first, rest) = frame.split_at(frame.len() / 2);
+    let stands_still = RwLock::new(());
+    std::thread::scope(|scope| {
+        let still = stands_still.write();
+        for mut connection in connect_many(&broker, SENDERS) {
+            let (frame, stands_still) = (&frame, &stands_still);
+            scope.spawn(move || {
+                connection.send_raw(first).expect("send");
+                drop(stands_still.read());
+                connection.send_raw(rest).expect("send");
+                for _ in 0..4 {
+                    assert_eq!(produced(&connection.read_frame().expect("an answer"), "t"), 0);
+                    connection.send_raw(frame).expect("send");
                 }
-            })
-        })
-        .collect();
-    for sender in senders {
-        sender.join().expect("all are answered");
-    }
-    assert!(pushed_back(&broker, "requests") > 0.0);
+                assert_eq!(produced(&connection.read_frame().expect("an answer"), "t"), 0);
+            });
+        }
+        // One of them has what is left of the pool and may go beyond it; all others wait until its frame is whole.
+        let waits = || (pushed_back(&broker, "requests") >= (SENDERS - 1) as f64).then_some(());
+        eventually("all but one wait", WAIT, waits);
+        let held = metric(&broker, "ottla_memory_used_bytes{pool=\"requests\"}");
+        drop(still);
+        assert!(held <= 500_000.0 + frame.len() as f64, "{held} bytes of requests");
+    });
     assert!(metric(&broker, "ottla_memory_used_bytes{pool=\"requests\"}") < 1.0, "all is given back");
 }
 
@@ -120,11 +135,10 @@ fn two_thousand_readers_that_never_read_pin_no_more_than_the_pool() {
     }
     let before = reset_peak(&broker);
     let mut readers = connect_many(&broker, 2_000);
-    // Small slices are copied, large ones leave by sendfile: both are asked for, and more answers than sockets take. It
-    // is the copies that stay in memory, a quarter of a megabyte for each reader, if nobody counts them.
-    let small = framed(&fetch_body_from("t", 24, 200_000)).repeat(30);
+    // Large slices leave by sendfile, small ones are copied: both are asked for, and more answers than sockets take.
     let large = framed(&fetch_body_from("t", 0, 50_000_000)).repeat(10);
-    let fetches = [small, large].concat();
+    let small = framed(&fetch_body_from("t", 24, 1_000_000)).repeat(10);
+    let fetches = [large, small].concat();
     for reader in &mut readers {
         // Some may be sent away already.
         let _ = reader.send_raw(&fetches);
@@ -134,7 +148,6 @@ fn two_thousand_readers_that_never_read_pin_no_more_than_the_pool() {
         assert_eq!(produce(&mut connect(&broker), "t", &batch_of(1_000)), 0, "who reads is served");
     }
     assert!(from.elapsed() < Duration::from_secs(20), "{:?}", from.elapsed());
-    assert!(pushed_back(&broker, "answers") > 0.0);
     let grown = resident(&broker).1.saturating_sub(before);
     // 16 KiB a connection, the pool, and what the workers have in hand.
     assert!(grown <= 2_000 * 16 * 1024 + 8_000_000 + 24 * MIB, "{grown} bytes");

@@ -31,7 +31,8 @@ struct State {
     /// Blocks that were read since.
     warm: BTreeSet<(PathBuf, u64)>,
     waiting: Vec<ColdRead>,
-    permits: usize,
+    /// Those of them that need not wait any more.
+    let_through: Vec<ColdRead>,
 }
 
 /// A read that waits for the disk.
@@ -46,8 +47,8 @@ impl ColdDisk {
     /// From now on nothing of the closed segments in this directory is in memory.
     pub(crate) fn chill(&self, dir: &Path) {
         let mut cold: BTreeSet<_> = dir.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-        let logs = cold.iter().filter(|path| path.extension().is_some_and(|kind| kind == "log"));
-        let active = logs.last().and_then(|path| path.file_stem()).map(ToOwned::to_owned);
+        let mut logs = cold.iter().filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+        let active = logs.next_back().and_then(|path| path.file_stem()).map(ToOwned::to_owned);
         cold.retain(|path| path.file_stem() != active.as_deref());
         *self.0.state.lock() = State { cold, ..State::default() };
     }
@@ -63,9 +64,9 @@ impl ColdDisk {
         self.0.state.lock().waiting.first().cloned()
     }
 
-    /// Lets one read through.
-    pub(crate) fn let_through(&self) {
-        self.0.state.lock().permits += 1;
+    /// Lets this one through, and none beside it.
+    pub(crate) fn let_through(&self, read: ColdRead) {
+        self.0.state.lock().let_through.push(read);
         self.0.changed.notify_all();
     }
 }
@@ -83,15 +84,19 @@ impl Gate {
         state.waiting.push(read.clone());
         let waited = self.changed.wait_while_for(
             &mut state,
-            |state| !state.cold.is_empty() && state.permits == 0,
+            |state| !state.cold.is_empty() && !state.let_through.contains(&read),
             PATIENCE,
         );
-        assert!(!waited.timed_out(), "nobody let the disk go on");
-        state.permits = state.permits.saturating_sub(1);
-        if let Some(at) = state.waiting.iter().position(|waiting| *waiting == read) {
-            state.waiting.remove(at);
-        }
+        assert!(!waited.timed_out(), "nobody let the disk go on: {read:?} of {:?}", state.waiting);
+        take(&mut state.waiting, &read);
+        take(&mut state.let_through, &read);
         state.warm.extend(blocks(pos, len).map(|block| (path.to_path_buf(), block)));
+    }
+}
+
+fn take(reads: &mut Vec<ColdRead>, read: &ColdRead) {
+    if let Some(at) = reads.iter().position(|one| one == read) {
+        reads.remove(at);
     }
 }
 
@@ -113,10 +118,15 @@ impl ColdFile {
     }
 }
 
+/// Closed segments are checked behind their first reader: by a thread that may wait, and here not warmed by it.
+fn is_checker() -> bool {
+    std::thread::current().name() == Some("log-check")
+}
+
 impl DiskFile for ColdFile {
     fn read_at(&self, buf: &mut [u8], pos: u64) -> io::Result<usize> {
         let len = self.len_within(buf.len(), pos)?;
-        if self.gate.is_cold(&self.path, pos, len) {
+        if self.gate.is_cold(&self.path, pos, len) && !is_checker() {
             self.gate.wait(&self.path, pos, len);
         }
         self.inner.read_at(buf, pos)

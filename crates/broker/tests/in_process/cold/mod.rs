@@ -114,13 +114,13 @@ async fn while_others_go_on<T>(
             () = tokio::time::sleep(Duration::from_millis(1)) => {}
         }
         let Some(read) = broker.disk.waiting() else { continue };
-        waited_for.push(read);
+        waited_for.push(read.clone());
         // The same partition, by a connection that is there, and one that is new.
         let produced = producer.produce("t", 0, batch(&["meanwhile"]), -1);
         tokio::time::timeout(WAIT, produced).await.expect("a produce waits for the disk").unwrap();
         tokio::time::timeout(WAIT, broker.client()).await.expect("a connection waits for the disk");
-        broker.disk.let_through();
-        while broker.disk.waiting() == waited_for.last().cloned() {
+        broker.disk.let_through(read.clone());
+        while broker.disk.waiting().as_ref() == Some(&read) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
