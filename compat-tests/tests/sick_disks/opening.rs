@@ -28,7 +28,8 @@ fn progress(broker: &Broker) -> Option<String> {
 /// An idempotent producer that has a hundred lines more every 50 ms, for all partitions.
 fn producing_steadily(broker: &Broker, topic: &str, from: usize, count: usize) -> Child {
     let mut command = bound_command("kcat");
-    command.args(["-b", &broker.address(), "-P", "-t", topic, "-X", "enable.idempotence=true"]);
+    // It would give up when it finds no broker.
+    command.args(["-E", "-b", &broker.address(), "-P", "-t", topic, "-X", "enable.idempotence=true"]);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = spawn(command).expect("start kcat");
     let mut stdin = child.stdin.take().expect("piped stdin");
