@@ -11,7 +11,7 @@ use rustix::net::RecvFlags;
 use crate::{Result, broker};
 
 /// An answer that does not come is a failure, not a pause.
-const ANSWER_WAIT: Duration = Duration::from_secs(20);
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// What one receive throws away at most.
 const DISCARD_LEN: usize = 1 << 20;
 
