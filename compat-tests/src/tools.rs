@@ -36,6 +36,7 @@ pub const DUMP_LOG: &str = "org.apache.kafka.tools.DumpLogSegments";
 pub const PRODUCER_PERF: &str = "org.apache.kafka.tools.ProducerPerformance";
 pub const CONSUMER_PERF: &str = "org.apache.kafka.tools.ConsumerPerformance";
 pub const E2E_LATENCY: &str = "org.apache.kafka.tools.EndToEndLatency";
+pub const CLIENT_METRICS: &str = "org.apache.kafka.tools.ClientMetricsCommand";
 pub const VERIFIABLE_PRODUCER: &str = "org.apache.kafka.tools.VerifiableProducer";
 pub const VERIFIABLE_CONSUMER: &str = "org.apache.kafka.tools.VerifiableConsumer";
 

@@ -5,12 +5,16 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use ottla_client::{Client, ConnectionConfig};
 use ottla_compat_tests::layout::{cache_dir, crate_dir};
 use ottla_compat_tests::outcomes::Outcomes;
 use ottla_compat_tests::process::{bound_command, run};
 use ottla_compat_tests::scoreboard::{conclude, read_list};
 use ottla_compat_tests::suite_list::Scope;
-use ottla_compat_tests::{Broker, needs};
+use ottla_compat_tests::target::Target;
+use ottla_compat_tests::{Broker, http, needs};
+use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use ottla_protocol::messages::{IncrementalAlterConfigsRequest, StrBytes};
 
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -103,4 +107,52 @@ fn eager_members_roll_to_the_consumer_protocol_and_back() {
 fn cooperative_members_roll_to_the_consumer_protocol_and_back() {
     needs!(Broker, Python);
     rolls("cooperative-sticky");
+}
+
+/// librdkafka as it comes asks for what is wanted of its metrics, and pushes it (KIP-714).
+#[test]
+fn librdkafka_pushes_its_metrics() {
+    needs!(Broker, Python);
+    if Target::current() == Target::Kafka {
+        return; // It shows metrics elsewhere, and only those that a plugin receives.
+    }
+    let broker = Broker::start();
+    subscribe(&broker.address());
+    let mut command = interpreter("newest");
+    command.arg(crate_dir().join("python/push_metrics.py"));
+    command.args([&broker.address(), "kip714", "kip714-python", "3"]);
+    let output = run(command, None, LIMIT);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (_, text) = http::get(broker.second_port(), "/metrics").expect("metrics");
+    let is_pushed = |line: &&str| {
+        line.starts_with("ottla_client_gauge{metric=\"org.apache.kafka.producer.request.latency.avg\"")
+            && line.contains("client_id=\"kip714-python\"")
+    };
+    assert!(text.lines().any(|line| is_pushed(&line)), "{text}");
+    let software = "client_software_name=\"confluent-kafka-python\"";
+    assert!(
+        text.lines().any(|line| line.starts_with("ottla_client_info{") && line.contains(software)),
+        "{text}"
+    );
+}
+
+/// Asks all clients for all their metrics ten times a second.
+fn subscribe(address: &str) {
+    let settings = [("metrics", "*"), ("interval.ms", "100")];
+    let configs = settings.map(|(name, value)| {
+        AlterableConfig::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_value(Some(StrBytes::from_static_str(value)))
+    });
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(16)
+        .with_resource_name(StrBytes::from_static_str("all"))
+        .with_configs(configs.to_vec());
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let answer = runtime.block_on(async {
+        let client = Client::connect(address, ConnectionConfig::default()).await.expect("connects");
+        client.call(&request).await.expect("an answer")
+    });
+    assert_eq!(answer.responses[0].error_code, 0, "{:?}", answer.responses[0].error_message);
 }

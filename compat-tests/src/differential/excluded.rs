@@ -1,7 +1,7 @@
 //! The APIs that no conversation speaks, and why: none of them is advertised, which a test holds.
 
 /// Name and reason. `malformed` frames are sent to these too.
-pub const EXCLUDED: [(&str, &str); 31] = [
+pub const EXCLUDED: [(&str, &str); 29] = [
     ("SaslHandshake", SECURITY),
     ("SaslAuthenticate", SECURITY),
     ("AlterUserScramCredentials", SECURITY),
@@ -31,8 +31,6 @@ pub const EXCLUDED: [(&str, &str); 31] = [
     ("RemoveRaftVoter", CLUSTER),
     ("UnregisterController", CLUSTER),
     ("AlterClientQuotas", QUOTAS),
-    ("GetTelemetrySubscriptions", TELEMETRY),
-    ("PushTelemetry", TELEMETRY),
 ];
 
 const SECURITY: &str = "security is not there yet";
@@ -41,7 +39,6 @@ const SHARE: &str = "share groups are not there yet";
 const STREAMS: &str = "streams groups are not there yet";
 const CLUSTER: &str = "one controller: there is no other to add, remove or unregister";
 const QUOTAS: &str = "quotas are not there yet";
-const TELEMETRY: &str = "neither does a Kafka without a plugin that receives metrics advertise it";
 
 pub fn is_excluded(api: &str) -> bool {
     EXCLUDED.iter().any(|(name, _)| *name == api)

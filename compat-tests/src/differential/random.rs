@@ -29,9 +29,16 @@ do joined_consumer $g2 $t1
 let $pid = $answer.ProducerId
 ";
 
-/// Not asked at random: what would change what other conversations see, or list it.
-const SHARED: [&str; 5] =
-    ["UpdateFeatures", "UnregisterBroker", "ListConfigResources", "DescribeQuorum", "DescribeClientQuotas"];
+/// Not asked at random: what would change what other conversations see, or list it, or is answered with what they did.
+const SHARED: [&str; 7] = [
+    "UpdateFeatures",
+    "UnregisterBroker",
+    "ListConfigResources",
+    "DescribeQuorum",
+    "DescribeClientQuotas",
+    "GetTelemetrySubscriptions",
+    "PushTelemetry",
+];
 
 /// The conversation of a seed: the same for ever.
 pub fn case(seed: u64) -> Case {

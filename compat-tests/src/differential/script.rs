@@ -343,10 +343,14 @@ fn statement(reader: &mut Reader<'_>) -> Result<Statement> {
         }
         "until" => {
             let (path, wanted) = (reader.expr()?, reader.expr()?);
-            if !reader.take(">") {
+            let wait = if reader.take(">?") {
+                Wait::NotCompared
+            } else if reader.take(">") {
+                Wait::Compared
+            } else {
                 return Err("until what is asked?".into());
-            }
-            Ok(Statement::Until { path, wanted, send: Box::new(send(reader, connection, Wait::Compared)?) })
+            };
+            Ok(Statement::Until { path, wanted, send: Box::new(send(reader, connection, wait)?) })
         }
         "do" => {
             let name = reader.word()?;

@@ -162,13 +162,14 @@ impl<'a> Session<'a> {
     fn until(&mut self, script: &Script, path: &Expr, wanted: &Expr, send: &Statement) -> Result<()> {
         let wanted = self.eval(wanted)?;
         let deadline = Instant::now() + PATIENCE;
+        let before = self.exchanges.len();
         loop {
             self.statement(script, send)?;
             // An answer that has no such field is not yet the one.
             if self.eval(path).is_ok_and(|value| value == wanted) || Instant::now() > deadline {
                 return Ok(());
             }
-            self.exchanges.pop();
+            self.exchanges.truncate(before);
             std::thread::sleep(Duration::from_millis(20));
         }
     }

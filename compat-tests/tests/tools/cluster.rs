@@ -6,7 +6,7 @@ use ottla_compat_tests::tools::{BROKER_API_VERSIONS, CLUSTER, FEATURES, LOG_DIRS
 use crate::{BROKER, create_topic, produce, tool};
 
 /// `Name(key): range` as Kafka 4.4.0 advertises it, for what a single broker of ours serves.
-const SERVED: [&str; 47] = [
+const SERVED: [&str; 49] = [
     "Produce(0): 0 to 13 ",
     "Fetch(1): 4 to 18 ",
     "ListOffsets(2): 1 to 11 ",
@@ -53,6 +53,8 @@ const SERVED: [&str; 47] = [
     "UnregisterBroker(64): 0 ",
     "ConsumerGroupHeartbeat(68): 0 to 1 ",
     "ConsumerGroupDescribe(69): 0 to 1 ",
+    "GetTelemetrySubscriptions(71): 0 ",
+    "PushTelemetry(72): 0 ",
     "ListConfigResources(74): 0 to 1 ",
 ];
 

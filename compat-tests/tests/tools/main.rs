@@ -1,5 +1,6 @@
 //! The official command-line tools, against one shared broker and in one JVM.
 
+mod client_metrics;
 mod cluster;
 mod configs;
 mod console;

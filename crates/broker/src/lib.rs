@@ -8,6 +8,7 @@ mod apis;
 mod authorized_operations;
 mod auto_topics;
 pub mod cli;
+mod client_metrics;
 mod clock;
 mod cold_reads;
 mod configs;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::auto_topics::AutoTopics;
+use crate::client_metrics::ClientMetrics;
 use crate::clock::Clock;
 use crate::cold_reads::ColdReads;
 use crate::dispatch::Dispatcher;
@@ -101,6 +102,7 @@ impl Server {
         let driver = replica_driver(&services, &queue);
         let subscription = services.controller.subscribe();
         let image = Arc::clone(subscription.current());
+        services.client_metrics.start(&image);
         let groups = Arc::clone(&services.groups);
         let starting = move || {
             driver.start(Arc::clone(&image))?;
@@ -117,6 +119,7 @@ impl Server {
         services.cleaner.configure();
         let followers = Followers {
             groups: Arc::clone(&services.groups),
+            client_metrics: Arc::clone(&services.client_metrics),
             admission: Arc::clone(&admission),
             cleaner: Arc::clone(&services.cleaner),
             log_moves: Arc::clone(&services.log_moves),
@@ -264,7 +267,14 @@ fn services(
     };
     let checker = Checker::start(logs.failures()).map_err(StartError::Threads)?;
     let log_moves = LogMoves::start(moves).map_err(StartError::Threads)?;
+    let net = &parts.config.load().net;
+    let client_metrics = ClientMetrics::new(
+        usize::try_from(net.telemetry_bytes_max).unwrap_or_default(),
+        usize::try_from(net.client_series_max).unwrap_or_default(),
+        metrics.clients.clone(),
+    );
     Ok(Services {
+        client_metrics: Arc::new(client_metrics),
         identity,
         loggers,
         clock,
@@ -332,6 +342,7 @@ fn dir_failures(services: &Services, broker_epoch: i64) -> DirFailureHandler {
 #[derive(Clone)]
 struct Followers {
     groups: Arc<Groups>,
+    client_metrics: Arc<ClientMetrics>,
     admission: Arc<Admission>,
     cleaner: Arc<Cleaner>,
     log_moves: Arc<LogMoves>,
@@ -370,6 +381,14 @@ async fn follow(
         let applying = move || {
             driver.apply(Arc::clone(&update.image), &update.delta);
             followers.groups.apply(&update.image, &update.delta);
+            for subscription in update
+                .delta
+                .configs
+                .iter()
+                .filter(|resource| resource.kind == ConfigResourceType::ClientMetrics)
+            {
+                followers.client_metrics.subscription_changed(&subscription.name, &update.image);
+            }
             if update.delta.configs.iter().any(|resource| resource.kind == ConfigResourceType::Broker) {
                 followers.admission.configure(&driver.config.load().net);
                 followers.cleaner.configure();

@@ -9,6 +9,7 @@ use ottla_replication::session::FetchSessionCache;
 use parking_lot::Mutex;
 
 use crate::auto_topics::AutoTopics;
+use crate::client_metrics::ClientMetrics;
 use crate::clock::Clock;
 use crate::cold_reads::ColdReads;
 use crate::groups::Groups;
@@ -43,4 +44,5 @@ pub(crate) struct Services {
     pub checker: Arc<Checker>,
     pub fetch_sessions: Arc<Mutex<FetchSessionCache>>,
     pub groups: Arc<Groups>,
+    pub client_metrics: Arc<ClientMetrics>,
 }

@@ -6,6 +6,7 @@
 
 mod broker;
 mod check;
+mod client_metrics;
 mod definition;
 mod describe;
 mod differences;
@@ -30,6 +31,7 @@ pub use broker::{
     OffsetsConfig, ProducerIdConfig, ReplicationConfig, TopicDefaults,
 };
 pub use check::Check;
+pub use client_metrics::{ClientSelector, SubscriptionConfig};
 pub use definition::{ConfigType, DefaultValue, Definition, Effect, Scope, UpdateMode};
 pub use describe::{
     describe_broker, describe_client_metrics, describe_cluster_default, describe_group, describe_topic,

@@ -15,7 +15,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Targets whose inputs come from the network, or are read whole at the start, and the bytes that each may reserve for a byte that came in. A struct of a
 /// few hundred bytes can come in as three, and no bound on counts changes that: frames are bounded by the listener.
 const RESERVED_PER_BYTE: &[(&str, usize)] =
-    &[("frames", 20), ("requests", 400), ("responses", 400), ("controller-files", 400)];
+    &[("frames", 20), ("requests", 400), ("responses", 400), ("controller-files", 400), ("otlp", 100)];
 /// Bytes reserved however little came in: one allocation's rounding, an error's text.
 const RESERVED_BASE: usize = 8_192;
 

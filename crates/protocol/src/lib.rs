@@ -2,7 +2,7 @@
 //!
 //! Owns: `ErrorCode`; `ApiKey` with Kafka's version ranges; frames and headers; the guard that bounds what a body may claim;
 //! every message under one name (`messages`: the `kafka-protocol` crate's, and ours where it lags behind Kafka 4.4.0); the
-//! hot path's own Produce (taken apart in place) and Fetch (gathered around file slices).
+//! hot path's own Produce (taken apart in place) and Fetch (gathered around file slices); the metrics that clients push (`otlp`).
 //! Never: tokio, policy, storage, a panic on hostile bytes.
 //!
 //! Invariants:
@@ -20,6 +20,7 @@ mod guard;
 mod header;
 mod message;
 pub mod messages;
+pub mod otlp;
 mod part;
 pub mod produce;
 

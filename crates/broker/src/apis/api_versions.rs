@@ -7,7 +7,7 @@ use ottla_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatu
 use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, StrBytes};
 use ottla_protocol::{ApiKey, ErrorCode};
 
-use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::dispatch::{ClientSoftware, Handler, Reply, RequestContext};
 use crate::identity::Identity;
 use crate::metadata_view::MetadataView;
 
@@ -23,6 +23,9 @@ impl Handler for ApiVersions {
     type Request = ApiVersionsRequest;
 
     fn handle(&self, context: &RequestContext, request: ApiVersionsRequest) -> Reply<ApiVersionsResponse> {
+        if context.version < 3 || is_named(&request) {
+            context.connection.set_software(software(&request));
+        }
         Reply::Ready(match self.refusal(context.version, &request) {
             Some(error) => ApiVersionsResponse::default().with_error_code(error.code()),
             None => self.answer(context.version),
@@ -32,9 +35,7 @@ impl Handler for ApiVersions {
 
 impl ApiVersions {
     fn refusal(&self, version: i16, request: &ApiVersionsRequest) -> Option<ErrorCode> {
-        let named = is_software_word(&request.client_software_name)
-            && is_software_word(&request.client_software_version);
-        if version >= 3 && !named {
+        if version >= 3 && !is_named(request) {
             return Some(ErrorCode::InvalidRequest);
         }
         match (request.cluster_id.as_deref(), request.node_id) {
@@ -78,6 +79,21 @@ impl ApiVersions {
             .with_finalized_features(finalized.collect())
     }
 }
+
+fn is_named(request: &ApiVersionsRequest) -> bool {
+    is_software_word(&request.client_software_name) && is_software_word(&request.client_software_version)
+}
+
+/// What the client calls itself; a connection keeps no more of it than names have.
+fn software(request: &ApiVersionsRequest) -> ClientSoftware {
+    let kept = |text: &StrBytes| text[..text.floor_char_boundary(SOFTWARE_LEN_MAX)].into();
+    ClientSoftware {
+        name: kept(&request.client_software_name),
+        version: kept(&request.client_software_version),
+    }
+}
+
+const SOFTWARE_LEN_MAX: usize = 256;
 
 /// KIP-511: `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`.
 fn is_software_word(text: &str) -> bool {

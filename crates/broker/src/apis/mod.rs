@@ -27,6 +27,7 @@ mod describe_user_scram_credentials;
 mod elect_leaders;
 mod fetch;
 mod find_coordinator;
+mod get_telemetry_subscriptions;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
@@ -42,6 +43,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod push_telemetry;
 mod sync_group;
 mod unregister_broker;
 mod update_features;
@@ -157,6 +159,14 @@ fn cluster(services: &Services) -> Vec<Box<dyn Api>> {
         typed(update_features::UpdateFeatures { controller: controller(), view: view() }),
         typed(unregister_broker::UnregisterBroker { controller: controller(), view: view() }),
         typed(list_config_resources::ListConfigResources { view: view() }),
+        typed(get_telemetry_subscriptions::GetTelemetrySubscriptions {
+            client_metrics: Arc::clone(&services.client_metrics),
+            clock: services.clock,
+        }),
+        typed(push_telemetry::PushTelemetry {
+            client_metrics: Arc::clone(&services.client_metrics),
+            clock: services.clock,
+        }),
         typed(describe_acls::DescribeAcls),
         typed(create_acls::CreateAcls),
         typed(delete_acls::DeleteAcls),

@@ -5,11 +5,11 @@
 
 mod answer;
 mod answer_limit;
+mod connection;
 mod finished;
 mod handler;
 mod reply;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -20,20 +20,13 @@ use tracing::Span;
 
 pub(crate) use answer::{Answer, Closed, encoded};
 pub(crate) use answer_limit::AnswerLimit;
+pub(crate) use connection::{ClientSoftware, ConnectionInfo};
 use finished::Turn;
 pub(crate) use finished::{Finished, FinishedRequest};
 pub(crate) use handler::{Api, Handler, Typed};
 pub(crate) use reply::{Reply, ReplyFuture};
 
 use crate::telemetry::Metrics;
-
-/// What is known of a connection.
-#[derive(Debug)]
-pub(crate) struct ConnectionInfo {
-    pub peer: SocketAddr,
-    /// The name of the listener it came in on.
-    pub listener: Arc<str>,
-}
 
 /// What a handler may know of the request beside its body.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use ottla_metadata::MetadataImage;
 use ottla_model::BrokerId;
 use ottla_replication::session::FetchSessionCache;
 
+use crate::client_metrics::Family;
 use crate::groups::Groups;
 use crate::memory::{Memory, SESSION_PARTITION_LEN};
 use crate::partitions::Census;
@@ -27,6 +28,7 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
     let memory = Arc::clone(&services.memory);
     // Not kept alive: the cleaner holds the metrics.
     let cleaner = Arc::downgrade(&services.cleaner);
+    let (client_metrics, clock) = (Arc::clone(&services.client_metrics), services.clock);
     let node_id = services.identity.node_id;
     let tasks = tokio::runtime::Handle::try_current().ok().map(|runtime| runtime.metrics());
     metrics.on_scrape(Box::new(move |metrics| {
@@ -52,6 +54,7 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
             cleaner.measure();
         }
         count_groups(gauges, &groups);
+        client_metrics.measure(clock.now().mono);
     }));
     per_object(metrics, services);
 }
@@ -60,11 +63,15 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
 fn per_object(metrics: &Metrics, services: &Services) {
     let partitions = Arc::clone(&services.partitions);
     let groups = Arc::clone(&services.groups);
+    let client_metrics = Arc::clone(&services.client_metrics);
     let clock = services.clock;
     let max = usize::try_from(services.config.load().net.series_partitions_max).unwrap_or(usize::MAX);
     metrics.on_render(Box::new(move |out| {
         partitions::append(out, &partitions, max);
         lag::append(out, &groups, &partitions, max, clock.now().wall);
+        client_metrics.with_series(|series| {
+            out.client_metrics(series.clients(), series.of(Family::Gauge), series.of(Family::Counter));
+        });
     }));
 }
 

@@ -65,7 +65,7 @@ impl Listener {
                                 continue;
                             }
                         };
-                        let info = ConnectionInfo { peer, listener: Arc::clone(&self.name) };
+                        let info = ConnectionInfo::new(peer, Arc::clone(&self.name));
                         prepare(&stream);
                         let (memory, cold_reads) = (Arc::clone(&memory), cold_reads.clone());
                         let connection = Connection::new(stream, info, Arc::clone(&dispatcher), limits, memory, cold_reads);

@@ -108,6 +108,7 @@ pub(super) const ALIASES: &[Alias] = &[
     ),
     gauge("ottla_cleaner_dead_threads", "kafka_log_logcleaner_deadthreadcount"),
     gauge("ottla_connections", "kafka_server_socketservermetrics_connection_count"),
+    gauge("ottla_client_metrics_instances", "kafka_server_client_metrics_instance_count"),
     gauge("ottla_fetch_sessions", "kafka_server_fetchsessioncache_numincrementalfetchsessions"),
     renamed(
         "gauge",

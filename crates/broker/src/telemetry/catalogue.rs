@@ -141,6 +141,23 @@ catalogue! {
     PARTITION_LOG_BYTES = "ottla_partition_log_size_bytes", Gauge, Bytes, ["topic", "partition"], "Bytes of a log.";
     PARTITION_LOG_SEGMENTS = "ottla_partition_log_segments", Gauge, Count, ["topic", "partition"], "Segments of a log.";
 
+    CLIENT_INSTANCES = "ottla_client_metrics_instances", Gauge, Count,
+        "Clients that asked for a subscription to their metrics, or pushed some (KIP-714).";
+    CLIENT_PUSHES = "ottla_client_metrics_pushes_total", Counter, Count, ["error"], "Pushes of clients' metrics, by answer.";
+    CLIENT_THROTTLED = "ottla_client_metrics_gets_throttled_total", Counter, Count,
+        "Clients that asked for their subscription before their interval had passed.";
+    CLIENT_SERIES = "ottla_client_metrics_series", Gauge, Count,
+        "Series that clients have pushed; at most ottla.metrics.client.series.max.";
+    CLIENT_POINTS_DROPPED = "ottla_client_metrics_points_dropped_total", Counter, Count, ["reason"],
+        "Data points that clients pushed and that are not shown, by reason.";
+    CLIENT_INFO = "ottla_client_info", Gauge, Count,
+        ["client_instance_id", "client_id", "client_software_name", "client_software_version", "client_source_address"],
+        "1 for each client whose metrics are shown.";
+    CLIENT_GAUGE = "ottla_client_gauge", Gauge, Count, ["metric", "client_id", "client_instance_id"],
+        "What clients pushed of their gauges, and of sums that may fall; with labels for the attributes that the client gave.";
+    CLIENT_SUM = "ottla_client_sum_total", Counter, Count, ["metric", "client_id", "client_instance_id"],
+        "What clients pushed of their counters, added up; with labels for the attributes that the client gave.";
+
     CONTROLLER_ACTIVE = "ottla_controller_active", Gauge, Count, "1 on the node whose controller leads.";
     METADATA_OFFSET = "ottla_metadata_offset", Gauge, Count, "Last applied offset of the metadata log.";
 

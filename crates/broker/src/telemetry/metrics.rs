@@ -17,6 +17,7 @@ use super::catalogue::{
     self as names, ALL, Kind, LOG_FLUSH_SECONDS, REQUEST_PHASE_SECONDS, REQUEST_SECONDS, Series,
 };
 use super::cleaner_metrics::CleanerMetrics;
+use super::client_metrics_counters::ClientMetricsCounters;
 use super::rows::{self, Row};
 use super::slow::SlowLog;
 use super::{aliases, process};
@@ -44,6 +45,8 @@ pub struct Metrics {
     pub broker: BrokerMetrics,
     /// The series of log compaction.
     pub cleaner: CleanerMetrics,
+    /// The series about clients' own metrics.
+    pub clients: ClientMetricsCounters,
     /// Requests that took too long.
     pub slow: SlowLog,
     apis: Vec<OnceLock<Arc<ApiMetrics>>>,
@@ -65,6 +68,7 @@ impl Metrics {
         Self {
             broker: BrokerMetrics::new(&registry),
             cleaner: CleanerMetrics::new(&registry),
+            clients: ClientMetricsCounters::new(&registry),
             slow: SlowLog::new(&registry, started),
             apis,
             registry,
@@ -173,6 +177,18 @@ impl PerObject {
     /// Of partitions that groups read: committed offset, records and seconds behind.
     pub fn group_lags(&mut self, rows: &[Row<3>]) {
         rows::append(&mut self.0, [names::GROUP_COMMITTED, names::GROUP_LAG, names::GROUP_LAG_SECONDS], rows);
+    }
+
+    /// Of clients' own metrics, labels and values: what is known of each client, gauges, counters.
+    pub fn client_metrics<'a>(
+        &mut self,
+        clients: impl Iterator<Item = &'a str>,
+        gauges: impl Iterator<Item = (&'a str, f64)>,
+        sums: impl Iterator<Item = (&'a str, f64)>,
+    ) {
+        rows::append_labelled(&mut self.0, names::CLIENT_INFO, clients.map(|labels| (labels, 1.0)));
+        rows::append_labelled(&mut self.0, names::CLIENT_GAUGE, gauges);
+        rows::append_labelled(&mut self.0, names::CLIENT_SUM, sums);
     }
 }
 

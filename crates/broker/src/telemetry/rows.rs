@@ -15,14 +15,63 @@ pub struct Row<const SERIES: usize> {
 impl<const SERIES: usize> Row<SERIES> {
     /// `labels`: names and values.
     pub fn new(labels: &[(&str, &str)], values: [f64; SERIES]) -> Self {
-        let mut text = String::new();
-        for (at, (name, value)) in labels.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            let _ = write!(text, "{comma}{name}=\"");
-            escape(&mut text, value);
-            text.push('"');
+        let mut text = Labels::default();
+        for (name, value) in labels {
+            text.push(name, value);
         }
-        Self { labels: text, values }
+        Self { labels: text.into_text(), values }
+    }
+}
+
+/// Labels as the text format has them, without the braces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels(String);
+
+impl Labels {
+    /// One more; the value may hold anything.
+    pub fn push(&mut self, name: &str, value: &str) {
+        let comma = if self.0.is_empty() { "" } else { "," };
+        let _ = write!(self.0, "{comma}{name}=\"");
+        escape(&mut self.0, value);
+        self.0.push('"');
+    }
+
+    /// Bytes of the text so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.0
+    }
+}
+
+/// Writes rows of one series whose labels are text already; their values may be what no value of ours is.
+pub(super) fn append_labelled<'a>(
+    out: &mut String,
+    series: Series,
+    rows: impl Iterator<Item = (&'a str, f64)>,
+) {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return;
+    }
+    head(out, series);
+    for (labels, value) in rows {
+        let _ = match value {
+            f64::INFINITY => writeln!(out, "{}{{{labels}}} +Inf", series.name),
+            f64::NEG_INFINITY => writeln!(out, "{}{{{labels}}} -Inf", series.name),
+            value => writeln!(out, "{}{{{labels}}} {value}", series.name),
+        };
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
 mod admin;
+mod client_metrics;
 mod cluster_view;
 mod cold;
 mod configs;

@@ -54,6 +54,8 @@ pub(super) fn net(layers: &Layers) -> Result<NetConfig, ConfigError> {
         connections_per_ip_overrides: connection_overrides(layers)?,
         metrics_listen: layers.non_empty("ottla.metrics.listen").filter(|address| address != "off"),
         series_partitions_max: layers.int("ottla.metrics.partitions.max")?,
+        client_series_max: layers.int("ottla.metrics.client.series.max")?,
+        telemetry_bytes_max: layers.int("telemetry.max.bytes")?,
         slow_request_ms: layers.long("ottla.slow.request.ms")?,
         request_partitions_max: layers.int("max.request.partition.size.limit")?,
     })

@@ -72,6 +72,10 @@ pub struct NetConfig {
     pub metrics_listen: Option<String>,
     /// `ottla.metrics.partitions.max`: partitions with series of their own; -1: all.
     pub series_partitions_max: i32,
+    /// `ottla.metrics.client.series.max`: series of what clients push.
+    pub client_series_max: i32,
+    /// `telemetry.max.bytes`: of a client's push, packed and unpacked.
+    pub telemetry_bytes_max: i32,
     /// `ottla.slow.request.ms`: a request that takes longer is logged; -1: none is.
     pub slow_request_ms: i64,
     /// `max.request.partition.size.limit`: partitions in one DescribeTopicPartitions answer.

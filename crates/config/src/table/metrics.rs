@@ -1,9 +1,9 @@
 //! Settings of metrics, quotas, policies and configuration providers.
 
-use super::{Definition, JVM, ONE_NODE, PLUGINS, QUOTAS, TELEMETRY, class, int, list, long, string};
+use super::{Definition, JVM, ONE_NODE, PLUGINS, QUOTAS, class, int, list, long, string};
 use crate::Check::{Any, AtLeast, ListOf};
 use crate::DefaultValue::{Null, Text};
-use crate::Effect::{Inert, NotYet};
+use crate::Effect::{Honoured, Inert, NotYet};
 use crate::UpdateMode::{ClusterWide, ReadOnly};
 
 pub(super) const ROWS: &[Definition] = &[
@@ -49,5 +49,5 @@ pub(super) const ROWS: &[Definition] = &[
     int("quota.window.size.seconds", Text("1"), AtLeast(1), ReadOnly, NotYet(QUOTAS)),
     int("replication.quota.window.num", Text("11"), AtLeast(1), ReadOnly, Inert(ONE_NODE)),
     int("replication.quota.window.size.seconds", Text("1"), AtLeast(1), ReadOnly, Inert(ONE_NODE)),
-    int("telemetry.max.bytes", Text("1048576"), AtLeast(1), ReadOnly, Inert(TELEMETRY)),
+    int("telemetry.max.bytes", Text("1048576"), AtLeast(1), ReadOnly, Honoured),
 ];

@@ -108,7 +108,6 @@ const UNSTABLE: &str = "an unstable version";
 const TRANSACTIONS: &str = "it tunes transactions, and a transactional id is refused";
 const SHARE: &str = "it tunes share groups, whose requests are refused";
 const STREAMS: &str = "it tunes streams groups, whose requests are refused";
-const TELEMETRY: &str = "as in a Kafka without a telemetry plugin, no client is asked for its metrics";
 const THREADS: &str = "Ottla's workers follow the machine's cores, not a thread pool's size";
 const ONE_NODE: &str = "it steers traffic between nodes, and there is one";
 const PURGATORY: &str = "parked requests leave memory when they are answered";

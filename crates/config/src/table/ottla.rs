@@ -25,6 +25,8 @@ pub(super) const ROWS: &[Definition] = &[
     string("ottla.metrics.listen", Text("127.0.0.1:9404"), NonEmpty, ReadOnly, Honoured),
     // How many partitions, and how many partitions of groups, have series of their own: the largest; -1: all.
     int("ottla.metrics.partitions.max", Text("1000"), AtLeast(-1), ReadOnly, Honoured),
+    // How many series of what clients push (KIP-714) are shown; what comes beyond is dropped and counted.
+    int("ottla.metrics.client.series.max", Text("10000"), AtLeast(0), ReadOnly, Honoured),
     // Requests that take longer are logged, with where the time went; -1: none.
     long("ottla.slow.request.ms", Text("5000"), AtLeast(-1), ReadOnly, Honoured),
 ];

@@ -1,22 +1,11 @@
 //! What a client metrics subscription's settings may be (`ClientMetricsConfigs.validate`, KIP-714).
 
 use super::check_values;
-use crate::value::split_list;
-use crate::{ConfigError, ConfigMap, Scope, definition};
+use crate::client_metrics::INTERVAL;
+use crate::{ConfigError, ConfigMap, Scope, SubscriptionConfig, definition};
 
-const INTERVAL: &str = "interval.ms";
-const MATCH: &str = "match";
 const INTERVAL_MIN_MS: i32 = 100;
 const INTERVAL_MAX_MS: i32 = 3_600_000;
-/// What a client can be told by.
-const PARAMETERS: [&str; 6] = [
-    "client_instance_id",
-    "client_id",
-    "client_software_name",
-    "client_software_version",
-    "client_source_address",
-    "client_source_port",
-];
 
 /// Whether a client metrics subscription may have these overrides.
 ///
@@ -29,8 +18,7 @@ pub fn validate_client_metrics(overrides: &ConfigMap) -> Result<(), ConfigError>
     }
     check_values(Scope::ClientMetrics, overrides)?;
     overrides.get(INTERVAL).map_or(Ok(()), |text| check_interval(text))?;
-    let patterns = overrides.get(MATCH).map(|text| split_list(text.trim())).unwrap_or_default();
-    patterns.iter().try_for_each(|pattern| check_pattern(pattern))
+    SubscriptionConfig::new(overrides).map(drop)
 }
 
 fn check_interval(text: &str) -> Result<(), ConfigError> {
@@ -43,18 +31,4 @@ fn check_interval(text: &str) -> Result<(), ConfigError> {
          (1 hour)"
     );
     Err(ConfigError::InvalidRequest { name: INTERVAL.to_owned(), message })
-}
-
-/// `parameter=regular expression`, with one `=` that is not at the end.
-fn check_pattern(pattern: &str) -> Result<(), ConfigError> {
-    let trimmed = pattern.trim_end_matches('=');
-    let allowed = trimmed.split_once('=').is_some_and(|(parameter, expression)| {
-        PARAMETERS.contains(&parameter.trim())
-            && !expression.contains('=')
-            && regex::Regex::new(expression.trim()).is_ok()
-    });
-    if allowed {
-        return Ok(());
-    }
-    Err(ConfigError::refused(MATCH, format!("Illegal client matching pattern: {pattern}")))
 }

@@ -6,6 +6,7 @@ mod controller;
 mod damage;
 mod frames;
 mod logs;
+mod otlp;
 mod properties;
 mod records;
 
@@ -36,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     records::METADATA,
     records::GROUPS,
     properties::PROPERTIES,
+    otlp::OTLP,
 ];
 
 /// The target of that name.

@@ -63,6 +63,19 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// The codec of Kafka's number, which attributes bits 0-2 have, too.
+    #[must_use]
+    pub const fn from_id(id: i16) -> Option<Self> {
+        match id {
+            0 => Some(Self::None),
+            1 => Some(Self::Gzip),
+            2 => Some(Self::Snappy),
+            3 => Some(Self::Lz4),
+            4 => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
     /// The codec as attributes bits 0-2.
     #[must_use]
     pub const fn attribute_bits(self) -> i16 {
@@ -152,14 +165,8 @@ impl BatchHeader {
     }
 
     pub fn compression(&self) -> Result<Compression, BatchError> {
-        match self.attributes & 0x07 {
-            0 => Ok(Compression::None),
-            1 => Ok(Compression::Gzip),
-            2 => Ok(Compression::Snappy),
-            3 => Ok(Compression::Lz4),
-            4 => Ok(Compression::Zstd),
-            other => Err(BatchError::Codec(other)),
-        }
+        let bits = self.attributes & 0x07;
+        Compression::from_id(bits).ok_or(BatchError::Codec(bits))
     }
 
     #[must_use]

@@ -12,6 +12,7 @@ struct Shown {
     broker: &'static [&'static str],
     topic: &'static [&'static str],
     group: &'static [&'static str],
+    client_metrics: &'static [&'static str],
 }
 
 const fn shown(
@@ -20,7 +21,7 @@ const fn shown(
     broker: &'static [&'static str],
     topic: &'static [&'static str],
 ) -> Shown {
-    Shown { file, test, broker, topic, group: &[] }
+    Shown { file, test, broker, topic, group: &[], client_metrics: &[] }
 }
 
 const HERE: &str = "broker/tests/in_process/effects/mod.rs";
@@ -174,6 +175,7 @@ const SHOWN: &[Shown] = &[
         broker: &["group.consumer.min.session.timeout.ms", "group.consumer.min.heartbeat.interval.ms"],
         topic: &[],
         group: &["consumer.session.timeout.ms", "consumer.heartbeat.interval.ms"],
+        client_metrics: &[],
     },
     Shown {
         file: "group-coordinator/src/consumer/tests.rs",
@@ -181,7 +183,22 @@ const SHOWN: &[Shown] = &[
         broker: &["group.consumer.assignment.interval.ms"],
         topic: &[],
         group: &["consumer.assignment.interval.ms"],
+        client_metrics: &[],
     },
+    Shown {
+        file: "broker/tests/in_process/client_metrics.rs",
+        test: "clients_are_asked_and_what_they_push_is_shown_as_the_subscription_says_now",
+        broker: &[],
+        topic: &[],
+        group: &[],
+        client_metrics: &["interval.ms", "match", "metrics"],
+    },
+    shown(
+        "broker/tests/in_process/client_metrics.rs",
+        "what_a_push_may_be_is_as_the_file_says",
+        &["telemetry.max.bytes", "ottla.metrics.client.series.max"],
+        &[],
+    ),
     // Both are set up when the broker starts; a change is refused.
     shown(
         "broker/tests/in_process/admin.rs",
@@ -267,7 +284,7 @@ fn all_shown(scope: Scope) -> BTreeSet<&'static str> {
         Scope::Broker => shown.broker,
         Scope::Topic => shown.topic,
         Scope::Group => shown.group,
-        Scope::ClientMetrics => &[],
+        Scope::ClientMetrics => shown.client_metrics,
     };
     SHOWN.iter().flat_map(of_scope).copied().collect()
 }
