@@ -214,7 +214,7 @@ impl Connection {
         if self.warming.is_some() {
             return Ok(Wrote::OnDisk);
         }
-        let wrote = self.out.write(&self.stream)?;
+        let wrote = self.out.write(&self.stream, !self.memory.answers.is_full())?;
         if wrote == Wrote::OnDisk {
             let lacks = self.out.lacks();
             let len = lacks.iter().map(|slice| slice.length as usize).sum();

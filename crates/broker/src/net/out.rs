@@ -34,6 +34,9 @@ pub(super) struct OutQueue {
     /// Bytes of the segments that are in memory.
     held_len: usize,
     gathered: Gather,
+    /// What the gathered bytes are, and how many of them have been sent.
+    parts: VecDeque<Segment<LogSlice>>,
+    parts_sent_len: usize,
     /// Bytes sent since [`Self::take_sent_len`].
     sent_len: usize,
     /// Slices of at least this many bytes leave by sendfile; 0 turns sendfile off.
@@ -96,6 +99,8 @@ impl OutQueue {
             segments: VecDeque::new(),
             held_len: 0,
             gathered: Gather::default(),
+            parts: VecDeque::new(),
+            parts_sent_len: 0,
             sent_len: 0,
             sendfile_min_len,
             cached: Cached::default(),
@@ -131,8 +136,9 @@ impl OutQueue {
         }
     }
 
-    /// Sends until the socket is full, the queue empty or the turn used up.
-    pub(super) fn write(&mut self, stream: &TcpStream) -> io::Result<Wrote> {
+    /// Sends until the socket is full, the queue empty or the turn used up. What was read of files for a socket that took
+    /// no more is kept if `may_hold`, and else read again later.
+    pub(super) fn write(&mut self, stream: &TcpStream, may_hold: bool) -> io::Result<Wrote> {
         let mut sent_len = 0;
         self.cached.forget_old();
         loop {
@@ -153,7 +159,11 @@ impl OutQueue {
                     self.sent_len += len;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.gathered.park();
+                    if may_hold {
+                        self.gathered.park();
+                    } else {
+                        self.scatter();
+                    }
                     return Ok(Wrote::Full);
                 }
                 Err(error) => return Err(error),
@@ -206,6 +216,7 @@ impl OutQueue {
         let head = bytes.split_to(self.gathered.room().min(bytes.len()));
         self.gathered.grow(head.len()).copy_from_slice(&head);
         self.held_len = self.held_len.saturating_sub(head.len());
+        self.parts.push_back(Segment::Bytes(head));
         if !bytes.is_empty() {
             self.segments.push_front(Segment::Bytes(bytes));
         }
@@ -233,6 +244,9 @@ impl OutQueue {
             return Ok(Some(Next::OnDisk));
         }
         self.cached.take(head.len());
+        if !head.is_empty() {
+            self.parts.push_back(Segment::File(head));
+        }
         if !tail.is_empty() {
             self.segments.push_front(Segment::File(tail));
         }
@@ -253,7 +267,34 @@ impl OutQueue {
             rustix::net::send(stream.as_fd(), self.gathered.waiting(), flags).map_err(io::Error::from)
         })?;
         self.gathered.sent(sent);
+        self.parts_sent_len += sent;
+        if self.gathered.is_empty() {
+            self.parts.clear();
+            self.parts_sent_len = 0;
+        }
         Ok(sent)
+    }
+
+    /// Undoes the gathering of what has not been sent.
+    fn scatter(&mut self) {
+        self.gathered.sent(self.gathered.waiting().len());
+        let mut sent_len = std::mem::take(&mut self.parts_sent_len);
+        let mut parts = std::mem::take(&mut self.parts);
+        while let Some(part) = parts.pop_front_if(|part| len_of(part) <= sent_len) {
+            sent_len -= len_of(&part);
+        }
+        if let Some(part) = parts.pop_front() {
+            parts.push_front(match part {
+                Segment::Bytes(bytes) => Segment::Bytes(bytes.slice(sent_len..)),
+                Segment::File(slice) => Segment::File(slice.split_at(sent_len).1),
+            });
+        }
+        while let Some(part) = parts.pop_back() {
+            if let Segment::Bytes(bytes) = &part {
+                self.held_len += bytes.len();
+            }
+            self.segments.push_front(part);
+        }
     }
 
     /// Whether what would leave by sendfile next is in memory: sendfile itself would wait for the disk.
@@ -297,5 +338,12 @@ impl OutQueue {
             *slice = rest;
         }
         Ok(sent)
+    }
+}
+
+pub(super) fn len_of(segment: &Segment<LogSlice>) -> usize {
+    match segment {
+        Segment::Bytes(bytes) => bytes.len(),
+        Segment::File(slice) => slice.len(),
     }
 }

@@ -1,17 +1,17 @@
 //! What is pushed is what arrives, whatever way each part takes.
 
 use bytes::Bytes;
-use ottla_protocol::fetch::{RecordsSlice, Segment};
+use ottla_protocol::fetch::Segment;
 use ottla_storage::{Disk, FileSlice, OpenMode, RealDisk};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::out::{OutQueue, Wrote};
+use super::out::{OutQueue, Wrote, len_of};
 use super::slice::LogSlice;
 use crate::dispatch::Answer;
 
 /// Sends `segments` through a queue and gives what the other end reads.
-async fn sent(segments: Vec<Segment<LogSlice>>, sendfile_min_len: usize) -> Vec<u8> {
+async fn sent(segments: Vec<Segment<LogSlice>>, sendfile_min_len: usize, may_hold: bool) -> Vec<u8> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (writer, _) = listener.accept().await.unwrap();
@@ -21,11 +21,15 @@ async fn sent(segments: Vec<Segment<LogSlice>>, sendfile_min_len: usize) -> Vec<
         bytes
     });
     let mut out = OutQueue::new(sendfile_min_len);
-    let len = segments.iter().map(segment_len).sum();
+    let len = segments.iter().map(len_of).sum();
+    let bytes_len = segments.iter().filter(|segment| matches!(segment, Segment::Bytes(_))).map(len_of).sum();
     out.push(Answer { segments, len });
     while !out.is_empty() {
-        match out.write(&writer).unwrap() {
-            Wrote::Full => writer.writable().await.unwrap(),
+        match out.write(&writer, may_hold).unwrap() {
+            Wrote::Full => {
+                assert!(may_hold || out.held_len() <= bytes_len, "what is in a file is held");
+                writer.writable().await.unwrap();
+            }
             Wrote::Turn => tokio::task::yield_now().await,
             Wrote::OnDisk => warm(&mut out),
             Wrote::All => {}
@@ -41,13 +45,6 @@ fn warm(out: &mut OutQueue) {
     out.warmed(lacks.iter().map(|slice| slice.length as usize).sum());
 }
 
-fn segment_len(segment: &Segment<LogSlice>) -> usize {
-    match segment {
-        Segment::Bytes(bytes) => bytes.len(),
-        Segment::File(slice) => slice.len(),
-    }
-}
-
 #[tokio::test]
 async fn bytes_and_slices_arrive_in_order_by_copy_and_by_sendfile() {
     let dir = tempfile::tempdir().unwrap();
@@ -57,7 +54,8 @@ async fn bytes_and_slices_arrive_in_order_by_copy_and_by_sendfile() {
     file.write_all_at(&content, 0).unwrap();
     let cuts =
         [(0, 10), (1, 4_095), (4_096, 4_096), (5_000, 300_000), (100, 2_999_900), (7, 0), (2_999_999, 1)];
-    for sendfile_min_len in [0, 1, 4_096, 256 * 1024] {
+    let lens = [0, 1, 4_096, 256 * 1024];
+    for (sendfile_min_len, may_hold) in lens.into_iter().flat_map(|len| [(len, true), (len, false)]) {
         let mut segments = vec![Segment::Bytes(Bytes::from_static(b"head"))];
         let mut expected = b"head".to_vec();
         for (position, length) in cuts {
@@ -67,7 +65,10 @@ async fn bytes_and_slices_arrive_in_order_by_copy_and_by_sendfile() {
             expected.extend_from_slice(&content[from..from + usize::try_from(length).unwrap()]);
             expected.extend_from_slice(&[b'-'; 70_000]);
         }
-        assert!(sent(segments, sendfile_min_len).await == expected, "sendfile from {sendfile_min_len}");
+        assert!(
+            sent(segments, sendfile_min_len, may_hold).await == expected,
+            "sendfile from {sendfile_min_len}"
+        );
     }
 }
 
@@ -83,7 +84,7 @@ async fn a_segment_file_shorter_than_its_slice_is_an_error() {
         let mut out = OutQueue::new(sendfile_min_len);
         let slice = LogSlice(FileSlice { file: file.clone(), position: 4_096, length: 100 });
         out.push(Answer { segments: vec![Segment::File(slice)], len: 100 });
-        assert!(out.write(&writer).is_err());
+        assert!(out.write(&writer, true).is_err());
     }
 }
 
@@ -98,7 +99,7 @@ async fn answers_that_nobody_reads_leave_no_room_for_more() {
     assert!(!out.has_room(len));
     let reading = tokio::spawn(async move { reader.read_exact(&mut vec![0; len]).await.map(|_| reader) });
     while !out.is_empty() {
-        match out.write(&writer).unwrap() {
+        match out.write(&writer, true).unwrap() {
             Wrote::Full => writer.writable().await.unwrap(),
             Wrote::Turn => tokio::task::yield_now().await,
             Wrote::OnDisk => warm(&mut out),

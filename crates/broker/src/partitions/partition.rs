@@ -71,6 +71,8 @@ pub(super) struct State {
     pub(super) failures: Arc<DirFailures>,
     /// What the log's producers take of the memory for all of them.
     producers: Charge,
+    /// When silent ones were last looked for among them, where memory is short.
+    producers_searched: Option<MonoMs>,
     /// The replica is no longer this broker's: its files may be gone.
     closed: bool,
 }
@@ -117,6 +119,7 @@ impl Partition {
             produces: WaitList::new(PARKED_MAX),
             fetches: WaitList::new(PARKED_MAX),
             producers,
+            producers_searched: None,
             closed: false,
         };
         state.charge_producers();

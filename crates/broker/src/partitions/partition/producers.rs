@@ -10,6 +10,8 @@ use crate::partitions::AppendError;
 /// Where memory is short a producer is forgotten after this much silence: no client retries a batch for so long
 /// (`delivery.timeout.ms` is two minutes), so nothing is taken twice.
 const SILENT_MS: i64 = 15 * 60 * 1000;
+/// Newcomers have those looked for no more often than this: all producers are looked at, with the lock in hand.
+const SEARCH_MS: u64 = 1_000;
 
 impl Partition {
     /// Forgets producers that have been silent for too long; earlier where memory is short.
@@ -42,8 +44,11 @@ impl State {
         if !newcomer {
             return Ok(());
         }
-        self.log.forget_silent_producers(now, SILENT_MS);
-        self.charge_producers();
+        if self.producers_searched.is_none_or(|last| now.mono.since_ms(last) >= SEARCH_MS) {
+            self.producers_searched = Some(now.mono);
+            self.log.forget_silent_producers(now, SILENT_MS);
+            self.charge_producers();
+        }
         if self.producers.pool().is_full() {
             self.producers.pool().push_back();
             return Err(AppendError::TooManyProducers);
