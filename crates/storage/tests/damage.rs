@@ -209,6 +209,51 @@ fn rows(disk: &SimDisk) -> Vec<Row> {
     rows.collect()
 }
 
+/// Where the batch at an offset begins in the first segment: there is one record in each.
+fn position_of(bytes: &[u8], offset: i64) -> usize {
+    let (mut at, mut all) = (0, batches(bytes));
+    loop {
+        let (header, batch) = all.next().unwrap().unwrap();
+        if header.base_offset.get() == offset {
+            return at;
+        }
+        at += batch.len();
+    }
+}
+
+#[test]
+fn a_batch_with_offsets_of_another_place_is_no_answer() {
+    // The last one of a segment, and one in the middle of the next.
+    for (segment, damaged) in [(0, 6), (7, 9)] {
+        for base in [-1, 0, 3, 5, 7, 8, 10, 12, 30, 1_000, i64::MAX] {
+            offsets_of_another_place(segment, damaged, base);
+        }
+    }
+}
+
+fn offsets_of_another_place(segment: i64, damaged: i64, base: i64) {
+    let (disk, _) = subject(true);
+    let path = PathBuf::from(format!("/logs/t-0/{segment:020}.log"));
+    let mut bytes = disk.read(&path).unwrap();
+    let at = position_of(&bytes, damaged);
+    bytes[at..at + 8].copy_from_slice(&base.to_be_bytes());
+    disk.open(&path, OpenMode::Truncate).unwrap().write_all_at(&bytes, 0).unwrap();
+    let dir = open_dir(&disk).unwrap();
+    let log = dir.open_logs(1, &|_, _| config(), now()).unwrap().logs.into_iter().next().unwrap().log;
+    // Backwards: a place that was kept from the read before is not looked at.
+    for offset in (START.get()..log.log_end_offset().get()).rev() {
+        let what = format!("{damaged} as {base}, read from {offset}");
+        match log.read_bytes(Offset(offset), 1) {
+            Ok(bytes) => {
+                let first = batches(&bytes).next().map(|batch| batch.unwrap().0.base_offset.get());
+                assert_eq!(first, Some(offset), "{what}");
+                assert!(offset != damaged, "{what}");
+            }
+            Err(error) => assert!((damaged - 1..=damaged + 1).contains(&offset), "{what}: {error}"),
+        }
+    }
+}
+
 fn reopened(disk: &SimDisk) -> Result<Answers, StorageError> {
     let dir = open_dir(disk)?;
     let opened = dir.open_logs(1, &|_, _| config(), now())?;

@@ -45,6 +45,8 @@ pub enum BatchError {
     Count { count: i32, last_offset_delta: i32 },
     #[error("a record is malformed")]
     Record,
+    #[error("its offsets do not follow those of the batch in front of it")]
+    Order,
     #[error("decompression failed or exceeded its limit")]
     Decompress,
     #[error("compression failed")]

@@ -131,10 +131,13 @@ impl PartitionLog {
         for (number, segment) in self.segments.iter().enumerate().skip(first) {
             // A segment may end before the next one's base offset where compaction or truncation left a gap.
             let Some(first) = self.find(segment, from, reach)? else { continue };
+            let next_base = self.segments.get(number + 1).map_or(self.log_end_offset, Segment::base_offset);
+            if let Some(batch) = first.batch.filter(|batch| batch.header.next_offset() > next_base) {
+                return Err(segment.out_of_order(&batch));
+            }
             if first.batch.is_some_and(|batch| batch.header.base_offset >= upper) {
                 return Ok(None);
             }
-            let next_base = self.segments.get(number + 1).map_or(self.log_end_offset, Segment::base_offset);
             let limit =
                 if upper >= next_base { segment.size() } else { self.find_end(segment, upper, reach)? };
             if upper == self.log_end_offset && number + 1 == self.segments.len() {

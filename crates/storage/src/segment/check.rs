@@ -7,6 +7,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ottla_model::Offset;
+use ottla_model::batch::{BatchError, BatchHeader};
 use parking_lot::Mutex;
 
 use crate::disk::DiskFile;
@@ -62,6 +64,33 @@ impl Checks {
     }
 }
 
+/// Whether batches follow each other: no CRC covers where a batch's offsets begin.
+#[derive(Debug, Default)]
+struct Order {
+    /// Where the offsets of the batch before the last one end.
+    before: Option<Offset>,
+    /// The last one's position, and where its offsets end.
+    last: Option<(u32, Offset)>,
+}
+
+impl Order {
+    /// The position of the one that is out of order: the last one, where the next one fits to what is in front of it.
+    fn next(&mut self, position: u32, header: &BatchHeader) -> Option<u32> {
+        let base = header.base_offset;
+        let (last_at, end) = self.last.unwrap_or((position, base));
+        if base >= end {
+            self.before = self.last.map(|(_, end)| end);
+            self.last = Some((position, header.next_offset()));
+            return None;
+        }
+        if self.before.is_some_and(|before| base < before) {
+            return Some(position);
+        }
+        self.last = Some((position, header.next_offset()));
+        Some(last_at)
+    }
+}
+
 fn touches(range: &Range<u32>, position: u32) -> bool {
     (range.start..=range.end).contains(&position)
 }
@@ -84,11 +113,13 @@ impl SegmentCheck {
         let Some(part) = self.checks.state.lock().wanted.take() else { return Ok(Vec::new()) };
         let mut reader = Chunks::new(Arc::clone(&self.file), self.size, CHUNK_BYTES);
         let (mut position, mut bad) = (part.start, Vec::new());
+        let mut order = Order::default();
         while position < part.end {
             let why = match reader.batch(position).at("read", &self.path)? {
                 BatchRead::End => break,
                 BatchRead::Whole(header, bytes) => {
                     let verified = header.verify(bytes);
+                    bad.extend(order.next(position, &header).map(|at| (at, BatchError::Order)));
                     let at = position;
                     position = position.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
                     verified.err().map(|error| (at, error))
@@ -126,6 +157,30 @@ pub(super) fn damaged(path: &Path, position: u32, what: impl Display) -> Storage
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn out_of_order(bases: &[i64]) -> Vec<u32> {
+        let mut header = BatchHeader::read(&one_record()).unwrap();
+        let mut order = Order::default();
+        let found = (0..).zip(bases).filter_map(|(position, base)| {
+            header.base_offset = Offset(*base);
+            order.next(position, &header)
+        });
+        found.collect()
+    }
+
+    fn one_record() -> Vec<u8> {
+        let mut batch = ottla_model::batch::BatchBuilder::new(Offset(0));
+        batch.push(ottla_model::TimestampMs(0), None, None, &[]);
+        batch.build().unwrap()
+    }
+
+    #[test]
+    fn the_batch_that_is_out_of_order_is_told_from_its_neighbours() {
+        assert_eq!(out_of_order(&[5, 6, 9, 10]), []);
+        assert_eq!(out_of_order(&[5, 6, 30, 8, 9]), [2]);
+        assert_eq!(out_of_order(&[30, 8, 9]), [0]);
+        assert_eq!(out_of_order(&[5, 6, 2, 8, 9]), [2]);
+    }
 
     #[test]
     fn one_check_waits_at_a_time_and_grows_with_what_is_read() {

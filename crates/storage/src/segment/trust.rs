@@ -30,6 +30,8 @@ impl Segment {
         let (mut batch, mut walk) = self.walk_from_entry(entry, reach)?;
         while let Some(found) = batch {
             if found.header.last_offset() >= offset {
+                // It may have offsets that are not its own.
+                walk.check_last(&found)?;
                 return Ok(Some(found));
             }
             batch = walk.next()?;
@@ -56,18 +58,33 @@ impl Segment {
     }
 
     /// Ours name a batch by its last offset. A Kafka before 4.0 wrote the last offset of all that one append brought: its
-    /// first batch must then be whole, or the position could be anywhere.
+    /// first batch must then be whole, or the position could be anywhere, and one behind it must have that offset.
     fn bears_out(&self, entry: OffsetEntry, batch: &BatchAt, reach: Reach) -> Result<bool, StorageError> {
         let header = &batch.header;
-        let last = header.last_offset().get().saturating_sub(self.base_offset.get());
-        if last == i64::from(entry.relative_offset) {
+        let named = self.base_offset.plus(i64::from(entry.relative_offset));
+        let last = header.last_offset();
+        if last == named {
             return Ok(true);
         }
-        let within = header.base_offset >= self.base_offset && last < i64::from(entry.relative_offset);
+        let within = header.base_offset >= self.base_offset && last < named;
         if !within || batch.end() > u64::from(self.size) {
             return Ok(false);
         }
-        Ok(header.verify(&self.read_batch_within(batch, reach)?).is_ok())
+        let is_whole = header.verify(&self.read_batch_within(batch, reach)?).is_ok();
+        Ok(is_whole && self.ends_a_batch(named, entry.position, reach)?)
+    }
+
+    /// Whether a batch at or behind `position` has this last offset.
+    fn ends_a_batch(&self, last: Offset, position: u32, reach: Reach) -> Result<bool, StorageError> {
+        let mut walk = self.walk_within(position, reach)?;
+        loop {
+            match walk.next() {
+                Ok(Some(batch)) if batch.header.last_offset() < last => {}
+                Ok(found) => return Ok(found.is_some_and(|batch| batch.header.last_offset() == last)),
+                Err(error) if error.is_of_the_disk() => return Err(error),
+                Err(_) => return Ok(false),
+            }
+        }
     }
 
     /// The batch that a time index entry is about; `None` if the log does not bear the entry out.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ottla_model::Offset;
 use ottla_model::batch::{BatchError, BatchHeader, HEADER_LEN};
 
 use crate::disk::DiskFile;
@@ -33,6 +34,8 @@ pub(crate) struct Walk<'a> {
     file: Arc<dyn DiskFile>,
     reach: Reach,
     position: u32,
+    /// Where the next batch's offsets begin, or behind it where compaction left a gap. No CRC covers them.
+    after: Offset,
     window: [u8; WINDOW_BYTES],
     /// Where the window starts in the file, and how much of it is filled.
     window_pos: u32,
@@ -47,8 +50,10 @@ impl Segment {
 
     /// As [`Segment::walk`], within `reach`.
     pub(crate) fn walk_within(&self, position: u32, reach: Reach) -> Result<Walk<'_>, StorageError> {
+        let after = if position == 0 { self.base_offset } else { Offset(i64::MIN) };
+        let window = [0; WINDOW_BYTES];
         let file = self.log.get()?;
-        Ok(Walk { segment: self, file, reach, position, window: [0; WINDOW_BYTES], window_pos: 0, filled: 0 })
+        Ok(Walk { segment: self, file, reach, position, after, window, window_pos: 0, filled: 0 })
     }
 
     /// The batch at the batch boundary `position`; `None` at the segment's end.
@@ -91,6 +96,11 @@ impl Segment {
         Ok(FileSlice { file: self.log.get()?, position: batch.position.into(), length })
     }
 
+    /// A batch whose offsets are not those of its place.
+    pub(crate) fn out_of_order(&self, batch: &BatchAt) -> StorageError {
+        self.no_batch(batch.position, BatchError::Order)
+    }
+
     fn no_batch(&self, position: u32, error: BatchError) -> StorageError {
         damaged(&self.log.path(), position, error)
     }
@@ -98,6 +108,29 @@ impl Segment {
 
 impl Walk<'_> {
     pub(crate) fn next(&mut self) -> Result<Option<BatchAt>, StorageError> {
+        let Some(header) = self.header()? else { return Ok(None) };
+        let batch = BatchAt { header, position: self.position };
+        let end = u32::try_from(batch.end()).ok().filter(|end| *end <= self.segment.size);
+        let too_long = || self.segment.no_batch(self.position, BatchError::Length(header.batch_length));
+        let end = end.ok_or_else(too_long)?;
+        if header.base_offset < self.after || header.last_offset_delta < 0 {
+            return Err(self.segment.no_batch(self.position, BatchError::Order));
+        }
+        (self.position, self.after) = (end, header.next_offset());
+        Ok(Some(batch))
+    }
+
+    /// Refuses the batch that was given last if its offsets reach beyond where the next one's begin.
+    pub(super) fn check_last(&mut self, last: &BatchAt) -> Result<(), StorageError> {
+        match self.header() {
+            Ok(Some(next)) if next.base_offset < self.after => Err(self.segment.out_of_order(last)),
+            Err(error) if error.is_of_the_disk() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Of the batch at the position; `None` at the segment's end.
+    fn header(&mut self) -> Result<Option<BatchHeader>, StorageError> {
         if self.position >= self.segment.size {
             return Ok(None);
         }
@@ -106,11 +139,7 @@ impl Walk<'_> {
         let in_window = if whole { in_window } else { self.fill()? };
         let bytes = self.window.get(in_window..self.filled).unwrap_or(&[]);
         let header = BatchHeader::read(bytes).map_err(|error| self.segment.no_batch(self.position, error))?;
-        let batch = BatchAt { header, position: self.position };
-        let end = u32::try_from(batch.end()).ok().filter(|end| *end <= self.segment.size);
-        let too_long = || self.segment.no_batch(self.position, BatchError::Length(header.batch_length));
-        self.position = end.ok_or_else(too_long)?;
-        Ok(Some(batch))
+        Ok(Some(header))
     }
 
     /// Moves the window to the position; answers where the position is in it.
