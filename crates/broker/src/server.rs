@@ -186,13 +186,10 @@ impl Server {
         while self.serving.join_next().await.is_some() {}
         self.background.shutdown().await;
         self.services.controller.shutdown().await;
-        let (services, opener, broker_epoch) = (self.services, self.opener, self.broker_epoch);
+        let (services, opener) = (Arc::clone(&self.services), Arc::clone(&self.opener));
+        let broker_epoch = self.broker_epoch;
         let closing = move || {
-            opener.close();
-            services.log_moves.close();
-            services.cleaner.close();
-            services.checker.close();
-            services.flusher.close();
+            close_threads(&services, &opener);
             services.logs.close(&services.partitions.all(), broker_epoch, services.clock.now())
         };
         match tokio::task::spawn_blocking(closing).await {
@@ -201,6 +198,22 @@ impl Server {
             Err(error) => tracing::error!(%error, "logs could not be closed"),
         }
     }
+}
+
+/// One that is dropped, as in a test, leaves its files as they are, and no thread that goes on with them.
+impl Drop for Server {
+    fn drop(&mut self) {
+        close_threads(&self.services, &self.opener);
+    }
+}
+
+/// Ends what has threads of its own.
+fn close_threads(services: &Services, opener: &Opener) {
+    opener.close();
+    services.log_moves.close();
+    services.cleaner.close();
+    services.checker.close();
+    services.flusher.close();
 }
 
 async fn bind(config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {

@@ -98,11 +98,13 @@ async fn is_noted(broker: &Broker, file: &str, line: &str) {
 async fn checkpoints_are_written_as_often_as_the_file_says() {
     let often = |name| [(name, "20"), ("log.initial.task.delay.ms", "0")];
     let broker = Broker::start_with(&often("replica.high.watermark.checkpoint.interval.ms")).await;
+    let recovery_points = broker.data_dir().join("recovery-point-offset-checkpoint");
+    eventually("written at the start", async || recovery_points.exists()).await;
     broker.create("t", &[]).await;
     broker.client().await.produce("t", 0, batch(&["a"]), 1).await.unwrap();
     is_noted(&broker, "replication-offset-checkpoint", "t 0 1").await;
-    let recovery_points = std::fs::read_to_string(broker.data_dir().join("recovery-point-offset-checkpoint"));
-    assert!(!recovery_points.unwrap_or_default().contains("t 0 1"), "that one is due in a minute");
+    let recovery_points = std::fs::read_to_string(recovery_points).unwrap();
+    assert!(!recovery_points.contains("t 0 1"), "that one is due in a minute");
 
     let broker = Broker::start_with(&often("log.flush.offset.checkpoint.interval.ms")).await;
     broker.create("t", &[("flush.messages", "1")]).await;
