@@ -129,7 +129,8 @@ fn a_consumer_of_the_oldest_segments_leaves_producers_alone() {
     let plan = plan();
     let broker = Broker::start_with(&[("log.segment.bytes", "16777216")]);
     let mut connection = connect(&broker);
-    create_topic(&mut connection, "t", 1, &[]);
+    // The records are of 1970.
+    create_topic(&mut connection, "t", 1, &[("retention.ms", "-1")]);
     let fill = produce_body("t", 0, &batch_of(FILL_LEN));
     for _ in 0..plan.fill_count / 20 {
         pipeline(&mut connection, &fill, 20, |_| {});
