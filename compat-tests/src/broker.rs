@@ -67,6 +67,11 @@ impl Broker {
     pub fn restart(&mut self) {
         assert!(self.child.is_none(), "the broker runs already");
         self.launch();
+        self.await_answer();
+    }
+
+    /// Waits until the process that was launched answers.
+    pub fn await_answer(&mut self) {
         let deadline = Instant::now() + START_LIMIT;
         while !self.answers() {
             if let Some(status) = self.exited() {

@@ -8,6 +8,7 @@
 //! process, however that ends; nothing is left outside the target directory.
 
 pub mod broker;
+pub mod cluster;
 pub mod crash;
 pub mod differential;
 pub mod dump;
@@ -31,4 +32,5 @@ pub mod transcript;
 pub mod wire;
 
 pub use broker::Broker;
+pub use cluster::Cluster;
 pub use target::Target;

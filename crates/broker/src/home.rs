@@ -22,15 +22,30 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Opens the directories of `log.dirs`; an empty one is formatted. A new cluster's id is random unless it is set;
-    /// one that is set must be that of the directories. A directory that fails is left out, unless it is the last.
-    pub(crate) fn open(disk: &Arc<dyn Disk>, config: &BrokerConfig) -> Result<Self, StartError> {
+    /// The cluster's id as it is set, or as the directories of `log.dirs` name it; `None` of a new cluster.
+    pub(crate) fn cluster_id(
+        disk: &Arc<dyn Disk>,
+        config: &BrokerConfig,
+    ) -> Result<Option<String>, StartError> {
+        match &config.node.cluster_id {
+            Some(wanted) => Ok(Some(wanted.clone())),
+            None => known_cluster_id(&**disk, &config.log.dirs),
+        }
+    }
+
+    /// The id of a new cluster.
+    pub(crate) fn new_cluster_id() -> String {
+        TopicId(Uuid::new_v4()).to_base64()
+    }
+
+    /// Opens the directories of `log.dirs`, which must be of the cluster; an empty one is formatted. A directory that
+    /// fails is left out, unless it is the last.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        config: &BrokerConfig,
+        cluster_id: String,
+    ) -> Result<Self, StartError> {
         let paths = &config.log.dirs;
-        let cluster_id = match (&config.node.cluster_id, known_cluster_id(&**disk, paths)?) {
-            (Some(wanted), _) => wanted.clone(),
-            (None, Some(known)) => known,
-            (None, None) => TopicId(Uuid::new_v4()).to_base64(),
-        };
         let (mut dirs, mut missing) = (Vec::with_capacity(paths.len()), 0);
         for path in paths {
             let identity = MetaProperties {

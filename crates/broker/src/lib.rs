@@ -10,6 +10,7 @@ mod auto_topics;
 pub mod cli;
 mod client_metrics;
 mod clock;
+mod cluster;
 mod cold_reads;
 mod configs;
 mod deadline;

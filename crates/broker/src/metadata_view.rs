@@ -1,6 +1,7 @@
 //! The cluster state that this broker answers from: published only when the logs that it speaks of exist here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use ottla_controller::Controller;
@@ -47,5 +48,13 @@ impl MetadataView {
         let mut applied = self.applied.subscribe();
         // The sender lives as long as `self`, so waiting cannot fail.
         let _ = applied.wait_for(|at| *at >= offset).await;
+    }
+
+    /// Waits until an image is served here that is as wanted, at most so long.
+    pub(crate) async fn until(&self, wanted: impl Fn(&MetadataImage) -> bool, limit: Duration) {
+        let mut applied = self.applied.subscribe();
+        let waiting = applied.wait_for(|_| wanted(&self.image.load()));
+        // Whoever waits goes on with what there is.
+        let _ = tokio::time::timeout(limit, waiting).await;
     }
 }

@@ -2,35 +2,43 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ottla_controller::{BrokerError, Controller, ControllerError};
-use ottla_model::{BrokerId, ProducerId};
+use ottla_model::ProducerId;
+use ottla_protocol::messages::AllocateProducerIdsRequest;
+use ottla_protocol::{ApiKey, ErrorCode};
 use parking_lot::Mutex;
 
+use crate::cluster::{ChannelError, ControllerChannel, version};
 use crate::identity::Identity;
+use crate::metadata_view::MetadataView;
+
+/// How long a client waits for the controller.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no producer id now.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProducerIdError {
     #[error(transparent)]
-    Controller(#[from] ControllerError),
-    #[error(transparent)]
-    Refused(#[from] BrokerError),
+    Controller(#[from] ChannelError),
+    #[error("the controller refuses: {0:?}")]
+    Refused(Option<ErrorCode>),
 }
 
 /// Gives each caller an id that nobody else has or will have.
 #[derive(Debug)]
 pub(crate) struct ProducerIds {
-    controller: Controller,
+    channel: ControllerChannel,
     identity: Arc<Identity>,
+    view: Arc<MetadataView>,
     block: Mutex<Range<i64>>,
     /// Held by the one caller that fetches the next block; the others wait for it.
     fetching: tokio::sync::Mutex<()>,
 }
 
 impl ProducerIds {
-    pub(crate) fn new(controller: Controller, identity: Arc<Identity>) -> Self {
-        Self { controller, identity, block: Mutex::new(0..0), fetching: tokio::sync::Mutex::new(()) }
+    pub(crate) fn new(channel: ControllerChannel, identity: Arc<Identity>, view: Arc<MetadataView>) -> Self {
+        Self { channel, identity, view, block: Mutex::new(0..0), fetching: tokio::sync::Mutex::new(()) }
     }
 
     /// An id of the block at hand; `None` if it is used up.
@@ -45,13 +53,21 @@ impl ProducerIds {
             if let Some(id) = self.try_next() {
                 return Ok(id);
             }
-            let id = self.identity.node_id;
-            let block = self.controller.allocate_producer_ids(id, self.epoch(id)).await??;
-            *self.block.lock() = block.ids;
+            let block = self.fetch().await?;
+            *self.block.lock() = block;
         }
     }
 
-    fn epoch(&self, id: BrokerId) -> i64 {
-        self.controller.image().brokers().get(id).map_or(-1, |broker| broker.epoch)
+    async fn fetch(&self) -> Result<Range<i64>, ProducerIdError> {
+        let id = self.identity.node_id;
+        let epoch = self.view.image().brokers().get(id).map_or(-1, |broker| broker.epoch);
+        let request =
+            AllocateProducerIdsRequest::default().with_broker_id(id.get().into()).with_broker_epoch(epoch);
+        let answer = self.channel.ask(&request, version(ApiKey::AllocateProducerIds), TIMEOUT).await?;
+        if answer.error_code != ErrorCode::None.code() {
+            return Err(ProducerIdError::Refused(ErrorCode::from_code(answer.error_code)));
+        }
+        let first = answer.producer_id_start.0;
+        Ok(first..first.saturating_add(i64::from(answer.producer_id_len)))
     }
 }

@@ -1,10 +1,11 @@
 //! How this broker introduces itself to the controller.
 
 use ottla_config::BrokerConfig;
-use ottla_controller::{BrokerRegistrationRequest, Controller, ControllerConfig};
-use ottla_metadata::{BrokerEndpoint, BrokerFeature, FEATURES, SecurityProtocol};
+use ottla_controller::{BrokerRegistrationRequest, Controller, ControllerConfig, Peers};
+use ottla_metadata::{BrokerEndpoint, BrokerFeature, DirectoryId, FEATURES, SecurityProtocol};
 use uuid::Uuid;
 
+use crate::cluster::Introduction;
 use crate::home::Home;
 use crate::identity::Identity;
 use crate::net::Listener;
@@ -13,7 +14,12 @@ use crate::start_error::StartError;
 /// Entries of the metadata log between two snapshots.
 const SNAPSHOT_EVERY_ENTRIES: u64 = 10_000;
 
-pub(crate) fn controller_config(config: &BrokerConfig, identity: &Identity, home: &Home) -> ControllerConfig {
+pub(crate) fn controller_config(
+    config: &BrokerConfig,
+    identity: &Identity,
+    home: &Home,
+    peers: Option<Peers>,
+) -> ControllerConfig {
     ControllerConfig {
         dir: config.controller.metadata_dir.clone(),
         node_id: identity.node_id,
@@ -21,15 +27,16 @@ pub(crate) fn controller_config(config: &BrokerConfig, identity: &Identity, home
         directory_id: home.directory_ids.first().copied().unwrap_or_default(),
         broker: config.clone(),
         snapshot_every_entries: SNAPSHOT_EVERY_ENTRIES,
+        peers,
     }
 }
 
-/// Registers the broker with what its listeners are advertised as; gives its broker epoch.
-pub(crate) async fn register(
+/// Registers the only broker of a cluster with its own controller: it is ready at once. Gives its broker epoch.
+pub(crate) async fn register_alone(
     controller: &Controller,
     config: &BrokerConfig,
     listeners: &[Listener],
-    home: &Home,
+    log_dirs: &[DirectoryId],
 ) -> Result<i64, StartError> {
     let features = FEATURES.iter().map(|feature| BrokerFeature {
         name: feature.name.to_owned(),
@@ -42,12 +49,28 @@ pub(crate) async fn register(
         endpoints: endpoints(config, listeners),
         features: features.collect(),
         rack: config.node.rack.clone(),
-        log_dirs: home.directory_ids.clone(),
+        log_dirs: log_dirs.to_vec(),
         fenced: false,
     };
     let answer =
         controller.register_broker(request).await.map_err(|error| StartError::Refused(error.to_string()))?;
     answer.map_err(|error| StartError::Refused(error.to_string()))
+}
+
+/// What the broker says of itself to a controller that is elsewhere.
+pub(crate) fn introduction(
+    config: &BrokerConfig,
+    identity: &Identity,
+    listeners: &[Listener],
+    log_dirs: &[DirectoryId],
+) -> Introduction {
+    Introduction {
+        broker_id: identity.node_id,
+        cluster_id: identity.cluster_id.to_string(),
+        endpoints: endpoints(config, listeners),
+        rack: config.node.rack.clone(),
+        log_dirs: log_dirs.iter().map(|dir| dir.0).collect(),
+    }
 }
 
 /// The advertised listeners; a port of 0 is the one that was bound, a host that means "all" is this machine's name.

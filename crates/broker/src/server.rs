@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
-use ottla_controller::{Controller, MetadataSubscription};
-use ottla_metadata::{ConfigResourceType, MetadataImage};
+use ottla_controller::{Controller, MetadataSubscription, Peers};
+use ottla_metadata::{ConfigResourceType, DirectoryId, MetadataImage};
+use ottla_model::Offset;
 use ottla_replication::session::{FetchSessionCache, FetchSessionConfig};
 use ottla_storage::{Disk, RealDisk, StorageError};
 use parking_lot::Mutex;
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::auto_topics::AutoTopics;
 use crate::client_metrics::ClientMetrics;
 use crate::clock::Clock;
+use crate::cluster::{self, ControllerChannel, Links, Membership};
 use crate::cold_reads::ColdReads;
 use crate::dispatch::Dispatcher;
 use crate::gauges;
@@ -40,6 +42,8 @@ use crate::telemetry::{Health, Loggers, Metrics};
 const UNANSWERED_MAX: usize = 100;
 /// How often it is tried again to make logs for which there was no room.
 const ROOM_RETRY: Duration = Duration::from_secs(1);
+/// How long a stopping broker waits for others to take over what it leads.
+const LEAVE_MAX: Duration = Duration::from_secs(5);
 /// Threads that run fdatasync.
 const FLUSH_THREADS: usize = 2;
 /// Opened logs that are made to serve at once, at most.
@@ -52,8 +56,10 @@ pub struct Server {
     opener: Arc<Opener>,
     addresses: Vec<String>,
     health: Arc<Health>,
-    stop: watch::Sender<bool>,
-    serving: JoinSet<()>,
+    serving: Serving,
+    /// The controller's listeners, where there are other voters.
+    gate: Option<Serving>,
+    membership: Option<Arc<Membership>>,
     /// What runs until the broker stops: metadata and housekeeping.
     background: JoinSet<()>,
     broker_epoch: i64,
@@ -87,16 +93,63 @@ impl Server {
     ) -> Result<Self, StartError> {
         let clock = Clock::start();
         // Bound first, so that a port in use is found before anything is written.
-        let listeners = bind(&config).await?;
-        let home = Home::open(&disk, &config)?;
+        let listeners = bind(&config.net.listeners, &config).await?;
+        let links = Links::default();
+        let peers = cluster::peers(&config, &links);
+        let door = Door {
+            limits: net_limits(&config),
+            memory: Arc::new(Memory::new(&config.memory, available_memory())),
+            cold_reads: ColdReads::new(metrics.broker.cold_reads.clone()),
+            admission: Admission::new(&config.net),
+        };
+        let admission = Arc::clone(&door.admission);
+        let gate = match &peers {
+            // Nobody is served there but other voters, until all that they ask for is there.
+            Some(peers) => {
+                let dispatcher = Arc::new(Dispatcher::of_controller(peers.clone(), Arc::clone(&metrics)));
+                let listeners = bind(&config.net.controller_listeners, &config).await?;
+                Some(Serving::start(listeners, dispatcher, &door))
+            }
+            None => None,
+        };
+        let cluster_id = cluster_id(&disk, &config, peers.as_ref()).await?;
+        let home = Home::open(&disk, &config, cluster_id)?;
         let identity =
             Arc::new(Identity { cluster_id: Arc::clone(&home.cluster_id), node_id: config.node.node_id });
-        let controller =
-            Controller::start_on(disk, registration::controller_config(&config, &identity, &home)).await?;
-        let broker_epoch = registration::register(&controller, &config, &listeners, &home).await?;
+        let of_controller = registration::controller_config(&config, &identity, &home, peers.clone());
+        let controller = Controller::start_on(disk, of_controller).await?;
+        let session_ms = u64::try_from(config.controller.session_timeout_ms).unwrap_or(0);
+        let log_dirs = home.directory_ids.clone();
+        let channel = ControllerChannel::new(controller.clone(), peers.clone(), links);
+        let services = services(
+            config,
+            identity,
+            loggers,
+            clock,
+            channel,
+            Arc::clone(&metrics),
+            home.logs,
+            door.clone(),
+        )?;
+        let controllers_own = crate::apis::controller_table(&services);
+        services.channel.serve_locally(controllers_own.clone());
+        if let Some(gate) = &gate {
+            gate.dispatcher.open(controllers_own);
+        }
+        let mut background = JoinSet::new();
+        let broker_epoch = if peers.is_none() {
+            let config = services.config.load_full();
+            registration::register_alone(&controller, &config, &listeners, &log_dirs).await?
+        } else {
+            background.spawn(controller.clone().watch_brokers(Duration::from_millis(session_ms)));
+            let (config, identity) = (services.config.load_full(), &services.identity);
+            let introduction = registration::introduction(&config, identity, &listeners, &log_dirs);
+            let epoch = cluster::register(&services.channel, &introduction).await?;
+            // Before that the image may not know of topics whose logs are here.
+            controller.reached(Offset(epoch)).await;
+            epoch
+        };
 
-        let services =
-            services(config, identity, loggers, clock, controller, Arc::clone(&metrics), home.logs)?;
         gauges::register(&metrics, &services);
         let queue = Arc::new(OpeningQueue::default());
         let driver = replica_driver(&services, &queue);
@@ -114,8 +167,6 @@ impl Server {
         let (logs, clock) = (Arc::clone(&services.logs), services.clock);
         let (opener, opened) = Opener::start(Arc::clone(&queue), logs, services.logs.thread_count(), clock)
             .map_err(StartError::Threads)?;
-        let mut background = JoinSet::new();
-        let admission = Admission::new(&services.config.load().net);
         services.cleaner.configure();
         let followers = Followers {
             groups: Arc::clone(&services.groups),
@@ -129,30 +180,22 @@ impl Server {
         background.spawn(opening::report(queue, Arc::clone(&health)));
         background.spawn(Arc::clone(&services.groups).measure_memory());
         background.spawn(Arc::new(housekeeping(&services)).run());
-        background.spawn(Arc::new(dir_failures(&services, broker_epoch)).run());
+        background.spawn(Arc::new(dir_failures(&services, broker_epoch, log_dirs)).run());
         background.spawn(Arc::clone(&services.dir_assignments).run(
-            services.controller.clone(),
+            services.channel.clone(),
             services.identity.node_id,
             broker_epoch,
         ));
-        let (stop, stopped) = watch::channel(false);
         let dispatcher = Arc::new(Dispatcher::new(crate::apis::table(&services), metrics));
-        let limits = net_limits(&services.config.load());
-        let mut serving = JoinSet::new();
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
         let addresses = addresses.map(|address| address.to_string()).collect();
-        for listener in listeners {
-            serving.spawn(listener.serve(
-                Arc::clone(&dispatcher),
-                limits,
-                Arc::clone(&services.memory),
-                services.cold_reads.clone(),
-                Arc::clone(&admission),
-                stopped.clone(),
-            ));
-        }
+        let serving = Serving::start(listeners, dispatcher, &door);
         let (services, opener) = (Arc::new(services), Arc::new(opener));
-        Ok(Self { services, opener, addresses, health, stop, serving, background, broker_epoch })
+        let membership = match peers {
+            Some(_) => Some(take_part(&services, broker_epoch, &mut background).await),
+            None => None,
+        };
+        Ok(Self { services, opener, addresses, health, serving, gate, membership, background, broker_epoch })
     }
 
     /// Where clients are served.
@@ -181,11 +224,18 @@ impl Server {
     /// Answers what is parked, flushes and closes everything.
     pub async fn stop(mut self) {
         self.health.stopping();
-        self.stop.send_replace(true);
+        if let Some(membership) = self.membership.take() {
+            membership.leave(LEAVE_MAX).await;
+        }
+        self.serving.tell();
         self.services.groups.close_all();
-        while self.serving.join_next().await.is_some() {}
+        self.serving.ended().await;
         self.background.shutdown().await;
         self.services.controller.shutdown().await;
+        if let Some(gate) = &mut self.gate {
+            gate.tell();
+            gate.ended().await;
+        }
         let (services, opener) = (Arc::clone(&self.services), Arc::clone(&self.opener));
         let broker_epoch = self.broker_epoch;
         let closing = move || {
@@ -216,9 +266,88 @@ fn close_threads(services: &Services, opener: &Opener) {
     services.flusher.close();
 }
 
-async fn bind(config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
+/// What bounds connections, on whatever listener.
+#[derive(Clone, Debug)]
+struct Door {
+    limits: NetLimits,
+    memory: Arc<Memory>,
+    cold_reads: ColdReads,
+    admission: Arc<Admission>,
+}
+
+/// Listeners that are served, until they are told to stop.
+#[derive(Debug)]
+struct Serving {
+    dispatcher: Arc<Dispatcher>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Serving {
+    fn start(listeners: Vec<Listener>, dispatcher: Arc<Dispatcher>, door: &Door) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            tasks.spawn(listener.serve(
+                Arc::clone(&dispatcher),
+                door.limits,
+                Arc::clone(&door.memory),
+                door.cold_reads.clone(),
+                Arc::clone(&door.admission),
+                stopped.clone(),
+            ));
+        }
+        Self { dispatcher, stop, tasks }
+    }
+
+    fn tell(&self) {
+        self.stop.send_replace(true);
+    }
+
+    async fn ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// What the cluster is called: as is known here, or as the voters agree.
+async fn cluster_id(
+    disk: &Arc<dyn Disk>,
+    config: &BrokerConfig,
+    peers: Option<&Peers>,
+) -> Result<String, StartError> {
+    match (Home::cluster_id(disk, config)?, peers) {
+        (Some(known), _) => Ok(known),
+        (None, None) => Ok(Home::new_cluster_id()),
+        (None, Some(peers)) => Ok(peers.agree_on_cluster_id(Home::new_cluster_id).await),
+    }
+}
+
+/// Tells the controller that this broker is there, and waits until it is let in.
+async fn take_part(
+    services: &Arc<Services>,
+    broker_epoch: i64,
+    background: &mut JoinSet<()>,
+) -> Arc<Membership> {
+    let interval_ms = u64::try_from(services.config.load().controller.heartbeat_interval_ms).unwrap_or(0);
+    let unfenced = watch::Sender::new(false);
+    let mut let_in = unfenced.subscribe();
+    let membership = Arc::new(Membership {
+        channel: services.channel.clone(),
+        view: Arc::clone(&services.metadata),
+        broker_id: services.identity.node_id,
+        broker_epoch,
+        interval: Duration::from_millis(interval_ms.max(1)),
+        unfenced,
+    });
+    background.spawn(Arc::clone(&membership).run());
+    // The sender lives as long as `membership`.
+    let _ = let_in.wait_for(|unfenced| *unfenced).await;
+    membership
+}
+
+async fn bind(named: &[ottla_config::Listener], config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
     let mut listeners = Vec::new();
-    for listener in &config.net.listeners {
+    for listener in named {
         let host = if listener.host.is_empty() { "0.0.0.0" } else { &listener.host };
         let address = format!("{host}:{}", listener.port);
         let bound = Listener::bind(&listener.name, &address, &config.net).await;
@@ -232,26 +361,26 @@ fn services(
     identity: Arc<Identity>,
     loggers: Arc<Loggers>,
     clock: Clock,
-    controller: Controller,
+    channel: ControllerChannel,
     metrics: Arc<Metrics>,
     logs: Arc<LogHome>,
+    door: Door,
 ) -> Result<Services, StartError> {
+    let Door { memory, cold_reads, .. } = door;
     let metadata =
         Arc::new(MetadataView::new(Arc::new(MetadataImage::new(Arc::clone(&identity.cluster_id)))));
-    let memory = Arc::new(Memory::new(&config.memory, available_memory()));
     let sessions = FetchSessionConfig {
         slots: usize::try_from(config.fetch.session_cache_slots).unwrap_or(0),
         partitions: usize::try_from(memory.fetch_sessions.limit() / SESSION_PARTITION_LEN)
             .unwrap_or(usize::MAX),
         ..FetchSessionConfig::default()
     };
-    let cold_reads = ColdReads::new(metrics.broker.cold_reads.clone());
-    let producer_ids = ProducerIds::new(controller.clone(), Arc::clone(&identity));
+    let producer_ids = ProducerIds::new(channel.clone(), Arc::clone(&identity), Arc::clone(&metadata));
     let flusher = Flusher::start(FLUSH_THREADS, clock, &metrics).map_err(StartError::Threads)?;
     let enable = config.topics.auto_create_enable;
     let config = Arc::new(ArcSwap::from_pointee(config));
-    let (view, controller_handle) = (Arc::clone(&metadata), controller.clone());
-    let auto_topics = AutoTopics { controller: controller_handle, view, config: Arc::clone(&config), enable };
+    let (view, config_of_topics) = (Arc::clone(&metadata), Arc::clone(&config));
+    let auto_topics = AutoTopics { channel: channel.clone(), view, config: config_of_topics, enable };
     let partitions = Arc::new(Partitions::default());
     let cleaner = Cleaner::new(
         Arc::clone(&partitions),
@@ -296,7 +425,8 @@ fn services(
         memory,
         cold_reads,
         metadata,
-        controller,
+        controller: channel.controller().clone(),
+        channel,
         auto_topics: Arc::clone(&parts.auto_topics),
         producer_ids: Arc::new(producer_ids),
         partitions: Arc::clone(&parts.partitions),
@@ -337,13 +467,15 @@ fn housekeeping(services: &Services) -> Housekeeping {
     }
 }
 
-fn dir_failures(services: &Services, broker_epoch: i64) -> DirFailureHandler {
+fn dir_failures(services: &Services, broker_epoch: i64, log_dirs: Vec<DirectoryId>) -> DirFailureHandler {
     let timeout_ms = u64::try_from(services.config.load().log.failure_timeout_ms).unwrap_or(0);
     DirFailureHandler {
         failures: services.logs.failures(),
         logs: Arc::clone(&services.logs),
         partitions: Arc::clone(&services.partitions),
-        controller: services.controller.clone(),
+        channel: services.channel.clone(),
+        view: Arc::clone(&services.metadata),
+        log_dirs,
         node_id: services.identity.node_id,
         broker_epoch,
         metadata_dir: services.config.load().controller.metadata_dir.clone(),

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::auto_topics::AutoTopics;
 use crate::client_metrics::ClientMetrics;
 use crate::clock::Clock;
+use crate::cluster::ControllerChannel;
 use crate::cold_reads::ColdReads;
 use crate::groups::Groups;
 use crate::identity::Identity;
@@ -33,6 +34,7 @@ pub(crate) struct Services {
     pub cold_reads: ColdReads,
     pub metadata: Arc<MetadataView>,
     pub controller: Controller,
+    pub channel: ControllerChannel,
     pub auto_topics: Arc<AutoTopics>,
     pub producer_ids: Arc<ProducerIds>,
     pub partitions: Arc<Partitions>,

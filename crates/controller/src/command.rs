@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ottla_metadata::{BrokerEndpoint, BrokerFeature, ConfigResource, DirectoryId};
-use ottla_model::{BrokerId, TopicId, TopicIdPartition};
+use ottla_model::{BrokerId, Offset, TopicId, TopicIdPartition};
 
 use crate::error::{ConfigChangeError, ElectionError, ReassignmentError, TopicError};
 
@@ -235,6 +235,26 @@ pub struct BrokerRegistrationRequest {
     pub log_dirs: Vec<DirectoryId>,
     /// False for a broker that is ready to serve as soon as it is registered; others ask to be unfenced later.
     pub fenced: bool,
+}
+
+/// BrokerHeartbeat (KIP-631).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerHeartbeat {
+    pub broker_id: BrokerId,
+    pub broker_epoch: i64,
+    /// Offset of the last metadata record that the broker lives by.
+    pub current_metadata_offset: Offset,
+    pub want_fence: bool,
+    pub want_shut_down: bool,
+}
+
+/// What a broker learns from its heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeartbeatAnswer {
+    /// It knows of its own registration.
+    pub is_caught_up: bool,
+    pub is_fenced: bool,
+    pub should_shut_down: bool,
 }
 
 /// Where a broker keeps its replicas (AssignReplicasToDirs, KIP-858).

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ottla_metadata::{MetadataImage, MetadataRecord, Provenance};
+use ottla_metadata::{MetadataImage, MetadataRecord, Provenance, new_cluster_records};
 use ottla_model::TimestampMs;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -117,9 +117,13 @@ impl DecisionLoop {
             return;
         };
         let mut pending = self.publisher.image().as_ref().clone();
-        let mut records = Vec::new();
+        let mut records = self.first_records(&pending);
         let mut waiting: Vec<Finish> = Vec::new();
         let mut bytes = 0;
+        if let Err(error) = replay(&mut pending, &records) {
+            tracing::error!(%error, "a new cluster's first records do not replay");
+            return;
+        }
         while records.len() < RECORDS_PER_ENTRY
             && let Some((need, decide)) = decides.pop_front()
         {
@@ -145,6 +149,12 @@ impl DecisionLoop {
         for finish in waiting {
             finish(result.clone());
         }
+    }
+
+    /// A new cluster's log begins with its features, and the settings that go with them.
+    fn first_records(&self, image: &MetadataImage) -> Vec<MetadataRecord> {
+        let is_new = image.features().iter().next().is_none();
+        if is_new { new_cluster_records(&self.settings.min_insync_replicas()) } else { Vec::new() }
     }
 
     fn decide(&mut self, decide: Decide, image: &mut MetadataImage) -> Outcome {

@@ -2,22 +2,25 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ottla_config::BrokerConfig;
-use ottla_metadata::{DirectoryId, MetadataImage, new_cluster_records};
-use ottla_model::BrokerId;
+use ottla_metadata::{DirectoryId, MetadataImage};
+use ottla_model::{BrokerId, Offset};
 use ottla_storage::{Disk, RealDisk};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::command::{
-    AlterConfigs, AlterPartitionReassignments, BrokerRegistrationRequest, ConfigAnswers, CreatePartitions,
-    CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, ProducerIdBlock,
-    ReassignmentAnswers, ReplicaDirectories, TopicAnswers, TopicElections, UpdateFeatures,
+    AlterConfigs, AlterPartitionReassignments, BrokerHeartbeat, BrokerRegistrationRequest, ConfigAnswers,
+    CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, HeartbeatAnswer,
+    ProducerIdBlock, ReassignmentAnswers, ReplicaDirectories, TopicAnswers, TopicElections, UpdateFeatures,
 };
 use crate::decision::{self, Context, Decision, Settings};
 use crate::decision_loop::{DecisionLoop, Job, Need, Outcome};
 use crate::error::{BrokerError, ControllerError, FeatureError, StartError};
+use crate::liveness::Liveness;
+use crate::peers::Peers;
 use crate::publish::{MetadataSubscription, Publisher};
 use crate::raft::{Quorum, QuorumConfig, QuorumStatus, SnapshotLimits};
 
@@ -25,6 +28,9 @@ use crate::raft::{Quorum, QuorumConfig, QuorumStatus, SnapshotLimits};
 const LOG_DIR: &str = "__cluster_metadata-0";
 /// Commands that wait to be decided; a caller waits when there are more.
 const QUEUE_LEN: usize = 1_024;
+
+/// How often it is looked at who is silent.
+const LIVENESS_CHECK: Duration = Duration::from_millis(100);
 
 /// What a controller needs to know before its log says the rest.
 #[derive(Clone, Debug)]
@@ -39,6 +45,8 @@ pub struct ControllerConfig {
     pub broker: BrokerConfig,
     /// Entries after which a snapshot is taken and the log before it purged.
     pub snapshot_every_entries: u64,
+    /// The other voters; `None` where this node is the only one.
+    pub peers: Option<Peers>,
 }
 
 /// A running controller; clones share it. Every method that changes something answers only after the change is
@@ -49,6 +57,10 @@ pub struct Controller {
     publisher: Arc<Publisher>,
     /// Why the metadata log cannot go on.
     failure: watch::Receiver<Option<String>>,
+    leading: watch::Receiver<bool>,
+    liveness: Arc<Mutex<Liveness>>,
+    /// Times of liveness are since then.
+    began: Instant,
 }
 
 impl Controller {
@@ -69,13 +81,15 @@ impl Controller {
         Self::run(config, quorum, publisher).await
     }
 
-    /// Begins to decide, and gives a new cluster its features.
+    /// Begins to decide. The only voter leads, and has given a new cluster its features, when this returns.
     pub(crate) async fn run(
         config: ControllerConfig,
         quorum: Quorum,
         publisher: Arc<Publisher>,
     ) -> Result<Self, StartError> {
         let (jobs, queue) = mpsc::channel(QUEUE_LEN);
+        let is_alone = config.peers.is_none();
+        let leading = quorum.leading();
         let settings = Settings { node_id: config.node_id, broker: Arc::new(config.broker) };
         let (tell, failure) = watch::channel(None);
         let failing = quorum.failure();
@@ -88,8 +102,11 @@ impl Controller {
         });
         let decisions = DecisionLoop::new(quorum, publisher.clone(), settings);
         tokio::spawn(decisions.run(queue));
-        let controller = Self { jobs, publisher, failure };
-        controller.bootstrap().await.map_err(|error| StartError::Raft(error.to_string()))?;
+        let controller =
+            Self { jobs, publisher, failure, leading, liveness: Arc::default(), began: Instant::now() };
+        if is_alone {
+            controller.bootstrap().await.map_err(|error| StartError::Raft(error.to_string()))?;
+        }
         Ok(controller)
     }
 
@@ -202,6 +219,41 @@ impl Controller {
             .await
     }
 
+    /// BrokerHeartbeat: lets a broker in that has caught up, and out that wants to go.
+    pub async fn broker_heartbeat(
+        &self,
+        beat: BrokerHeartbeat,
+    ) -> Result<Result<HeartbeatAnswer, BrokerError>, ControllerError> {
+        self.liveness.lock().heard(beat.broker_id, beat.broker_epoch, self.began.elapsed());
+        self.decide(Need::Relief, move |context| decision::broker_heartbeat(&beat, context)).await
+    }
+
+    /// Fences brokers that have been silent for `session`, while this node is the active controller. Runs until it is
+    /// aborted.
+    pub async fn watch_brokers(self, session: Duration) {
+        let check = session.min(LIVENESS_CHECK);
+        loop {
+            tokio::time::sleep(check).await;
+            if !self.is_active() {
+                self.liveness.lock().forget();
+                continue;
+            }
+            let image = self.image();
+            let unfenced = image.brokers().unfenced().map(|broker| (broker.id, broker.epoch)).collect();
+            let expired = {
+                let (mut liveness, now) = (self.liveness.lock(), self.began.elapsed());
+                liveness.follow(&unfenced, now);
+                liveness.expired(session, now)
+            };
+            for (id, epoch) in expired {
+                tracing::warn!(broker = %id, "fenced: no heartbeat within its session");
+                if let Err(error) = self.fence_broker(id, epoch).await {
+                    tracing::debug!(broker = %id, %error, "not fenced");
+                }
+            }
+        }
+    }
+
     /// Begins a broker's controlled shutdown.
     pub async fn controlled_shutdown(
         &self,
@@ -263,15 +315,25 @@ impl Controller {
         }
     }
 
-    /// A new cluster's log begins with its features, and the settings that go with them.
+    /// Whether this node is the active controller, and may decide.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        *self.leading.borrow()
+    }
+
+    /// Ends once the image has the record at `offset`.
+    pub async fn reached(&self, offset: Offset) {
+        let mut subscription = self.subscribe();
+        while subscription.current().provenance().offset < offset {
+            if subscription.next().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// The first decision gives a new cluster its features.
     async fn bootstrap(&self) -> Result<(), ControllerError> {
-        self.decide(Need::Relief, |context| {
-            let is_new = context.image.features().iter().next().is_none();
-            let min_insync_replicas = context.settings.min_insync_replicas();
-            let records = if is_new { new_cluster_records(&min_insync_replicas) } else { Vec::new() };
-            Decision { records, answer: () }
-        })
-        .await
+        self.decide(Need::Relief, |_| Decision { records: Vec::new(), answer: () }).await
     }
 
     async fn decide<A: Send + 'static>(
@@ -300,6 +362,7 @@ fn quorum_config(config: &ControllerConfig) -> QuorumConfig {
         cluster_id: config.cluster_id.as_str().into(),
         segment_bytes: u64::try_from(settings.segment_bytes).unwrap_or(0),
         snapshot_every_entries: config.snapshot_every_entries,
+        peers: config.peers.clone(),
         snapshots: SnapshotLimits {
             bytes_max: u64::try_from(settings.record_bytes_between_snapshots_max).unwrap_or(0),
             // 0: by size only.

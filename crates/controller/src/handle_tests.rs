@@ -11,7 +11,7 @@ use crate::{
     StartError, TopicError, TopicRef,
 };
 
-fn config(dir: &Path) -> ControllerConfig {
+pub(crate) fn config(dir: &Path) -> ControllerConfig {
     ControllerConfig {
         dir: dir.to_owned(),
         node_id: BrokerId(1),
@@ -19,10 +19,11 @@ fn config(dir: &Path) -> ControllerConfig {
         directory_id: DirectoryId(uuid::Uuid::from_u128(7)),
         broker: BrokerConfig::from_static([("node.id".to_owned(), "1".to_owned())].into()).unwrap(),
         snapshot_every_entries: 20,
+        peers: None,
     }
 }
 
-fn registration() -> BrokerRegistrationRequest {
+pub(crate) fn registration() -> BrokerRegistrationRequest {
     BrokerRegistrationRequest {
         broker_id: BrokerId(1),
         incarnation_id: uuid::Uuid::new_v4(),

@@ -11,21 +11,24 @@ pub mod decision;
 mod decision_loop;
 mod error;
 mod handle;
+mod liveness;
+mod peers;
 mod publish;
 mod raft;
 
 pub use command::{
-    AlterConfigOp, AlterConfigs, AlterPartitionReassignments, BrokerRegistrationRequest, ConfigAlteration,
-    ConfigAnswers, ConfigChange, ConfigOp, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics,
-    DeletedTopic, ElectLeaders, ElectionType, FeatureUpdate, FeatureUpgrade, NewPartitions, NewTopic,
-    ProducerIdBlock, ReassignableTopic, ReassignmentAnswers, ReplicaDirectories, TopicAnswers,
-    TopicElections, TopicRef, UpdateFeatures,
+    AlterConfigOp, AlterConfigs, AlterPartitionReassignments, BrokerHeartbeat, BrokerRegistrationRequest,
+    ConfigAlteration, ConfigAnswers, ConfigChange, ConfigOp, CreatePartitions, CreateTopics, CreatedTopic,
+    DeleteTopics, DeletedTopic, ElectLeaders, ElectionType, FeatureUpdate, FeatureUpgrade, HeartbeatAnswer,
+    NewPartitions, NewTopic, ProducerIdBlock, ReassignableTopic, ReassignmentAnswers, ReplicaDirectories,
+    TopicAnswers, TopicElections, TopicRef, UpdateFeatures,
 };
 pub use error::{
     BrokerError, ConfigChangeError, ControllerError, ElectionError, FeatureError, ReassignmentError,
     StartError, TopicError,
 };
 pub use handle::{Controller, ControllerConfig};
+pub use peers::{Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers};
 pub use publish::{MetadataSubscription, MetadataUpdate};
 #[doc(hidden)]
 pub use raft::fuzzing;

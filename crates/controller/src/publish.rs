@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use ottla_metadata::{MetadataDelta, MetadataImage};
+use ottla_model::BrokerId;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -19,6 +20,8 @@ pub struct MetadataUpdate {
 pub(crate) struct Publisher {
     image: ArcSwap<MetadataImage>,
     slots: Mutex<Vec<Weak<Slot>>>,
+    /// Who leads the quorum, as far as it is known here: elections are no records.
+    controller: Mutex<Option<BrokerId>>,
 }
 
 /// What one subscriber has not seen yet.
@@ -36,7 +39,11 @@ struct Pending {
 
 impl Publisher {
     pub(crate) fn new(image: MetadataImage) -> Self {
-        Self { image: ArcSwap::from_pointee(image), slots: Mutex::new(Vec::new()) }
+        Self {
+            image: ArcSwap::from_pointee(image),
+            slots: Mutex::new(Vec::new()),
+            controller: Mutex::new(None),
+        }
     }
 
     pub(crate) fn image(&self) -> Arc<MetadataImage> {
@@ -44,8 +51,26 @@ impl Publisher {
     }
 
     /// Publishes an image that differs from the last one by `delta`. One caller at a time: the state machine.
-    pub(crate) fn publish(&self, image: MetadataImage, delta: &MetadataDelta) {
-        let image = Arc::new(image);
+    pub(crate) fn publish(&self, mut image: MetadataImage, delta: &MetadataDelta) {
+        let controller = self.controller.lock();
+        image.set_controller(controller.unwrap_or(image.controller_id()));
+        self.store(Arc::new(image), delta);
+    }
+
+    /// Publishes the same image with another controller.
+    pub(crate) fn set_controller(&self, controller_id: BrokerId) {
+        let mut controller = self.controller.lock();
+        if *controller == Some(controller_id) {
+            return;
+        }
+        *controller = Some(controller_id);
+        let mut image = self.image.load_full().as_ref().clone();
+        image.set_controller(controller_id);
+        self.store(Arc::new(image), &MetadataDelta { controller: true, ..MetadataDelta::default() });
+    }
+
+    /// The lock on `controller` is held: one image at a time.
+    fn store(&self, image: Arc<MetadataImage>, delta: &MetadataDelta) {
         let mut slots = self.slots.lock();
         self.image.store(image.clone());
         slots.retain(|slot| {
@@ -124,8 +149,6 @@ impl MetadataSubscription {
 
 #[cfg(test)]
 mod tests {
-    use ottla_model::BrokerId;
-
     use super::*;
 
     fn delta(broker: i32) -> MetadataDelta {

@@ -22,6 +22,7 @@ mod message;
 pub mod messages;
 pub mod otlp;
 mod part;
+mod peer;
 pub mod produce;
 
 pub use api::{ApiKey, ApiSpec, Listener};
@@ -30,3 +31,4 @@ pub use frame::{FRAME_PREFIX_LEN, FrameError, encode_request, encode_response, f
 pub use guard::{Direction, GuardError, check as check_body};
 pub use header::{HeaderError, RequestHeader, encode_response_header, split_response_header};
 pub use message::{DecodeError, EncodeError, Request, Response};
+pub use peer::{encode_peer_answer, encode_peer_request, split_peer_request};

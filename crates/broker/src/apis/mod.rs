@@ -1,9 +1,13 @@
 //! One file an API; what stands in [`table`] is what the broker serves and advertises.
 
+mod allocate_producer_ids;
 mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod api_versions;
+mod assign_replicas_to_dirs;
+mod broker_heartbeat;
+mod broker_registration;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_acls;
@@ -25,6 +29,7 @@ mod describe_quorum;
 mod describe_topic_partitions;
 mod describe_user_scram_credentials;
 mod elect_leaders;
+mod envelope;
 mod fetch;
 mod find_coordinator;
 mod get_telemetry_subscriptions;
@@ -50,22 +55,23 @@ mod update_features;
 
 use std::sync::Arc;
 
+use crate::cluster::{AtController, ControllerApi, Direct, Forwarded};
 use crate::configs::Alterer;
 use crate::dispatch::{Api, Typed};
 use crate::services::Services;
 
 /// Every API that works, each with the one service it needs.
-pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
+pub(crate) fn table(services: &Services) -> Vec<Arc<dyn Api>> {
     let config = services.config.load();
-    let mut apis: Vec<Box<dyn Api>> = vec![
-        Box::new(produce::Produce {
+    let mut apis: Vec<Arc<dyn Api>> = vec![
+        Arc::new(produce::Produce {
             partitions: Arc::clone(&services.partitions),
             flusher: Arc::clone(&services.flusher),
             view: Arc::clone(&services.metadata),
             metrics: Arc::clone(&services.metrics),
             clock: services.clock,
         }),
-        Box::new(fetch::Fetch {
+        Arc::new(fetch::Fetch {
             partitions: Arc::clone(&services.partitions),
             sessions: Arc::clone(&services.fetch_sessions),
             view: Arc::clone(&services.metadata),
@@ -94,7 +100,7 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
         }),
     ];
     apis.extend(admin(services));
-    apis.extend(cluster(services));
+    apis.extend(switched_off());
     apis.extend(group_apis(services));
     let advertised = apis.iter().map(|api| api.key()).chain([ottla_protocol::ApiKey::ApiVersions]);
     let mut advertised: Vec<_> = advertised.collect();
@@ -107,28 +113,17 @@ pub(crate) fn table(services: &Services) -> Vec<Box<dyn Api>> {
     apis
 }
 
-/// What asks the controller, or answers from its image.
-fn admin(services: &Services) -> Vec<Box<dyn Api>> {
-    let controller = || services.controller.clone();
+/// What the controller decides, wherever it is, and what is answered from its image.
+fn admin(services: &Services) -> Vec<Arc<dyn Api>> {
     let view = || Arc::clone(&services.metadata);
-    let config = || Arc::clone(&services.config);
-    let identity = || Arc::clone(&services.identity);
-    let alterer = || Alterer {
-        controller: controller(),
-        view: view(),
-        identity: identity(),
-        loggers: Arc::clone(&services.loggers),
-    };
-    vec![
-        typed(create_topics::CreateTopics { controller: controller(), view: view(), config: config() }),
-        typed(delete_topics::DeleteTopics { controller: controller(), view: view(), config: config() }),
-        typed(create_partitions::CreatePartitions { controller: controller(), view: view() }),
-        typed(incremental_alter_configs::IncrementalAlterConfigs { alterer: alterer() }),
-        typed(alter_configs::AlterConfigs { alterer: alterer() }),
+    let forwarded = of_controller(services).into_iter();
+    let forwarded =
+        forwarded.map(|api| Arc::new(Forwarded { api, channel: services.channel.clone() }) as Arc<dyn Api>);
+    let own = [
         typed(describe_configs::DescribeConfigs {
             view: view(),
-            config: config(),
-            identity: identity(),
+            config: Arc::clone(&services.config),
+            identity: Arc::clone(&services.identity),
             loggers: Arc::clone(&services.loggers),
         }),
         typed(describe_cluster::DescribeCluster { view: view() }),
@@ -137,27 +132,7 @@ fn admin(services: &Services) -> Vec<Box<dyn Api>> {
             config: Arc::clone(&services.config),
         }),
         typed(init_producer_id::InitProducerId { producer_ids: Arc::clone(&services.producer_ids) }),
-    ]
-}
-
-/// What concerns the cluster as a whole: where partitions lead, its quorum and features, and what is switched off.
-fn cluster(services: &Services) -> Vec<Box<dyn Api>> {
-    let controller = || services.controller.clone();
-    let view = || Arc::clone(&services.metadata);
-    vec![
-        typed(elect_leaders::ElectLeaders { controller: controller(), view: view() }),
-        typed(alter_partition_reassignments::AlterPartitionReassignments {
-            controller: controller(),
-            view: view(),
-        }),
         typed(list_partition_reassignments::ListPartitionReassignments { view: view() }),
-        typed(describe_quorum::DescribeQuorum {
-            controller: controller(),
-            view: view(),
-            clock: services.clock,
-        }),
-        typed(update_features::UpdateFeatures { controller: controller(), view: view() }),
-        typed(unregister_broker::UnregisterBroker { controller: controller(), view: view() }),
         typed(list_config_resources::ListConfigResources { view: view() }),
         typed(get_telemetry_subscriptions::GetTelemetrySubscriptions {
             client_metrics: Arc::clone(&services.client_metrics),
@@ -167,6 +142,13 @@ fn cluster(services: &Services) -> Vec<Box<dyn Api>> {
             client_metrics: Arc::clone(&services.client_metrics),
             clock: services.clock,
         }),
+    ];
+    forwarded.chain(own).collect()
+}
+
+/// What is switched off.
+fn switched_off() -> Vec<Arc<dyn Api>> {
+    vec![
         typed(describe_acls::DescribeAcls),
         typed(create_acls::CreateAcls),
         typed(delete_acls::DeleteAcls),
@@ -180,7 +162,7 @@ fn cluster(services: &Services) -> Vec<Box<dyn Api>> {
 }
 
 /// What clients ask group coordinators.
-fn group_apis(services: &Services) -> Vec<Box<dyn Api>> {
+fn group_apis(services: &Services) -> Vec<Arc<dyn Api>> {
     let groups = || Arc::clone(&services.groups);
     let view = || Arc::clone(&services.metadata);
     let enabled = services.config.load().groups.consumer_enabled;
@@ -201,6 +183,78 @@ fn group_apis(services: &Services) -> Vec<Box<dyn Api>> {
     ]
 }
 
-fn typed<H: crate::dispatch::Handler>(handler: H) -> Box<dyn Api> {
-    Box::new(Typed(handler))
+/// What brokers and other controllers ask the active controller, on its own listener. Clients may, too
+/// (`--bootstrap-controller`, KIP-919).
+pub(crate) fn controller_table(services: &Services) -> Vec<Arc<dyn Api>> {
+    let controller = || services.controller.clone();
+    let mut apis = vec![
+        typed(broker_registration::BrokerRegistration {
+            controller: controller(),
+            identity: Arc::clone(&services.identity),
+        }),
+        typed(broker_heartbeat::BrokerHeartbeat { controller: controller() }),
+        typed(allocate_producer_ids::AllocateProducerIds { controller: controller() }),
+        typed(assign_replicas_to_dirs::AssignReplicasToDirs { controller: controller() }),
+        typed(envelope::Envelope { inner: of_controller(services) }),
+    ];
+    apis.extend(of_controller(services).into_iter().map(|api| Arc::new(Direct(api)) as Arc<dyn Api>));
+    let advertised = apis.iter().map(|api| api.key()).chain([ottla_protocol::ApiKey::ApiVersions]);
+    let mut advertised: Vec<_> = advertised.collect();
+    advertised.sort_by_key(|key| key.code());
+    apis.push(typed(api_versions::ApiVersions {
+        metadata: Arc::clone(&services.metadata),
+        identity: Arc::clone(&services.identity),
+        advertised,
+    }));
+    apis
+}
+
+/// What only the active controller answers, wherever it is asked.
+fn of_controller(services: &Services) -> Vec<Arc<dyn ControllerApi>> {
+    let controller = || services.controller.clone();
+    let view = || Arc::clone(&services.metadata);
+    let config = || Arc::clone(&services.config);
+    let alterer = || Alterer {
+        controller: controller(),
+        view: view(),
+        identity: Arc::clone(&services.identity),
+        loggers: Arc::clone(&services.loggers),
+    };
+    vec![
+        Arc::new(AtController(create_topics::CreateTopics {
+            controller: controller(),
+            view: view(),
+            config: config(),
+        })),
+        Arc::new(AtController(delete_topics::DeleteTopics {
+            controller: controller(),
+            view: view(),
+            config: config(),
+        })),
+        Arc::new(AtController(create_partitions::CreatePartitions {
+            controller: controller(),
+            view: view(),
+        })),
+        Arc::new(AtController(incremental_alter_configs::IncrementalAlterConfigs { alterer: alterer() })),
+        Arc::new(AtController(alter_configs::AlterConfigs { alterer: alterer() })),
+        Arc::new(AtController(elect_leaders::ElectLeaders { controller: controller(), view: view() })),
+        Arc::new(AtController(alter_partition_reassignments::AlterPartitionReassignments {
+            controller: controller(),
+            view: view(),
+        })),
+        Arc::new(AtController(describe_quorum::DescribeQuorum {
+            controller: controller(),
+            view: view(),
+            clock: services.clock,
+        })),
+        Arc::new(AtController(update_features::UpdateFeatures { controller: controller(), view: view() })),
+        Arc::new(AtController(unregister_broker::UnregisterBroker {
+            controller: controller(),
+            view: view(),
+        })),
+    ]
+}
+
+fn typed<H: crate::dispatch::Handler>(handler: H) -> Arc<dyn Api> {
+    Arc::new(Typed(handler))
 }

@@ -98,7 +98,7 @@ fn settings(mut settings: ConfigMap, args: &Args) -> ConfigMap {
 
 /// `listeners` with one broker listener, at this address; the controller's stay.
 fn listen(settings: &ConfigMap, address: &str) -> String {
-    let names = settings.get("controller.listener.names").map_or("", String::as_str);
+    let names = settings.get("controller.listener.names").map_or("CONTROLLER", String::as_str);
     let is_controller = |entry: &&str| {
         let name = entry.split("://").next().unwrap_or_default();
         names.split(',').any(|controller| controller.trim().eq_ignore_ascii_case(name.trim()))

@@ -34,8 +34,12 @@ pub(crate) fn encoded<R: Response>(
     correlation_id: i32,
     response: &R,
 ) -> Result<Answer, Closed> {
-    let frame: Bytes = encode_response(version, correlation_id, response)?;
-    Ok(Answer { len: frame.len(), segments: vec![Segment::Bytes(frame)] })
+    Ok(of_bytes(encode_response(version, correlation_id, response)?))
+}
+
+/// A whole frame.
+pub(crate) fn of_bytes(frame: Bytes) -> Answer {
+    Answer { len: frame.len(), segments: vec![Segment::Bytes(frame)] }
 }
 
 /// What a client gets that asks for an ApiVersions version we do not know (KIP-511): a version 0 body with the error

@@ -29,6 +29,11 @@ impl ConnectionInfo {
         Self { peer, listener, software: ArcSwapOption::empty(), at_close: Mutex::default() }
     }
 
+    /// What the node asks itself comes from no socket.
+    pub(crate) fn local() -> Self {
+        Self::new(SocketAddr::from(([127, 0, 0, 1], 0)), "".into())
+    }
+
     /// `None` before the first ApiVersions.
     pub(crate) fn software(&self) -> Option<Arc<ClientSoftware>> {
         self.software.load_full()

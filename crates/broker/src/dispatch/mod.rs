@@ -10,15 +10,16 @@ mod finished;
 mod handler;
 mod reply;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::BytesMut;
+use ottla_controller::Peers;
 use ottla_protocol::messages::StrBytes;
-use ottla_protocol::{ApiKey, RequestHeader};
+use ottla_protocol::{ApiKey, RequestHeader, encode_peer_answer, split_peer_request};
 use tokio::time::Instant;
 use tracing::Span;
 
-pub(crate) use answer::{Answer, Closed, encoded};
+pub(crate) use answer::{Answer, Closed, encoded, of_bytes};
 pub(crate) use answer_limit::AnswerLimit;
 pub(crate) use connection::{ClientSoftware, ConnectionInfo};
 use finished::Turn;
@@ -39,14 +40,28 @@ pub(crate) struct RequestContext {
 
 /// All APIs of a listener and what they share.
 pub(crate) struct Dispatcher {
-    /// Indexed by API key.
-    apis: Vec<Option<Box<dyn Api>>>,
+    /// Indexed by API key; nothing is served before they are there.
+    apis: OnceLock<Vec<Option<Arc<dyn Api>>>>,
+    /// Who answers other voters, on the controller's listener.
+    peers: Option<Peers>,
     metrics: Arc<Metrics>,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(handlers: Vec<Box<dyn Api>>, metrics: Arc<Metrics>) -> Self {
-        let mut apis: Vec<Option<Box<dyn Api>>> = Vec::new();
+    pub(crate) fn new(handlers: Vec<Arc<dyn Api>>, metrics: Arc<Metrics>) -> Self {
+        let dispatcher = Self { apis: OnceLock::new(), peers: None, metrics };
+        dispatcher.open(handlers);
+        dispatcher
+    }
+
+    /// One that answers other voters, and nobody else until [`Self::open`].
+    pub(crate) fn of_controller(peers: Peers, metrics: Arc<Metrics>) -> Self {
+        Self { apis: OnceLock::new(), peers: Some(peers), metrics }
+    }
+
+    /// Serves these APIs from now on.
+    pub(crate) fn open(&self, handlers: Vec<Arc<dyn Api>>) {
+        let mut apis: Vec<Option<Arc<dyn Api>>> = Vec::new();
         for handler in handlers {
             let at = usize::try_from(handler.key().code()).unwrap_or(0);
             if apis.len() <= at {
@@ -54,7 +69,8 @@ impl Dispatcher {
             }
             apis[at] = Some(handler);
         }
-        Self { apis, metrics }
+        // Opened once.
+        let _ = self.apis.set(apis);
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -69,6 +85,16 @@ impl Dispatcher {
         received_at: Instant,
     ) -> Reply<Result<Finished, Closed>> {
         let frame_len = frame.len();
+        if let Some(peers) = &self.peers
+            && let Some((correlation_id, body)) = split_peer_request(&frame)
+        {
+            // What voters say to each other counts as what Kafka's say.
+            let turn = self.measured(ApiKey::Vote, correlation_id, frame_len, received_at);
+            let peers = peers.clone();
+            return turn.measure(Reply::parked(async move {
+                Ok(answer::of_bytes(encode_peer_answer(correlation_id, &peers.serve(body).await)))
+            }));
+        }
         let header = match RequestHeader::split_from(&mut frame) {
             Ok(header) => header,
             Err(error) => return Reply::Ready(Err(error.into())),
@@ -99,22 +125,26 @@ impl Dispatcher {
     }
 
     fn turn(&self, header: &RequestHeader, frame_len: usize, received_at: Instant) -> Turn {
-        let metrics = Arc::clone(self.metrics.api(header.key));
+        self.measured(header.key, header.correlation_id, frame_len, received_at)
+    }
+
+    fn measured(&self, key: ApiKey, correlation_id: i32, frame_len: usize, received_at: Instant) -> Turn {
+        let metrics = Arc::clone(self.metrics.api(key));
         let began_at = Instant::now();
         let queue = began_at - received_at;
         metrics.received(frame_len, queue);
-        Turn { metrics, correlation_id: header.correlation_id, queue, began_at }
+        Turn { metrics, correlation_id, queue, began_at }
     }
 
     fn api(&self, key: ApiKey) -> Option<&dyn Api> {
-        self.apis.get(usize::try_from(key.code()).ok()?)?.as_deref()
+        self.apis.get()?.get(usize::try_from(key.code()).ok()?)?.as_deref()
     }
 }
 
 impl std::fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Dispatcher")
-            .field("apis", &self.apis.iter().flatten().count())
+            .field("apis", &self.apis.get().map(|apis| apis.iter().flatten().count()))
             .finish_non_exhaustive()
     }
 }

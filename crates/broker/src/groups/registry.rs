@@ -21,7 +21,6 @@ use super::slot::partition_of;
 use super::topics::{CreatedTopics, ImageTopics};
 use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
-use crate::error_map;
 use crate::internal_topics::CONSUMER_OFFSETS;
 use crate::memory::Pool;
 use crate::metadata_view::MetadataView;
@@ -124,10 +123,13 @@ impl Groups {
         }
         let topic = self.parts.auto_topics.offsets_topic();
         let created = self.parts.auto_topics.create_all(vec![topic]).await;
-        let answers = created.map_err(|error| error_map::controller(&error))?;
-        if let Some(Err(error)) = answers.into_iter().next() {
-            tracing::error!(topic = CONSUMER_OFFSETS, %error, "topic could not be created");
-            return Err(error_map::topic(&error));
+        match created.into_iter().next() {
+            // Another broker may have been quicker.
+            Some(Ok(()) | Err(ErrorCode::TopicAlreadyExists)) | None => {}
+            Some(Err(error)) => {
+                tracing::error!(topic = CONSUMER_OFFSETS, ?error, "topic could not be created");
+                return Err(error);
+            }
         }
         let offset = self.parts.view.image().provenance().offset;
         // The sender lives as long as `self`.

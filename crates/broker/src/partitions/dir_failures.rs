@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ottla_controller::Controller;
+use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
+use ottla_protocol::messages::BrokerHeartbeatRequest;
+use ottla_protocol::{ApiKey, ErrorCode};
 use ottla_storage::StorageError;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -17,6 +19,8 @@ use super::checker::CheckQueue;
 use super::dir_room::DirRoom;
 use super::log_damage::LogDamage;
 use super::{LogHome, Partitions, absolute};
+use crate::cluster::{ControllerChannel, version};
+use crate::metadata_view::MetadataView;
 
 /// Log dirs that somebody has seen failing (Kafka's `LogDirFailureChannel`).
 #[derive(Debug, Default)]
@@ -100,7 +104,10 @@ pub(crate) struct DirFailureHandler {
     pub failures: Arc<DirFailures>,
     pub logs: Arc<LogHome>,
     pub partitions: Arc<Partitions>,
-    pub controller: Controller,
+    pub channel: ControllerChannel,
+    pub view: Arc<MetadataView>,
+    /// Those that the broker has registered with.
+    pub log_dirs: Vec<DirectoryId>,
     pub node_id: BrokerId,
     pub broker_epoch: i64,
     /// `metadata.log.dir`.
@@ -176,9 +183,18 @@ impl DirFailureHandler {
     /// Gives whether the controller knows now.
     async fn tell_controller(&self) -> bool {
         let online = self.logs.online_ids();
-        match self.controller.set_online_log_dirs(self.node_id, self.broker_epoch, online).await {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => tracing::error!(%error, "the controller refuses the log dirs"),
+        let offline = self.log_dirs.iter().filter(|dir| !online.contains(dir)).map(|dir| dir.0);
+        let request = BrokerHeartbeatRequest::default()
+            .with_broker_id(self.node_id.get().into())
+            .with_broker_epoch(self.broker_epoch)
+            .with_current_metadata_offset(self.view.image().provenance().offset.get())
+            .with_offline_log_dirs(offline.collect());
+        match self.channel.ask(&request, version(ApiKey::BrokerHeartbeat), self.timeout).await {
+            Ok(answer) if answer.error_code == ErrorCode::None.code() => return true,
+            Ok(answer) => {
+                let code = ErrorCode::from_code(answer.error_code);
+                tracing::error!(?code, "the controller refuses the log dirs");
+            }
             Err(error) => tracing::error!(%error, "the controller does not know of the failed log dir"),
         }
         false

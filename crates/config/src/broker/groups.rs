@@ -10,8 +10,8 @@ use super::layers::Layers;
 use super::listeners;
 use super::types::{
     CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, ListenerLimits, LogDirsConfig,
-    MemoryConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, ReplicationConfig,
-    TopicDefaults,
+    MemoryConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, QuorumVoter,
+    ReplicationConfig, TopicDefaults,
 };
 use crate::{ConfigError, Value, synonyms};
 
@@ -275,5 +275,30 @@ pub(super) fn controller(layers: &Layers) -> Result<ControllerConfig, ConfigErro
         segment_bytes: layers.int("metadata.log.segment.bytes")?,
         record_bytes_between_snapshots_max: layers.long("metadata.log.max.record.bytes.between.snapshots")?,
         snapshot_interval_max_ms: layers.long("metadata.log.max.snapshot.interval.ms")?,
+        voters: voters(layers)?,
+        election_timeout_ms: match layers.set("controller.quorum.election.timeout.ms") {
+            Some(_) => Some(layers.int("controller.quorum.election.timeout.ms")?),
+            None => None,
+        },
+        heartbeat_interval_ms: layers.int("broker.heartbeat.interval.ms")?,
+        session_timeout_ms: layers.int("broker.session.timeout.ms")?,
     })
+}
+
+/// `controller.quorum.voters`, whose entries have been checked, by ascending id.
+pub(super) fn voters(layers: &Layers) -> Result<Vec<QuorumVoter>, ConfigError> {
+    const NAME: &str = "controller.quorum.voters";
+    let parse = |entry: &String| {
+        let (id, address) = entry.split_once('@')?;
+        let (host, port) = crate::check::host_and_port(address)?;
+        Some(QuorumVoter { id: BrokerId(id.trim().parse().ok()?), host: host.to_owned(), port })
+    };
+    let mut voters = Vec::new();
+    for entry in layers.list(NAME).iter().filter(|entry| !entry.is_empty()) {
+        let bad = || ConfigError::invalid(NAME, entry, "Expected id@host:port");
+        voters.push(parse(entry).ok_or_else(bad)?);
+    }
+    voters.sort_by_key(|voter: &QuorumVoter| voter.id);
+    voters.dedup_by_key(|voter| voter.id);
+    Ok(voters)
 }

@@ -12,7 +12,7 @@ pub use layers::{ConfigMap, Layers};
 pub use types::{
     CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Listener, ListenerLimits,
     LogDirsConfig, MemoryConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig,
-    ReplicationConfig, TopicDefaults,
+    QuorumVoter, ReplicationConfig, TopicDefaults,
 };
 
 use crate::{ConfigError, Scope, Warning, definition, review};
@@ -58,7 +58,7 @@ impl BrokerConfig {
         let config = Self::from_static(fixed)?;
         let mut warnings = review::review(&config.layers.fixed)?;
         let controller = &config.net.controller_listeners;
-        if !controller.is_empty() {
+        if !controller.is_empty() && config.controller.voters.len() < 2 {
             let names = controller.iter().map(|listener| listener.name.clone()).collect();
             warnings.push(Warning::ControllerListeners { names });
         }

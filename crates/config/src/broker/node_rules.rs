@@ -57,29 +57,30 @@ fn check_roles(layers: &Layers) -> Result<(), ConfigError> {
     if ["broker", "controller"].iter().all(|role| roles.iter().any(|have| have == role)) {
         return Ok(());
     }
-    let reason = "Only broker,controller is supported so far: one node that is the whole cluster";
+    let reason = "Only broker,controller is supported so far: each node serves clients and votes";
     Err(ConfigError::invalid("process.roles", &roles.join(","), reason))
 }
 
 fn check_voters(layers: &Layers) -> Result<(), ConfigError> {
     const NAME: &str = "controller.quorum.voters";
-    let voters = layers.list(NAME);
+    let voters = super::groups::voters(layers)?;
     if voters.is_empty() {
         return Ok(());
     }
-    let node_id = super::groups::node_id(layers)?.to_string();
-    let is_this = |voter: &String| voter.split('@').next() == Some(node_id.as_str());
-    if !voters.iter().any(is_this) {
-        let ids: Vec<&str> = voters.iter().filter_map(|voter| voter.split('@').next()).collect();
+    let node_id = super::groups::node_id(layers)?;
+    if !voters.iter().any(|voter| voter.id == node_id) {
+        let ids: Vec<String> = voters.iter().map(|voter| voter.id.to_string()).collect();
         return Err(ConfigError::conflict(format!(
             "requirement failed: If process.roles contains the 'controller' role, the node id {node_id} must be included in the set of \
              voters {NAME}=Set({})",
             ids.join(", ")
         )));
     }
-    if voters.len() > 1 {
-        let reason = "Only one voter, this node, is supported so far";
-        return Err(ConfigError::invalid(NAME, &voters.join(","), reason));
+    if voters.len() > 1 && super::listeners::resolve(layers)?.controller.is_empty() {
+        return Err(ConfigError::conflict(
+            "requirement failed: controller.listener.names must contain at least one value appearing in the 'listeners' \
+             configuration when running the KRaft controller role",
+        ));
     }
     Ok(())
 }

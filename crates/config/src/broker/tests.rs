@@ -182,7 +182,7 @@ fn rules_between_settings() {
         ),
         (
             &[("controller.quorum.voters", "1@a:1,2@b:1")],
-            "Invalid value 1@a:1,2@b:1 for configuration controller.quorum.voters: Only one voter",
+            "requirement failed: controller.listener.names must contain at least one value appearing in the 'listeners'",
         ),
         (&[("listeners", "PLAINTEXT://:1,PLAINTEXT://:2")], "Each listener must have a different name"),
         (

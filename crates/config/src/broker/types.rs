@@ -44,7 +44,7 @@ pub struct NetConfig {
     pub listeners: Vec<Listener>,
     /// What Metadata tells clients, one for each listener, in the same order. Port 0 where the listener's is 0.
     pub advertised_listeners: Vec<Listener>,
-    /// Listeners of `controller.listener.names`: named so far, not served.
+    /// Listeners of `controller.listener.names`: where voters and brokers reach this node's controller.
     pub controller_listeners: Vec<Listener>,
     /// `inter.broker.listener.name`.
     pub inter_broker_listener: String,
@@ -252,6 +252,22 @@ pub struct ControllerConfig {
     pub record_bytes_between_snapshots_max: i64,
     /// `metadata.log.max.snapshot.interval.ms`; 0: only by size.
     pub snapshot_interval_max_ms: i64,
+    /// `controller.quorum.voters`, by ascending id; empty: this node is the only one.
+    pub voters: Vec<QuorumVoter>,
+    /// `controller.quorum.election.timeout.ms` where somebody has set it.
+    pub election_timeout_ms: Option<i32>,
+    /// `broker.heartbeat.interval.ms`.
+    pub heartbeat_interval_ms: i32,
+    /// `broker.session.timeout.ms`.
+    pub session_timeout_ms: i32,
+}
+
+/// One entry of `controller.quorum.voters`: `id@host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuorumVoter {
+    pub id: BrokerId,
+    pub host: String,
+    pub port: u16,
 }
 
 /// What may be held in memory, in bytes. A negative number is a share of the whole.

@@ -10,10 +10,10 @@ use crate::Effect::{Honoured, Inert, NotYet};
 use crate::UpdateMode::ReadOnly;
 
 pub(super) const ROWS: &[Definition] = &[
-    int("broker.heartbeat.interval.ms", Text("2000"), Any, ReadOnly, Inert(ONE_NODE)),
+    int("broker.heartbeat.interval.ms", Text("2000"), Any, ReadOnly, Honoured),
     int("broker.id", Text("-1"), Any, ReadOnly, Honoured),
     string("broker.rack", Null, Any, ReadOnly, Honoured),
-    int("broker.session.timeout.ms", Text("9000"), Any, ReadOnly, Inert(ONE_NODE)),
+    int("broker.session.timeout.ms", Text("9000"), Any, ReadOnly, Honoured),
     boolean("controlled.shutdown.enable", Text("true"), Any, ReadOnly, Inert(ONE_NODE)),
     list(
         "controller.listener.names",
@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Definition] = &[
     boolean("controller.quorum.auto.join.enable", Text("false"), Any, ReadOnly, Inert(ONE_NODE)),
     list("controller.quorum.bootstrap.servers", Text(""), BootstrapServers, ReadOnly, Inert(ONE_NODE)),
     int("controller.quorum.election.backoff.max.ms", Text("1000"), AtLeast(0), ReadOnly, Inert(ONE_NODE)),
-    int("controller.quorum.election.timeout.ms", Text("1000"), AtLeast(0), ReadOnly, Inert(ONE_NODE)),
+    int("controller.quorum.election.timeout.ms", Text("1000"), AtLeast(0), ReadOnly, Honoured),
     int("controller.quorum.fetch.max.bytes", Text("1048576"), AtLeast(1), ReadOnly, Inert(ONE_NODE)),
     int("controller.quorum.fetch.snapshot.max.bytes", Text("1048576"), AtLeast(1), ReadOnly, Inert(ONE_NODE)),
     int("controller.quorum.fetch.timeout.ms", Text("2000"), AtLeast(0), ReadOnly, Inert(ONE_NODE)),

@@ -11,6 +11,7 @@ mod delete_topics;
 mod directories;
 mod duplicates;
 mod elect_leaders;
+mod heartbeat;
 mod partition_change;
 mod placement;
 mod producer_ids;
@@ -24,6 +25,7 @@ pub use create_topics::create_topics;
 pub use delete_topics::delete_topics;
 pub use directories::{assign_replicas_to_dirs, set_online_log_dirs};
 pub use elect_leaders::elect_leaders;
+pub use heartbeat::broker_heartbeat;
 pub use producer_ids::{PRODUCER_ID_BLOCK_LEN, allocate_producer_ids};
 pub use update_features::update_features;
 

@@ -16,14 +16,14 @@ pub(crate) fn corrupt(what: &str, why: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{what}: {why}"))
 }
 
-fn begin() -> Writer {
+pub(super) fn begin() -> Writer {
     let mut out = Writer::new();
     out.i8(VERSION);
     out
 }
 
 /// Opens a value, lets `read` at it, and sees that nothing is left.
-fn parse<'a, T>(
+pub(super) fn parse<'a, T>(
     what: &str,
     bytes: &'a [u8],
     read: impl FnOnce(&mut Reader<'a>) -> Result<T, WireError>,
@@ -39,17 +39,23 @@ fn parse<'a, T>(
 
 pub(crate) fn vote_bytes(vote: &Vote) -> Vec<u8> {
     let mut out = begin();
-    put_u64(&mut out, vote.leader_id.term);
-    put_u64(&mut out, vote.leader_id.voted_for);
-    out.bool(vote.committed);
+    put_vote(&mut out, vote);
     out.into_vec()
 }
 
 pub(crate) fn read_vote(bytes: &[u8]) -> io::Result<Vote> {
-    parse("vote", bytes, |from| {
-        let leader_id = LeaderId { term: get_u64(from)?, voted_for: get_u64(from)? };
-        Ok(Vote { leader_id, committed: from.bool()? })
-    })
+    parse("vote", bytes, get_vote)
+}
+
+pub(super) fn put_vote(out: &mut Writer, vote: &Vote) {
+    put_u64(out, vote.leader_id.term);
+    put_u64(out, vote.leader_id.voted_for);
+    out.bool(vote.committed);
+}
+
+pub(super) fn get_vote(from: &mut Reader<'_>) -> Result<Vote, WireError> {
+    let leader_id = LeaderId { term: get_u64(from)?, voted_for: get_u64(from)? };
+    Ok(Vote { leader_id, committed: from.bool()? })
 }
 
 pub(crate) fn log_id_bytes(log_id: &LogId) -> Vec<u8> {
@@ -130,11 +136,11 @@ pub(crate) fn read_identity(bytes: &[u8]) -> io::Result<Identity> {
     })
 }
 
-fn put_u64(out: &mut Writer, value: u64) {
+pub(super) fn put_u64(out: &mut Writer, value: u64) {
     out.i64(value.cast_signed());
 }
 
-fn get_u64(from: &mut Reader<'_>) -> Result<u64, WireError> {
+pub(super) fn get_u64(from: &mut Reader<'_>) -> Result<u64, WireError> {
     from.i64().map(i64::cast_unsigned)
 }
 
@@ -147,14 +153,14 @@ fn get_log_id(from: &mut Reader<'_>) -> Result<LogId, WireError> {
     Ok(log_id(get_u64(from)?, get_u64(from)?))
 }
 
-fn put_optional_log_id(out: &mut Writer, log_id: Option<&LogId>) {
+pub(super) fn put_optional_log_id(out: &mut Writer, log_id: Option<&LogId>) {
     out.bool(log_id.is_some());
     if let Some(log_id) = log_id {
         put_log_id(out, log_id);
     }
 }
 
-fn get_optional_log_id(from: &mut Reader<'_>) -> Result<Option<LogId>, WireError> {
+pub(super) fn get_optional_log_id(from: &mut Reader<'_>) -> Result<Option<LogId>, WireError> {
     if from.bool()? { get_log_id(from).map(Some) } else { Ok(None) }
 }
 

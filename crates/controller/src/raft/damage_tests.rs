@@ -78,6 +78,7 @@ async fn start(dir: &Path, snapshot_every_entries: u64) -> Result<(Quorum, Arc<P
         segment_bytes: SEGMENT_BYTES,
         snapshot_every_entries,
         snapshots: SnapshotLimits { bytes_max: u64::MAX, interval: None },
+        peers: None,
     };
     let publisher = Arc::new(Publisher::new(MetadataImage::new("cluster")));
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);

@@ -12,6 +12,7 @@ use super::damage::{Remedy, damaged, is_damage};
 use super::meta_copy::{self, Found, MetaCopy, Values};
 use super::meta_store::{MetaKey, MetaStore};
 use super::sled_store::SledStore;
+use super::standing::Standing;
 
 /// Where sled lives, beside the log's files.
 pub(super) const SLED_DIR: &str = "quorum-state.sled";
@@ -140,5 +141,6 @@ fn rank(key: MetaKey, value: &[u8]) -> io::Result<(u64, u64, Vec<u8>)> {
         MetaKey::Purged => (read_purged(value)?.log_id.index, 0, Vec::new()),
         // Its name begins with its end offset.
         MetaKey::Snapshot => (0, 0, value.to_vec()),
+        MetaKey::Standing => (Standing::read(value)?.rank(), 0, Vec::new()),
     })
 }

@@ -15,11 +15,13 @@ pub(crate) enum MetaKey {
     Purged,
     /// The name of the current snapshot's file.
     Snapshot,
+    /// How far this voter's word goes, where it is not simply one.
+    Standing,
 }
 
 impl MetaKey {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Identity, Self::Vote, Self::Committed, Self::Purged, Self::Snapshot];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Identity, Self::Vote, Self::Committed, Self::Purged, Self::Snapshot, Self::Standing];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -28,6 +30,7 @@ impl MetaKey {
             Self::Committed => "committed",
             Self::Purged => "purged",
             Self::Snapshot => "snapshot",
+            Self::Standing => "standing",
         }
     }
 }

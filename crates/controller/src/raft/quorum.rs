@@ -4,27 +4,32 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::errors::{ClientWriteError, Fatal, RaftError};
-use openraft::{Config, Raft, ReadPolicy, ServerState, SnapshotPolicy};
+use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError};
+use openraft::{Config, Raft, RaftMetrics, ReadPolicy, ServerState, SnapshotPolicy};
 use ottla_metadata::{DirectoryId, MetadataRecord};
 use ottla_model::{BrokerId, TimestampMs};
 use ottla_storage::Disk;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::codec::{Identity, identity_bytes, purged_bytes, read_identity, read_vote, vote_bytes};
 use super::damage::{Remedy, damaged, is_damage};
+use super::door::Started;
 use super::log_store::LogStore;
 use super::meta_pair::{MetaPair, SLED_DIR};
 use super::meta_store::{MetaKey, MetaStore};
-use super::network::NoPeers;
+use super::network::Network;
 use super::snapshot::SnapshotStore;
 use super::snapshot_clock::{SnapshotClock, SnapshotLimits};
+use super::standing::Standing;
 use super::state_machine::StateMachine;
 use super::types::{Applied, LeaderId, Proposal, TypeConfig, Vote, Voter};
 use crate::error::StartError;
+use crate::peers::Peers;
 use crate::publish::Publisher;
 
 pub(super) type OurRaft = Raft<TypeConfig, StateMachine>;
@@ -40,6 +45,8 @@ pub(crate) struct QuorumConfig {
     pub(crate) segment_bytes: u64,
     pub(crate) snapshot_every_entries: u64,
     pub(crate) snapshots: SnapshotLimits,
+    /// The other voters; `None` where this node is the only one.
+    pub(crate) peers: Option<Peers>,
 }
 
 /// Why a proposal was not applied.
@@ -75,6 +82,9 @@ pub(crate) struct Quorum {
     raft: OurRaft,
     log: LogStore,
     snapshots: SnapshotClock,
+    peers: Option<Peers>,
+    watch: JoinHandle<()>,
+    leading: watch::Receiver<bool>,
     /// Ends once the store is closed, so that the next start can open it.
     closed: Option<oneshot::Receiver<()>>,
 }
@@ -108,21 +118,41 @@ impl Quorum {
         publisher: Arc<Publisher>,
     ) -> Result<Self, StartError> {
         claim(&config, disk.as_ref(), meta.as_ref())?;
+        let standing = stand(&config, meta.as_ref()).await?;
         let (log, machine) =
             open(&config, &disk, &meta, &publisher).map_err(|source| start_error(&config, source))?;
-        let raft = Raft::new(node(config.node_id), raft_config(&config)?, NoPeers, log.clone(), machine);
+        let network = Network { peers: config.peers.clone(), cluster_id: config.cluster_id.to_string() };
+        let raft_config = raft_config(&config, standing.may_vote())?;
+        let raft = Raft::new(node(config.node_id), raft_config, network, log.clone(), machine);
         let raft = raft.await.map_err(raft_error)?;
         let snapshots = SnapshotClock::start(raft.clone(), log.clone(), config.snapshots);
-        let quorum = Self { raft, log, snapshots, closed: None };
-        quorum.lead(&config).await?;
+        let may_vote = Arc::new(AtomicBool::new(standing.may_vote()));
+        if let Some(peers) = &config.peers {
+            let cluster_id = Arc::clone(&config.cluster_id);
+            peers.door.open(Started { raft: raft.clone(), cluster_id, may_vote: Arc::clone(&may_vote) });
+        }
+        let (leads, leading) = watch::channel(false);
+        let peers = config.peers.clone();
+        let watch = Watch { raft: raft.clone(), publisher, meta, may_vote, standing, peers, leads };
+        let watch = tokio::spawn(watch.run());
+        let peers = config.peers.clone();
+        let quorum = Self { raft, log, snapshots, peers, watch, leading, closed: None };
+        match &config.peers {
+            None => quorum.lead(&config).await?,
+            Some(peers) => quorum.take_part(peers).await?,
+        }
         Ok(quorum)
     }
 
-    /// The term this voter leads in; `None` while it does not.
+    /// The term this voter leads in; `None` while it does not, or has not applied all that was there before it: only
+    /// then is the image what may be decided from.
     pub(crate) fn leading_term(&self) -> Option<u64> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        (metrics.state == ServerState::Leader).then_some(metrics.current_term)
+        leading_term(&self.raft.metrics().borrow_watched())
+    }
+
+    /// Whether this voter leads and may decide ([`Self::leading_term`]).
+    pub(crate) fn leading(&self) -> watch::Receiver<bool> {
+        self.leading.clone()
     }
 
     /// Ends when this voter cannot go on, as when its disk has failed, and says why.
@@ -192,8 +222,14 @@ impl Quorum {
     }
 
     /// Stops, and waits until another may open the log.
-    pub(crate) async fn shutdown(self) {
+    pub(crate) async fn shutdown(mut self) {
         self.snapshots.stop().await;
+        if let Some(peers) = &self.peers {
+            peers.door.close();
+        }
+        self.watch.abort();
+        // Aborted is how it ends.
+        drop((&mut self.watch).await);
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "the metadata quorum did not shut down cleanly");
         }
@@ -204,6 +240,22 @@ impl Quorum {
             && tokio::time::timeout(CLOSE_WAIT, closed).await.is_err()
         {
             tracing::warn!("the metadata quorum's store is still in use");
+        }
+    }
+
+    /// With others, who leads is seen later; whoever is first to time out asks for votes.
+    async fn take_part(&self, peers: &Peers) -> Result<(), StartError> {
+        if self.raft.is_initialized().await.map_err(raft_error)? {
+            return Ok(());
+        }
+        let voters = peers.voters().iter().map(|peer| {
+            // Static voters carry no directory id (KIP-853): `standing` tells who remembers.
+            (node(peer.id), Voter { host: peer.host.clone(), port: peer.port, ..Voter::default() })
+        });
+        match self.raft.initialize(voters.collect::<BTreeMap<u64, Voter>>()).await {
+            // Another voter was quicker.
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(error) => Err(raft_error(error)),
         }
     }
 
@@ -222,6 +274,7 @@ impl Quorum {
         wait.state(ServerState::Leader, "the only voter leads").await.map_err(raft_error)?;
         // Returns once the leader's first entry, and so everything before it, has been applied.
         self.raft.ensure_linearizable(ReadPolicy::ReadIndex).await.map_err(raft_error)?;
+        self.leading.clone().wait_for(|leads| *leads).await.map_err(raft_error)?;
         Ok(())
     }
 }
@@ -230,8 +283,15 @@ impl Quorum {
 const ELECTION_WAIT: Duration = Duration::from_secs(60);
 /// openraft's workers stop within moments; a snapshot that is being written takes a little longer.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
+const SNAPSHOT_TIMEOUT_MS: u64 = 60_000;
 /// Applied entries that stay in the log after a snapshot, for a follower that is a little behind.
 const ENTRIES_KEPT: u64 = 1_000;
+
+fn leading_term(metrics: &RaftMetrics<TypeConfig>) -> Option<u64> {
+    let applied = metrics.last_applied.map(|log_id| **log_id.committed_leader_id());
+    let leads = metrics.state == ServerState::Leader && applied == Some(metrics.current_term);
+    leads.then_some(metrics.current_term)
+}
 
 fn node(id: BrokerId) -> u64 {
     u64::try_from(id.get()).unwrap_or(0)
@@ -245,12 +305,24 @@ fn raft_error(error: impl std::fmt::Display) -> StartError {
     StartError::Raft(error.to_string())
 }
 
-fn raft_config(config: &QuorumConfig) -> Result<Arc<Config>, StartError> {
+fn raft_config(config: &QuorumConfig, may_vote: bool) -> Result<Arc<Config>, StartError> {
+    // With one voter there is nobody to beat the heart for, nor anybody whose silence could be noticed.
+    let several = config.peers.is_some();
+    let silence = config.peers.as_ref().map_or(Duration::from_millis(300), |peers| peers.election_timeout);
+    let silence_ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX).max(12);
     let config = Config {
         cluster_name: config.cluster_id.to_string(),
-        // With one voter there is nobody to beat the heart for, nor anybody whose silence could be noticed.
-        enable_tick: false,
-        enable_heartbeat: false,
+        enable_tick: several,
+        enable_heartbeat: several,
+        enable_elect: may_vote,
+        // A follower asks for votes when a leader has been silent for so long, and some more, at random.
+        election_timeout_max: silence_ms,
+        election_timeout_min: silence_ms / 2,
+        heartbeat_interval: silence_ms / 6,
+        install_snapshot_timeout: SNAPSHOT_TIMEOUT_MS,
+        // A voter with an emptied disk comes back with less than it had: `Standing` sees to it that this loses nothing.
+        allow_log_reversion: Some(several),
+        backoff: "20ms 40ms 80ms ..200ms".to_owned(),
         enable_pre_vote: Some(true),
         // A restart is a new term, and so a new controller epoch.
         enable_leader_restore: Some(false),
@@ -270,7 +342,9 @@ fn raft_config(config: &QuorumConfig) -> Result<Arc<Config>, StartError> {
 /// counted that vote, and with it the quorum would take itself for formed, and wait for ever.
 fn forget_lonely_vote(config: &QuorumConfig, log: &LogStore, meta: &dyn MetaStore) -> io::Result<()> {
     let vote = meta.get(MetaKey::Vote)?.map(|bytes| read_vote(&bytes)).transpose()?;
-    let is_ours = vote.is_some_and(|vote| vote.leader_id.voted_for == node(config.node_id));
+    // Among others a lonely vote may be the term that a voter with an emptied disk keeps to.
+    let is_ours =
+        config.peers.is_none() && vote.is_some_and(|vote| vote.leader_id.voted_for == node(config.node_id));
     if is_ours && log.is_empty() && meta.get(MetaKey::Snapshot)?.is_none() {
         let none = Vote { leader_id: LeaderId { term: 0, voted_for: 0 }, committed: false };
         meta.save(MetaKey::Vote, &vote_bytes(&none))?;
@@ -330,6 +404,9 @@ fn claim(config: &QuorumConfig, disk: &dyn Disk, meta: &dyn MetaStore) -> Result
     };
     let Some(found) = meta.get(MetaKey::Identity).map_err(io)? else {
         check_is_new(disk, &config.dir).map_err(io)?;
+        if config.peers.is_some() {
+            Standing::Blank.save(meta).map_err(io)?;
+        }
         return meta.save(MetaKey::Identity, &identity_bytes(&ours)).map_err(io);
     };
     let found = read_identity(&found).map_err(io)?;
@@ -346,6 +423,28 @@ fn claim(config: &QuorumConfig, disk: &dyn Disk, meta: &dyn MetaStore) -> Result
     Ok(())
 }
 
+/// What this voter may do: at once, unless its disk is empty; then what the others say.
+async fn stand(config: &QuorumConfig, meta: &dyn MetaStore) -> Result<Standing, StartError> {
+    let Some(peers) = &config.peers else { return Ok(Standing::Member) };
+    let io = |source| start_error(config, source);
+    let mut standing = Standing::load(meta).map_err(io)?;
+    peers.door.introduce(&config.cluster_id, config.directory_id);
+    peers.door.stand(&standing);
+    if standing == Standing::Blank {
+        let (next, term) = peers.stand_up(&config.cluster_id).await;
+        if let Standing::CatchingUp { log_len } = next {
+            tracing::warn!(term, log_len, "this voter's disk is empty: it votes again once it has caught up");
+            let leader_id = LeaderId { term, voted_for: node(config.node_id) };
+            let vote = Vote { leader_id, committed: false };
+            meta.save(MetaKey::Vote, &vote_bytes(&vote)).map_err(io)?;
+        }
+        next.save(meta).map_err(io)?;
+        standing = next;
+        peers.door.stand(&standing);
+    }
+    Ok(standing)
+}
+
 /// A log without votes and pointers has lost them: without them it would be another log.
 fn check_is_new(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     let is_ours = |name: &str| name.ends_with(".log") || name.ends_with(".checkpoint");
@@ -355,5 +454,55 @@ fn check_is_new(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
             let what = format!("{SLED_DIR} and its copy are gone, though {} is there", entry.name);
             Err(damaged(dir, what, Remedy::Backup))
         }
+    }
+}
+
+/// Says who leads, and lets a voter vote that has caught up.
+struct Watch {
+    raft: OurRaft,
+    publisher: Arc<Publisher>,
+    meta: Arc<dyn MetaStore>,
+    may_vote: Arc<AtomicBool>,
+    standing: Standing,
+    peers: Option<Peers>,
+    leads: watch::Sender<bool>,
+}
+
+impl Watch {
+    async fn run(mut self) {
+        let mut metrics = self.raft.metrics();
+        loop {
+            let (leader, leads, applied) = {
+                let metrics = metrics.borrow_watched();
+                let applied = metrics.last_applied.map(|log_id| log_id.index + 1);
+                (metrics.current_leader, leading_term(&metrics).is_some(), applied)
+            };
+            self.publisher.set_controller(leader.map_or(BrokerId::NONE, broker_id));
+            self.leads.send_if_modified(|led| std::mem::replace(led, leads) != leads);
+            self.catch_up(applied.unwrap_or(0)).await;
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn catch_up(&mut self, log_len: u64) {
+        let Standing::CatchingUp { log_len: wanted } = self.standing else { return };
+        if log_len < wanted {
+            return;
+        }
+        let meta = Arc::clone(&self.meta);
+        let saved = super::log_store::blocking(move || Standing::Member.save(meta.as_ref())).await;
+        if let Err(error) = saved {
+            tracing::error!(%error, "a voter that has caught up cannot say so");
+            return;
+        }
+        tracing::info!(log_len, "this voter has caught up, and votes");
+        self.standing = Standing::Member;
+        if let Some(peers) = &self.peers {
+            peers.door.stand(&self.standing);
+        }
+        self.may_vote.store(true, Ordering::Release);
+        self.raft.runtime_config().elect(true);
     }
 }

@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use ottla_metadata::{MetadataDelta, MetadataImage, Provenance};
-use ottla_model::{BrokerId, TimestampMs};
+use ottla_model::TimestampMs;
 
 use super::codec::corrupt;
 use super::log_store::{LogStore, blocking};
@@ -75,7 +75,6 @@ impl StateMachine {
             Payload::Blank => (1, true),
             Payload::Membership(membership) => {
                 self.membership = StoredMembership::new(Some(entry.log_id), membership);
-                self.note_controller(delta);
                 (1, true)
             }
         };
@@ -102,15 +101,6 @@ impl StateMachine {
         }
         self.timestamp = self.timestamp.max(proposal.timestamp);
         Ok(true)
-    }
-
-    /// With one voter it is clear who leads; with more, whoever watches elections will say.
-    fn note_controller(&mut self, delta: &mut MetadataDelta) {
-        let mut voters = self.membership.voter_ids();
-        let (Some(voter), None) = (voters.next(), voters.next()) else { return };
-        let controller_id = i32::try_from(voter).map_or(BrokerId::NONE, BrokerId);
-        delta.controller |= self.image.controller_id() != controller_id;
-        self.image.set_controller(controller_id);
     }
 }
 

@@ -91,6 +91,7 @@ impl Crashing {
             segment_bytes: SEGMENT_BYTES,
             snapshot_every_entries: 10,
             snapshots: SnapshotLimits { bytes_max: u64::MAX, interval: None },
+            peers: None,
         };
         let meta = Arc::new(TwinStore::open(disk.as_ref(), dir).map_err(io)?);
         let quorum = Quorum::start_with(config, disk, meta, publisher.clone()).await?;

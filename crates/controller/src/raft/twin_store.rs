@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::meta_store::{MetaKey, MetaStore};
 
-const KEYS: [MetaKey; 5] = MetaKey::ALL;
+const KEYS: [MetaKey; 6] = MetaKey::ALL;
 pub(crate) const FILE_NAME: &str = "meta.twin";
 /// CRC, key and length in front of a value.
 const HEADER_LEN: usize = 6;

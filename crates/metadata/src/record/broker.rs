@@ -30,13 +30,15 @@ impl SecurityProtocol {
         }
     }
 
-    fn from_id(id: i16) -> Result<Self, RecordError> {
+    /// The protocol of a number, if there is one.
+    #[must_use]
+    pub const fn from_id(id: i16) -> Option<Self> {
         match id {
-            0 => Ok(Self::Plaintext),
-            1 => Ok(Self::Ssl),
-            2 => Ok(Self::SaslPlaintext),
-            3 => Ok(Self::SaslSsl),
-            _ => Err(RecordError::BadValue { field: "SecurityProtocol", value: i64::from(id) }),
+            0 => Some(Self::Plaintext),
+            1 => Some(Self::Ssl),
+            2 => Some(Self::SaslPlaintext),
+            3 => Some(Self::SaslSsl),
+            _ => None,
         }
     }
 }
@@ -153,12 +155,9 @@ fn read_endpoints(from: &mut Reader<'_>) -> Result<Vec<BrokerEndpoint>, RecordEr
     plain
         .into_iter()
         .map(|(name, host, port, protocol)| {
-            SecurityProtocol::from_id(protocol).map(|security_protocol| BrokerEndpoint {
-                name,
-                host,
-                port,
-                security_protocol,
-            })
+            let bad = RecordError::BadValue { field: "SecurityProtocol", value: i64::from(protocol) };
+            let security_protocol = SecurityProtocol::from_id(protocol).ok_or(bad)?;
+            Ok(BrokerEndpoint { name, host, port, security_protocol })
         })
         .collect()
 }

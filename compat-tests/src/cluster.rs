@@ -1,0 +1,107 @@
+//! Several broker processes that are one cluster: each votes and serves clients, with the static voters of a Kafka
+//! `server.properties`, on ports of this machine.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::Broker;
+use crate::broker::free_ports;
+use crate::target::Target;
+
+/// Nodes with the ids 1 to N.
+#[derive(Debug)]
+pub struct Cluster {
+    nodes: Vec<Broker>,
+}
+
+impl Cluster {
+    /// Starts `N` nodes at once, and waits until each answers.
+    pub fn start<const N: usize>() -> Self {
+        Self::start_with::<N>(&[])
+    }
+
+    /// The same with settings that all nodes share.
+    pub fn start_with<const N: usize>(overrides: &[(&str, &str)]) -> Self {
+        let mut cluster = Self::prepared::<N>(overrides);
+        for node in &mut cluster.nodes {
+            node.launch();
+        }
+        for node in &mut cluster.nodes {
+            node.await_answer();
+        }
+        cluster
+    }
+
+    /// Ports and directories, and no process yet.
+    pub fn prepared<const N: usize>(overrides: &[(&str, &str)]) -> Self {
+        assert_eq!(Target::current(), Target::Ottla, "a cluster of real Kafkas is not started here");
+        let ports = free_ports::<N>();
+        let voters = (1..).zip(ports).map(|(id, port)| format!("{id}@127.0.0.1:{port}"));
+        let voters = voters.collect::<Vec<_>>().join(",");
+        let node = |(id, port): (usize, u16)| {
+            let (id, listener) = (id.to_string(), format!("CONTROLLER://127.0.0.1:{port}"));
+            let own = [
+                ("node.id", id.as_str()),
+                ("listeners", listener.as_str()),
+                ("controller.listener.names", "CONTROLLER"),
+                ("controller.quorum.voters", voters.as_str()),
+            ];
+            Broker::prepared(&own.iter().chain(overrides).copied().collect::<Vec<_>>())
+        };
+        Self { nodes: (1..).zip(ports).map(node).collect() }
+    }
+
+    /// A node by its id.
+    pub fn node(&self, id: usize) -> &Broker {
+        &self.nodes[id - 1]
+    }
+
+    pub fn node_mut(&mut self, id: usize) -> &mut Broker {
+        &mut self.nodes[id - 1]
+    }
+
+    /// `host:port` of every node, by ascending id.
+    pub fn addresses(&self) -> Vec<String> {
+        self.nodes.iter().map(Broker::address).collect()
+    }
+
+    /// What clients are given to find the cluster by.
+    pub fn bootstrap(&self) -> String {
+        self.addresses().join(",")
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self, id: usize) {
+        self.node_mut(id).kill_9();
+    }
+
+    /// Stops the process where it is, until [`Self::resume`].
+    pub fn pause(&self, id: usize) {
+        self.node(id).signal(Signal::SIGSTOP);
+    }
+
+    pub fn resume(&self, id: usize) {
+        self.node(id).signal(Signal::SIGCONT);
+    }
+
+    /// Starts a node that is gone, on its ports and data, and waits until it answers.
+    pub fn restart(&mut self, id: usize) {
+        self.node_mut(id).restart();
+    }
+
+    /// Waits until `wanted` holds; what it took.
+    pub fn wait_for(&self, what: &str, limit: Duration, mut wanted: impl FnMut() -> bool) -> Duration {
+        let began = Instant::now();
+        while !wanted() {
+            let logs: Vec<String> = if began.elapsed() < limit { Vec::new() } else { self.logs() };
+            assert!(began.elapsed() < limit, "not within {limit:?}: {what}\n{}", logs.join("\n"));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        began.elapsed()
+    }
+
+    fn logs(&self) -> Vec<String> {
+        (1..).zip(&self.nodes).map(|(id, node)| format!("node {id}\n{}", node.log_tail())).collect()
+    }
+}

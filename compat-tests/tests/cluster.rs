@@ -1,0 +1,115 @@
+//! Three real processes as one cluster.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use ottla_client::{Client, ConnectionConfig};
+use ottla_compat_tests::Cluster;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::create_topics_request::CreatableTopic;
+use ottla_protocol::messages::{
+    CreateTopicsRequest, DescribeQuorumRequest, MetadataRequest, MetadataResponse, StrBytes, TopicName,
+    describe_quorum_request,
+};
+
+/// What a busy machine may take; figures are printed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn client(address: &str) -> Result<Client, ottla_client::ClientError> {
+    let config = ConnectionConfig { timeout: Duration::from_secs(20), ..ConnectionConfig::default() };
+    Client::connect(address, config).await
+}
+
+async fn create(address: &str, name: &str, replicas: i16) -> Result<ErrorCode, ottla_client::ClientError> {
+    let topic = CreatableTopic::default()
+        .with_name(TopicName(StrBytes::from_string(name.to_owned())))
+        .with_num_partitions(3)
+        .with_replication_factor(replicas);
+    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(20_000);
+    let answer = client(address).await?.call(&request).await?;
+    Ok(ErrorCode::from_code(answer.topics[0].error_code).expect("a code of Kafka's"))
+}
+
+async fn metadata(address: &str) -> Result<MetadataResponse, ottla_client::ClientError> {
+    client(address).await?.call(&MetadataRequest::default().with_topics(None)).await
+}
+
+fn topics(metadata: &MetadataResponse) -> BTreeSet<String> {
+    metadata.topics.iter().filter_map(|topic| Some(topic.name.as_ref()?.to_string())).collect()
+}
+
+/// The leader of the quorum, its epoch and its voters, as DescribeQuorum tells.
+async fn quorum(address: &str) -> (i32, i32, Vec<i32>) {
+    let partition = describe_quorum_request::PartitionData::default().with_partition_index(0);
+    let topic = describe_quorum_request::TopicData::default()
+        .with_topic_name(TopicName(StrBytes::from_static_str("__cluster_metadata")))
+        .with_partitions(vec![partition]);
+    let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
+    let answer = client(address).await.expect("connects").call(&request).await.expect("answers");
+    let partition = &answer.topics[0].partitions[0];
+    let voters = partition.current_voters.iter().map(|voter| voter.replica_id.0).collect();
+    (partition.leader_id.0, partition.leader_epoch, voters)
+}
+
+/// Waits until every node at `addresses` shows these topics and these brokers.
+async fn agree(addresses: &[String], names: &BTreeSet<String>, brokers: &[i32]) {
+    for address in addresses {
+        let began = Instant::now();
+        loop {
+            let seen = metadata(address).await.expect("answers");
+            let mut there: Vec<i32> = seen.brokers.iter().map(|broker| broker.node_id.0).collect();
+            there.sort_unstable();
+            if topics(&seen) == *names && there == brokers {
+                break;
+            }
+            assert!(began.elapsed() < PATIENCE, "{address}: {there:?} {:?}", topics(&seen));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn three_nodes_are_one_cluster_and_outlive_their_controller() {
+    let mut cluster = Cluster::start_with::<3>(&[("broker.session.timeout.ms", "1500")]);
+    let addresses = cluster.addresses();
+    let mut names = BTreeSet::new();
+    for (i, address) in addresses.iter().enumerate() {
+        let name = format!("by-{i}");
+        assert_eq!(create(address, &name, 3).await.expect("is answered"), ErrorCode::None);
+        names.insert(name);
+    }
+    agree(&addresses, &names, &[1, 2, 3]).await;
+    let (leader, epoch, mut voters) = quorum(&addresses[0]).await;
+    voters.sort_unstable();
+    assert_eq!(voters, [1, 2, 3]);
+    for address in &addresses {
+        assert_eq!(quorum(address).await.0, leader, "all tell the same");
+    }
+
+    let leader = usize::try_from(leader).expect("a node");
+    cluster.kill(leader);
+    let others: Vec<String> =
+        (1..=3).filter(|id| *id != leader).map(|id| cluster.node(id).address()).collect();
+    let killed = Instant::now();
+    assert_eq!(create(&others[0], "after", 2).await.expect("is answered"), ErrorCode::None);
+    println!("first admin answer {} ms after kill -9 of the active controller", killed.elapsed().as_millis());
+    names.insert("after".to_owned());
+    let next = quorum(&others[1]).await;
+    assert!(next.0 != i32::try_from(leader).expect("small") && next.1 > epoch, "{next:?}");
+    // It is fenced once its session is over.
+    let rest: Vec<i32> = [1, 2, 3].into_iter().filter(|id| *id != leader as i32).collect();
+    agree(&others, &names, &rest).await;
+
+    cluster.restart(leader);
+    agree(&addresses, &names, &[1, 2, 3]).await;
+    assert_eq!(
+        create(&addresses[leader - 1], "by-the-old-one", 3).await.expect("is answered"),
+        ErrorCode::None
+    );
+    names.insert("by-the-old-one".to_owned());
+    agree(&addresses, &names, &[1, 2, 3]).await;
+    for id in 1..=3 {
+        let (status, took) = cluster.node_mut(id).terminate(PATIENCE);
+        assert!(status.success(), "node {id}: {status} after {took:?}");
+    }
+}

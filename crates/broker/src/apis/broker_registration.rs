@@ -1,0 +1,75 @@
+//! BrokerRegistration (KIP-631): a starting broker introduces itself to the controller.
+
+use std::sync::Arc;
+
+use ottla_controller::{BrokerRegistrationRequest as Introduction, Controller};
+use ottla_metadata::{BrokerEndpoint, BrokerFeature, DirectoryId, SecurityProtocol};
+use ottla_model::BrokerId;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::{BrokerRegistrationRequest, BrokerRegistrationResponse};
+
+use crate::dispatch::{Handler, Reply, RequestContext};
+use crate::error_map;
+use crate::identity::Identity;
+
+/// Registers brokers, fenced: each says by its heartbeats when it is ready.
+#[derive(Debug)]
+pub(crate) struct BrokerRegistration {
+    pub controller: Controller,
+    pub identity: Arc<Identity>,
+}
+
+impl Handler for BrokerRegistration {
+    type Request = BrokerRegistrationRequest;
+
+    fn handle(
+        &self,
+        _: &RequestContext,
+        request: BrokerRegistrationRequest,
+    ) -> Reply<BrokerRegistrationResponse> {
+        if request.cluster_id.as_str() != &*self.identity.cluster_id {
+            return Reply::Ready(refused(ErrorCode::InconsistentClusterId));
+        }
+        let Some(introduction) = introduction(&request) else {
+            return Reply::Ready(refused(ErrorCode::InvalidRegistration));
+        };
+        let controller = self.controller.clone();
+        Reply::ordered(async move {
+            match controller.register_broker(introduction).await {
+                Ok(Ok(epoch)) => BrokerRegistrationResponse::default().with_broker_epoch(epoch),
+                Ok(Err(error)) => refused(error_map::broker(&error)),
+                Err(error) => refused(error_map::controller(&error)),
+            }
+        })
+    }
+}
+
+fn refused(error: ErrorCode) -> BrokerRegistrationResponse {
+    BrokerRegistrationResponse::default().with_error_code(error.code()).with_broker_epoch(-1)
+}
+
+/// `None` of a listener whose protocol does not exist.
+fn introduction(request: &BrokerRegistrationRequest) -> Option<Introduction> {
+    let endpoints = request.listeners.iter().map(|listener| {
+        Some(BrokerEndpoint {
+            name: listener.name.to_string(),
+            host: listener.host.to_string(),
+            port: listener.port,
+            security_protocol: SecurityProtocol::from_id(listener.security_protocol)?,
+        })
+    });
+    let features = request.features.iter().map(|feature| BrokerFeature {
+        name: feature.name.to_string(),
+        min_supported_version: feature.min_supported_version,
+        max_supported_version: feature.max_supported_version,
+    });
+    Some(Introduction {
+        broker_id: BrokerId(request.broker_id.0),
+        incarnation_id: request.incarnation_id,
+        endpoints: endpoints.collect::<Option<Vec<_>>>()?,
+        features: features.collect(),
+        rack: request.rack.as_ref().map(ToString::to_string),
+        log_dirs: request.log_dirs.iter().copied().map(DirectoryId).collect(),
+        fenced: true,
+    })
+}

@@ -1,0 +1,17 @@
+//! This node among others: how it reaches the controllers, and how it takes part.
+
+mod channel;
+mod controller_api;
+mod error_codes;
+mod forwarded;
+mod links;
+mod membership;
+mod transport;
+
+pub(crate) use channel::{ChannelError, ControllerChannel, flat, version};
+pub(crate) use controller_api::{AtController, ControllerApi, Direct};
+pub(crate) use error_codes::ErrorCodes;
+pub(crate) use forwarded::Forwarded;
+pub(crate) use links::Links;
+pub(crate) use membership::{Introduction, Membership, register};
+pub(crate) use transport::peers;

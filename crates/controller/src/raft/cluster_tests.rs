@@ -1,0 +1,388 @@
+//! Several voters in one runtime, with a network between them that fails as it is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ottla_metadata::{DirectoryId, MetadataImage};
+use ottla_model::BrokerId;
+use ottla_storage::{Disk, Seeded, SimDisk};
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::quorum::{Quorum, QuorumConfig};
+use super::snapshot_clock::SnapshotLimits;
+use super::twin_store::TwinStore;
+use crate::command::{CreateTopics, NewTopic};
+use crate::handle::{Controller, ControllerConfig};
+use crate::peers::{Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers};
+use crate::publish::Publisher;
+
+const ELECTION_TIMEOUT: Duration = Duration::from_millis(240);
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The network: who is there, and who does not hear whom.
+#[derive(Clone, Debug, Default)]
+struct Wires {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    doors: BTreeMap<i32, Peers>,
+    /// From, to.
+    cut: BTreeSet<(i32, i32)>,
+    delay: Duration,
+}
+
+/// One node's end of the network.
+#[derive(Debug)]
+struct Wire {
+    own: i32,
+    wires: Wires,
+}
+
+impl PeerTransport for Wire {
+    fn call(&self, peer: &Peer, request: Bytes, limit: Duration) -> PeerAnswerFuture {
+        let (from, to, wires) = (self.own, peer.id.get(), self.wires.clone());
+        let way = move |from: i32, to: i32| {
+            let shared = wires.shared.lock();
+            (!shared.cut.contains(&(from, to))).then(|| (shared.doors.get(&to).cloned(), shared.delay))
+        };
+        Box::pin(async move {
+            let Some((door, delay)) = way(from, to) else {
+                sleep(limit).await;
+                return Err(PeerError::Timeout(limit));
+            };
+            let door = door.ok_or_else(|| PeerError::Unreachable("not there".to_owned()))?;
+            sleep(delay).await;
+            let answer = timeout(limit, door.serve(request)).await.map_err(|_| PeerError::Timeout(limit))?;
+            // The answer has its own way back.
+            if way(to, from).is_none() {
+                sleep(limit).await;
+                return Err(PeerError::Timeout(limit));
+            }
+            Ok(answer)
+        })
+    }
+}
+
+/// A node that is there or not, and its disk.
+struct Node {
+    id: i32,
+    disk: Arc<SimDisk>,
+    directory: u128,
+    controller: Option<Controller>,
+}
+
+struct Cluster {
+    wires: Wires,
+    nodes: Vec<Node>,
+}
+
+impl Cluster {
+    fn new(count: i32) -> Self {
+        let node = |id| Node {
+            id,
+            disk: Arc::new(SimDisk::new()),
+            directory: u128::from(id.unsigned_abs()),
+            controller: None,
+        };
+        Self { wires: Wires::default(), nodes: (1..=count).map(node).collect() }
+    }
+
+    fn peers(&self, id: i32) -> Peers {
+        let voter = |node: &Node| Peer { id: BrokerId(node.id), host: "sim".to_owned(), port: 1 };
+        let wire = Wire { own: id, wires: self.wires.clone() };
+        let voters = self.nodes.iter().map(voter).collect();
+        Peers::new(BrokerId(id), voters, Arc::new(wire), ELECTION_TIMEOUT)
+    }
+
+    /// Starts a node in its own task, which may have to wait for others.
+    fn launch(&self, id: i32) -> impl Future<Output = Controller> + Send + 'static {
+        let peers = self.peers(id);
+        self.wires.shared.lock().doors.insert(id, peers.clone());
+        let node = self.node(id);
+        let (disk, directory) = (Arc::clone(&node.disk), DirectoryId(uuid::Uuid::from_u128(node.directory)));
+        async move {
+            let cluster_id = peers.agree_on_cluster_id(|| format!("named-by-{id}")).await;
+            start(id, disk, directory, cluster_id, peers).await
+        }
+    }
+
+    async fn start_all(&mut self) {
+        let ids: Vec<i32> = self.nodes.iter().map(|node| node.id).collect();
+        let started = ids.iter().map(|id| tokio::spawn(self.launch(*id))).collect::<Vec<_>>();
+        for (id, started) in ids.into_iter().zip(started) {
+            let controller = timeout(PATIENCE, started).await.expect("starts").unwrap();
+            self.node_mut(id).controller = Some(controller);
+        }
+    }
+
+    async fn start(&mut self, id: i32) {
+        let controller = timeout(PATIENCE, self.launch(id)).await.expect("starts");
+        self.node_mut(id).controller = Some(controller);
+    }
+
+    /// As a kill: what was not synced is lost, and nobody answers any more.
+    async fn kill(&mut self, id: i32) {
+        self.wires.shared.lock().doors.remove(&id);
+        let controller = self.node_mut(id).controller.take().expect("runs");
+        controller.shutdown().await;
+        self.node(id).disk.crash();
+    }
+
+    /// A new, empty disk in the old one's place.
+    fn empty_disk(&mut self, id: i32) {
+        let node = self.node_mut(id);
+        node.disk = Arc::new(SimDisk::new());
+        node.directory += 100;
+    }
+
+    fn node(&self, id: i32) -> &Node {
+        self.nodes.iter().find(|node| node.id == id).unwrap()
+    }
+
+    fn node_mut(&mut self, id: i32) -> &mut Node {
+        self.nodes.iter_mut().find(|node| node.id == id).unwrap()
+    }
+
+    fn running(&self) -> impl Iterator<Item = (i32, &Controller)> {
+        self.nodes.iter().filter_map(|node| Some((node.id, node.controller.as_ref()?)))
+    }
+
+    fn cut(&self, from: i32, to: i32) {
+        self.wires.shared.lock().cut.insert((from, to));
+    }
+
+    fn isolate(&self, id: i32) {
+        for node in self.nodes.iter().filter(|node| node.id != id) {
+            self.cut(id, node.id);
+            self.cut(node.id, id);
+        }
+    }
+
+    fn heal(&self) {
+        self.wires.shared.lock().cut.clear();
+    }
+
+    /// The node that decides, among those that are not `not`.
+    async fn active(&self, not: Option<i32>) -> i32 {
+        let began = Instant::now();
+        loop {
+            let active = self.running().find(|(id, controller)| Some(*id) != not && controller.is_active());
+            if let Some((id, _)) = active {
+                return id;
+            }
+            assert!(began.elapsed() < PATIENCE, "nobody leads");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Creates a topic through whoever leads.
+    async fn create(&self, name: &str, not: Option<i32>) {
+        let began = Instant::now();
+        loop {
+            let leader = self.active(not).await;
+            let controller = self.node(leader).controller.clone().unwrap();
+            let request = CreateTopics { topics: vec![NewTopic::named(name)], validate_only: true };
+            let registered = controller.register_broker(registration(1)).await;
+            if registered.is_ok()
+                && matches!(controller.create_topics(request.clone()).await, Ok(answers) if answers[0].is_ok())
+            {
+                let request = CreateTopics { validate_only: false, ..request };
+                if matches!(controller.create_topics(request).await, Ok(answers) if answers[0].is_ok()) {
+                    return;
+                }
+            }
+            assert!(began.elapsed() < PATIENCE, "{name} is not created");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until every running node has these topics, and nothing else.
+    async fn agree(&self, names: &BTreeSet<String>) {
+        let began = Instant::now();
+        for (id, controller) in self.running() {
+            loop {
+                let image = controller.image();
+                let found: BTreeSet<String> =
+                    image.topics().iter().map(|topic| topic.name.to_string()).collect();
+                if found == *names {
+                    break;
+                }
+                assert!(began.elapsed() < PATIENCE, "node {id} has {found:?}, not {names:?}");
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    async fn stop(mut self) {
+        self.wires.shared.lock().doors.clear();
+        for node in &mut self.nodes {
+            if let Some(controller) = node.controller.take() {
+                controller.shutdown().await;
+            }
+        }
+    }
+}
+
+fn registration(id: i32) -> crate::BrokerRegistrationRequest {
+    crate::BrokerRegistrationRequest { broker_id: BrokerId(id), ..crate::handle_tests::registration() }
+}
+
+async fn start(
+    id: i32,
+    disk: Arc<SimDisk>,
+    directory_id: DirectoryId,
+    cluster_id: String,
+    peers: Peers,
+) -> Controller {
+    let disk: Arc<dyn Disk> = disk;
+    let dir = Path::new("/log");
+    disk.create_dir(dir).and_then(|()| disk.sync_dir(Path::new("/"))).unwrap();
+    let publisher = Arc::new(Publisher::new(MetadataImage::new(cluster_id.clone())));
+    let config = QuorumConfig {
+        dir: dir.into(),
+        node_id: BrokerId(id),
+        directory_id,
+        cluster_id: cluster_id.as_str().into(),
+        segment_bytes: 2_000,
+        snapshot_every_entries: 20,
+        snapshots: SnapshotLimits { bytes_max: u64::MAX, interval: None },
+        peers: Some(peers.clone()),
+    };
+    let meta = Arc::new(TwinStore::open(disk.as_ref(), dir).unwrap());
+    let quorum = Quorum::start_with(config, disk, meta, publisher.clone()).await.unwrap();
+    let config = ControllerConfig {
+        node_id: BrokerId(id),
+        cluster_id,
+        peers: Some(peers),
+        ..crate::handle_tests::config(dir)
+    };
+    Controller::run(config, quorum, publisher).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_voters_form_a_cluster_and_one_may_go() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all().await;
+    let mut names = BTreeSet::new();
+    for (i, name) in ["a", "b", "c"].into_iter().enumerate() {
+        cluster.create(name, None).await;
+        names.insert(name.to_owned());
+        cluster.agree(&names).await;
+        let leader = cluster.active(None).await;
+        let ids: BTreeSet<String> =
+            cluster.running().map(|(_, node)| node.image().cluster_id().to_string()).collect();
+        assert_eq!(ids, ["named-by-1".to_owned()].into());
+        cluster.kill(leader).await;
+        let next = format!("after-{i}");
+        cluster.create(&next, None).await;
+        names.insert(next);
+        cluster.start(leader).await;
+        cluster.agree(&names).await;
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_isolated_leader_decides_nothing() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all().await;
+    cluster.create("before", None).await;
+    let old = cluster.active(None).await;
+    cluster.isolate(old);
+    let lonely = cluster.node(old).controller.clone().unwrap();
+    let request = CreateTopics { topics: vec![NewTopic::named("lost")], validate_only: false };
+    let lost = tokio::spawn(async move { lonely.create_topics(request).await });
+    cluster.create("meanwhile", Some(old)).await;
+    cluster.heal();
+    let lost = timeout(PATIENCE, lost).await.expect("is answered").unwrap();
+    assert!(lost.is_err(), "{lost:?}");
+    let names = ["before", "meanwhile"].map(str::to_owned).into();
+    cluster.agree(&names).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_voter_with_an_emptied_disk_is_caught_up_by_snapshot_before_it_votes() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all().await;
+    let mut names = BTreeSet::new();
+    for i in 0..60 {
+        let name = format!("t{i}");
+        cluster.create(&name, None).await;
+        names.insert(name);
+    }
+    let leader = cluster.active(None).await;
+    let follower = leader % 3 + 1;
+    let other = follower % 3 + 1;
+    cluster.kill(follower).await;
+    cluster.empty_disk(follower);
+    cluster.kill(other).await;
+    // With one other only it is not known what it had promised.
+    let waiting = tokio::spawn(cluster.launch(follower));
+    sleep(ELECTION_TIMEOUT * 4).await;
+    assert!(!waiting.is_finished(), "it went on without the third voter");
+    cluster.start(other).await;
+    let controller = timeout(PATIENCE, waiting).await.expect("starts").unwrap();
+    cluster.node_mut(follower).controller = Some(controller);
+    cluster.agree(&names).await;
+    // It votes again: with it, the other one makes a majority.
+    let leader = cluster.active(None).await;
+    if leader != follower {
+        cluster.kill(leader).await;
+    }
+    cluster.create("with-its-vote", None).await;
+    names.insert("with-its-vote".to_owned());
+    cluster.agree(&names).await;
+    cluster.stop().await;
+}
+
+/// Cuts, one-way cuts, delays, kills and restarts, from a seed; what was answered is there, everywhere, in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_outlives_a_bad_network() {
+    for seed in 0..3 {
+        let mut random = Seeded::new(seed);
+        let mut cluster = Cluster::new(3);
+        cluster.start_all().await;
+        let mut names = BTreeSet::new();
+        for round in 0..4 {
+            cluster.wires.shared.lock().delay = Duration::from_millis(random.below(10));
+            let one = i32::try_from(random.below(3)).unwrap() + 1;
+            let other = one % 3 + 1;
+            let killed = match random.below(4) {
+                0 => {
+                    cluster.isolate(one);
+                    None
+                }
+                1 => {
+                    cluster.cut(one, other);
+                    None
+                }
+                2 => {
+                    cluster.kill(one).await;
+                    Some(one)
+                }
+                _ => None,
+            };
+            let isolated = cluster.wires.shared.lock().cut.len() > 1;
+            for i in 0..5 {
+                let name = format!("s{seed}-r{round}-{i}");
+                cluster.create(&name, isolated.then_some(one)).await;
+                names.insert(name);
+            }
+            cluster.heal();
+            if let Some(killed) = killed {
+                cluster.start(killed).await;
+            }
+        }
+        cluster.wires.shared.lock().delay = Duration::ZERO;
+        cluster.agree(&names).await;
+        cluster.stop().await;
+    }
+}

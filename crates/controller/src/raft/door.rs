@@ -1,0 +1,201 @@
+//! Answers the other voters: before there is a quorum with what this node is, later by openraft.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::raft::{VoteRequest, VoteResponse};
+use openraft::type_config::alias::WatchReceiverOf;
+use openraft::{RaftMetrics, Snapshot as RaftSnapshot};
+use ottla_metadata::DirectoryId;
+use ottla_model::BrokerId;
+use parking_lot::Mutex;
+
+use super::peer_codec::{
+    Envelope, Hello, PeerAnswer, PeerRequest, SnapshotPiece, answer_bytes, read_request,
+};
+use super::quorum::OurRaft;
+use super::snapshot::SnapshotState;
+use super::standing::Standing;
+use super::types::{TypeConfig, Vote};
+
+/// A snapshot longer than this is refused, so that no peer fills the memory.
+const SNAPSHOT_LEN_MAX: u64 = 1 << 30;
+
+/// What stands behind the door once the quorum has started.
+#[derive(Clone)]
+pub(super) struct Started {
+    pub(super) raft: OurRaft,
+    pub(super) cluster_id: Arc<str>,
+    /// False while this voter has not caught up with what it may have promised.
+    pub(super) may_vote: Arc<AtomicBool>,
+}
+
+/// The one place where other voters' requests come in.
+pub(crate) struct PeerDoor {
+    own: BrokerId,
+    hello: Mutex<Hello>,
+    started: Mutex<Option<Started>>,
+    incoming: Mutex<Option<Incoming>>,
+}
+
+/// A snapshot that comes in.
+struct Incoming {
+    transmission: u64,
+    bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for PeerDoor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerDoor").field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+impl PeerDoor {
+    pub(crate) fn new(own: BrokerId) -> Self {
+        Self {
+            own,
+            hello: Mutex::new(Hello::default()),
+            started: Mutex::new(None),
+            incoming: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn hello(&self) -> Hello {
+        let mut hello = self.hello.lock().clone();
+        if let Some(started) = &*self.started.lock() {
+            let metrics = started.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            hello.term = metrics.vote.leader_id.term;
+            hello.log_len = metrics.last_log_index.map_or(0, |last| last + 1);
+        }
+        hello
+    }
+
+    pub(super) fn introduce(&self, cluster_id: &str, directory_id: DirectoryId) {
+        let mut hello = self.hello.lock();
+        hello.cluster_id = Some(cluster_id.to_owned());
+        hello.directory_id = directory_id;
+    }
+
+    pub(super) fn stand(&self, standing: &Standing) {
+        let mut hello = self.hello.lock();
+        hello.standing = standing.as_told();
+        hello.founders = match standing {
+            Standing::Founder(founders) => founders.clone(),
+            _ => Vec::new(),
+        };
+    }
+
+    pub(super) fn open(&self, started: Started) {
+        *self.started.lock() = Some(started);
+    }
+
+    /// Lets go of the quorum, so that another may open its log.
+    pub(super) fn close(&self) {
+        *self.started.lock() = None;
+    }
+
+    pub(crate) async fn answer(&self, request: Bytes) -> Bytes {
+        let answer = match read_request(&request) {
+            Ok((envelope, request)) => self.handle(envelope, request).await,
+            Err(error) => Err(error.to_string()),
+        };
+        answer_bytes(&answer)
+    }
+
+    async fn handle(&self, envelope: Envelope, request: PeerRequest) -> Result<PeerAnswer, String> {
+        if envelope.to != self.own {
+            return Err(format!("this is node {}, not {}", self.own, envelope.to));
+        }
+        if let PeerRequest::Hello(_) = request {
+            return Ok(PeerAnswer::Hello(self.hello()));
+        }
+        let started = self.started.lock().clone().ok_or("the quorum has not started here")?;
+        if envelope.cluster_id != *started.cluster_id {
+            return Err(format!("this is cluster {}, not {}", started.cluster_id, envelope.cluster_id));
+        }
+        let failed = |error: &dyn std::fmt::Display| error.to_string();
+        match request {
+            PeerRequest::Append(request) => {
+                let answer = started.raft.append_entries(request).await;
+                answer.map(PeerAnswer::Append).map_err(|error| failed(&error))
+            }
+            PeerRequest::Vote(request) => match started.abstains() {
+                Some(answer) => Ok(answer),
+                None => vote(&started.raft, request).await,
+            },
+            PeerRequest::PreVote(request) => match started.abstains() {
+                Some(answer) => Ok(answer),
+                None => {
+                    let answer = started.raft.pre_vote(request).await;
+                    answer.map(PeerAnswer::Vote).map_err(|error| failed(&error))
+                }
+            },
+            PeerRequest::Snapshot(piece) => self.snapshot(&started, piece).await,
+            PeerRequest::TransferLeader(request) => {
+                if !started.may_vote.load(Ordering::Acquire) {
+                    return Err("this voter has not caught up".to_owned());
+                }
+                let answer = started.raft.handle_transfer_leader(request).await;
+                answer.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+                Ok(PeerAnswer::TransferLeader)
+            }
+            PeerRequest::Hello(_) => Ok(PeerAnswer::Hello(self.hello())),
+        }
+    }
+
+    async fn snapshot(&self, started: &Started, piece: SnapshotPiece) -> Result<PeerAnswer, String> {
+        let vote = piece.vote;
+        let Some(bytes) = self.take_piece(piece)? else { return Ok(PeerAnswer::Piece) };
+        let state = SnapshotState::decode(Arc::clone(&started.cluster_id), &bytes)
+            .map_err(|error: io::Error| error.to_string())?;
+        let snapshot = RaftSnapshot { meta: state.meta, snapshot: Bytes::from(bytes) };
+        let answer = started.raft.install_full_snapshot(vote, snapshot).await;
+        answer.map(PeerAnswer::Snapshot).map_err(|error| error.to_string())
+    }
+
+    /// The whole snapshot with its last piece. A new transmission takes the place of one that was given up.
+    fn take_piece(&self, piece: SnapshotPiece) -> Result<Option<Vec<u8>>, String> {
+        let mut incoming = self.incoming.lock();
+        if piece.pos == 0 {
+            if piece.total_len > SNAPSHOT_LEN_MAX {
+                return Err(format!("a snapshot of {} bytes is too long", piece.total_len));
+            }
+            *incoming = Some(Incoming { transmission: piece.transmission, bytes: Vec::new() });
+        }
+        let current = incoming.as_mut().filter(|current| {
+            current.transmission == piece.transmission && current.bytes.len() as u64 == piece.pos
+        });
+        let Some(current) = current else {
+            return Err("a piece of a snapshot does not follow the last one".to_owned());
+        };
+        if piece.pos + piece.bytes.len() as u64 > piece.total_len {
+            *incoming = None;
+            return Err("a snapshot is longer than announced".to_owned());
+        }
+        current.bytes.extend_from_slice(&piece.bytes);
+        if (current.bytes.len() as u64) < piece.total_len {
+            return Ok(None);
+        }
+        Ok(incoming.take().map(|whole| whole.bytes))
+    }
+}
+
+async fn vote(raft: &OurRaft, request: VoteRequest<TypeConfig>) -> Result<PeerAnswer, String> {
+    raft.vote(request).await.map(PeerAnswer::Vote).map_err(|error| error.to_string())
+}
+
+impl Started {
+    /// The answer of a voter that must not vote.
+    fn abstains(&self) -> Option<PeerAnswer> {
+        if self.may_vote.load(Ordering::Acquire) {
+            return None;
+        }
+        let metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>> = self.raft.metrics();
+        let vote: Vote = metrics.borrow_watched().vote;
+        Some(PeerAnswer::Vote(VoteResponse::new(vote, None, false)))
+    }
+}
