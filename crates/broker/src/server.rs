@@ -137,10 +137,8 @@ impl Server {
             gate.dispatcher.open(controllers_own);
         }
         let mut background = JoinSet::new();
-        let broker_epoch = if peers.is_none() {
-            let config = services.config.load_full();
-            registration::register_alone(&controller, &config, &listeners, &log_dirs).await?
-        } else {
+        let broker_epoch = if let Some(peers) = &peers {
+            background.spawn(cluster::hold_lifelines(peers.clone(), controller.clone()));
             background.spawn(controller.clone().watch_brokers(Duration::from_millis(session_ms)));
             let (config, identity) = (services.config.load_full(), &services.identity);
             let introduction = registration::introduction(&config, identity, &listeners, &log_dirs);
@@ -148,6 +146,9 @@ impl Server {
             // Before that the image may not know of topics whose logs are here.
             controller.reached(Offset(epoch)).await;
             epoch
+        } else {
+            let config = services.config.load_full();
+            registration::register_alone(&controller, &config, &listeners, &log_dirs).await?
         };
 
         gauges::register(&metrics, &services);

@@ -1,4 +1,4 @@
-//! A small asynchronous Kafka client, for tests, benches and, later, brokers that talk to each other.
+//! A small asynchronous Kafka client, for tests, benches and brokers that talk to each other.
 //!
 //! Owns: [`Connection`] (typed calls, pipelined, each with a deadline), [`Client`] (versions negotiated, plus the few
 //! calls that every test makes), [`RawConnection`] (bytes as they are, to be rude with).

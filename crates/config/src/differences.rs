@@ -30,7 +30,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         name: "controller.listener.names",
         default: Some("CONTROLLER"),
-        why: "the quorum of one voter needs no listener, so none has to be named",
+        why: "a quorum of one voter needs no listener, so none has to be named",
     },
     Difference {
         name: "metadata.log.segment.bytes",

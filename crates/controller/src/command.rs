@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ottla_metadata::{BrokerEndpoint, BrokerFeature, ConfigResource, DirectoryId};
-use ottla_model::{BrokerId, Offset, TopicId, TopicIdPartition};
+use ottla_metadata::{
+    BrokerEndpoint, BrokerFeature, ConfigResource, DirectoryId, LeaderRecoveryState, PartitionRegistration,
+};
+use ottla_model::{BrokerId, LeaderEpoch, Offset, PartitionEpoch, TopicId, TopicIdPartition};
 
-use crate::error::{ConfigChangeError, ElectionError, ReassignmentError, TopicError};
+use crate::error::{AlterPartitionError, ConfigChangeError, ElectionError, ReassignmentError, TopicError};
 
 /// CreateTopics.
 #[derive(Clone, Debug, Default)]
@@ -257,6 +259,26 @@ pub struct HeartbeatAnswer {
     pub should_shut_down: bool,
 }
 
+/// AlterPartition (KIP-497, KIP-704, KIP-903): a leader's word on who is in sync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlterPartition {
+    /// The leader that asks.
+    pub broker_id: BrokerId,
+    pub broker_epoch: i64,
+    pub partitions: Vec<IsrChange>,
+}
+
+/// The in-sync replicas that a partition shall have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsrChange {
+    pub id: TopicIdPartition,
+    pub leader_epoch: LeaderEpoch,
+    pub partition_epoch: PartitionEpoch,
+    /// With the broker epoch in which each has caught up; -1 where it is not known.
+    pub isr: Vec<(BrokerId, i64)>,
+    pub leader_recovery_state: LeaderRecoveryState,
+}
+
 /// Where a broker keeps its replicas (AssignReplicasToDirs, KIP-858).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaDirectories {
@@ -278,3 +300,5 @@ pub type TopicAnswers<T> = Vec<Result<T, TopicError>>;
 pub type ConfigAnswers = Vec<Result<(), ConfigChangeError>>;
 /// One answer per partition named in the request, by topic, in its order.
 pub type ReassignmentAnswers = Vec<Vec<Result<(), ReassignmentError>>>;
+/// One answer per partition named in the request, in its order: the partition as it is then.
+pub type IsrAnswers = Vec<Result<PartitionRegistration, AlterPartitionError>>;

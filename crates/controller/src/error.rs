@@ -109,6 +109,35 @@ pub enum ReassignmentError {
     InvalidReplicaAssignment(String),
 }
 
+/// Why a partition's in-sync replicas stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AlterPartitionError {
+    /// UNKNOWN_TOPIC_ID
+    #[error("the topic id is not known")]
+    UnknownTopicId,
+    /// UNKNOWN_TOPIC_OR_PARTITION
+    #[error("the partition is not known")]
+    UnknownPartition,
+    /// The leader knows of an epoch that this controller does not: it is not the active one. NOT_CONTROLLER
+    #[error("the epochs are ahead of this controller")]
+    NotController,
+    /// FENCED_LEADER_EPOCH
+    #[error("the leader epoch is not the current one")]
+    FencedLeaderEpoch,
+    /// INVALID_UPDATE_VERSION
+    #[error("the partition epoch is not the current one")]
+    InvalidUpdateVersion,
+    /// INVALID_REQUEST
+    #[error("the in-sync replicas cannot be such")]
+    InvalidRequest,
+    /// INELIGIBLE_REPLICA (KIP-841, KIP-903)
+    #[error("one of the replicas is fenced, about to stop, or another process by now")]
+    IneligibleReplica,
+    /// Another one leads with the change. NEW_LEADER_ELECTED
+    #[error("another replica has been elected")]
+    NewLeaderElected,
+}
+
 /// Why features stay at their levels.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FeatureError {

@@ -1,5 +1,6 @@
 //! The controller as the broker sees it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +10,13 @@ use ottla_metadata::{DirectoryId, MetadataImage};
 use ottla_model::{BrokerId, Offset};
 use ottla_storage::{Disk, RealDisk};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::command::{
-    AlterConfigs, AlterPartitionReassignments, BrokerHeartbeat, BrokerRegistrationRequest, ConfigAnswers,
-    CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, HeartbeatAnswer,
-    ProducerIdBlock, ReassignmentAnswers, ReplicaDirectories, TopicAnswers, TopicElections, UpdateFeatures,
+    AlterConfigs, AlterPartition, AlterPartitionReassignments, BrokerHeartbeat, BrokerRegistrationRequest,
+    ConfigAnswers, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders,
+    HeartbeatAnswer, IsrAnswers, ProducerIdBlock, ReassignmentAnswers, ReplicaDirectories, TopicAnswers,
+    TopicElections, UpdateFeatures,
 };
 use crate::decision::{self, Context, Decision, Settings};
 use crate::decision_loop::{DecisionLoop, Job, Need, Outcome};
@@ -49,6 +51,13 @@ pub struct ControllerConfig {
     pub peers: Option<Peers>,
 }
 
+/// Nodes whose processes have gone.
+#[derive(Debug, Default)]
+struct Dead {
+    ids: Mutex<BTreeSet<BrokerId>>,
+    news: Notify,
+}
+
 /// A running controller; clones share it. Every method that changes something answers only after the change is
 /// durable and in [`Self::image`].
 #[derive(Clone, Debug)]
@@ -59,6 +68,7 @@ pub struct Controller {
     failure: watch::Receiver<Option<String>>,
     leading: watch::Receiver<bool>,
     liveness: Arc<Mutex<Liveness>>,
+    dead: Arc<Dead>,
     /// Times of liveness are since then.
     began: Instant,
 }
@@ -102,8 +112,15 @@ impl Controller {
         });
         let decisions = DecisionLoop::new(quorum, publisher.clone(), settings);
         tokio::spawn(decisions.run(queue));
-        let controller =
-            Self { jobs, publisher, failure, leading, liveness: Arc::default(), began: Instant::now() };
+        let controller = Self {
+            jobs,
+            publisher,
+            failure,
+            leading,
+            liveness: Arc::default(),
+            dead: Arc::default(),
+            began: Instant::now(),
+        };
         if is_alone {
             controller.bootstrap().await.map_err(|error| StartError::Raft(error.to_string()))?;
         }
@@ -228,25 +245,52 @@ impl Controller {
         self.decide(Need::Relief, move |context| decision::broker_heartbeat(&beat, context)).await
     }
 
+    /// AlterPartition: one answer per partition, in the request's order.
+    pub async fn alter_partition(
+        &self,
+        request: AlterPartition,
+    ) -> Result<Result<IsrAnswers, BrokerError>, ControllerError> {
+        self.decide(Need::Relief, move |context| decision::alter_partition(&request, context)).await
+    }
+
+    /// A node's process is there, or has gone for certain: whoever is the active controller fences its broker.
+    pub fn note_process(&self, id: BrokerId, is_there: bool) {
+        let mut ids = self.dead.ids.lock();
+        if is_there {
+            ids.remove(&id);
+        } else {
+            ids.insert(id);
+            self.dead.news.notify_one();
+        }
+    }
+
     /// Fences brokers that have been silent for `session`, while this node is the active controller. Runs until it is
     /// aborted.
     pub async fn watch_brokers(self, session: Duration) {
         let check = session.min(LIVENESS_CHECK);
+        let mut leading = self.leading.clone();
         loop {
-            tokio::time::sleep(check).await;
+            tokio::select! {
+                () = tokio::time::sleep(check) => {}
+                () = self.dead.news.notified() => {}
+                // Whoever leads now knows of the dead at once.
+                changed = leading.changed() => if changed.is_err() { return },
+            }
             if !self.is_active() {
                 self.liveness.lock().forget();
                 continue;
             }
             let image = self.image();
-            let unfenced = image.brokers().unfenced().map(|broker| (broker.id, broker.epoch)).collect();
-            let expired = {
+            let unfenced: BTreeMap<BrokerId, i64> =
+                image.brokers().unfenced().map(|broker| (broker.id, broker.epoch)).collect();
+            let mut expired = {
                 let (mut liveness, now) = (self.liveness.lock(), self.began.elapsed());
                 liveness.follow(&unfenced, now);
                 liveness.expired(session, now)
             };
+            expired.extend(self.dead.ids.lock().iter().filter_map(|id| Some((*id, *unfenced.get(id)?))));
             for (id, epoch) in expired {
-                tracing::warn!(broker = %id, "fenced: no heartbeat within its session");
+                tracing::warn!(broker = %id, "fenced: its process is gone, or was silent for a session");
                 if let Err(error) = self.fence_broker(id, epoch).await {
                     tracing::debug!(broker = %id, %error, "not fenced");
                 }

@@ -17,15 +17,16 @@ mod publish;
 mod raft;
 
 pub use command::{
-    AlterConfigOp, AlterConfigs, AlterPartitionReassignments, BrokerHeartbeat, BrokerRegistrationRequest,
-    ConfigAlteration, ConfigAnswers, ConfigChange, ConfigOp, CreatePartitions, CreateTopics, CreatedTopic,
-    DeleteTopics, DeletedTopic, ElectLeaders, ElectionType, FeatureUpdate, FeatureUpgrade, HeartbeatAnswer,
-    NewPartitions, NewTopic, ProducerIdBlock, ReassignableTopic, ReassignmentAnswers, ReplicaDirectories,
-    TopicAnswers, TopicElections, TopicRef, UpdateFeatures,
+    AlterConfigOp, AlterConfigs, AlterPartition, AlterPartitionReassignments, BrokerHeartbeat,
+    BrokerRegistrationRequest, ConfigAlteration, ConfigAnswers, ConfigChange, ConfigOp, CreatePartitions,
+    CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, ElectionType, FeatureUpdate,
+    FeatureUpgrade, HeartbeatAnswer, IsrAnswers, IsrChange, NewPartitions, NewTopic, ProducerIdBlock,
+    ReassignableTopic, ReassignmentAnswers, ReplicaDirectories, TopicAnswers, TopicElections, TopicRef,
+    UpdateFeatures,
 };
 pub use error::{
-    BrokerError, ConfigChangeError, ControllerError, ElectionError, FeatureError, ReassignmentError,
-    StartError, TopicError,
+    AlterPartitionError, BrokerError, ConfigChangeError, ControllerError, ElectionError, FeatureError,
+    ReassignmentError, StartError, TopicError,
 };
 pub use handle::{Controller, ControllerConfig};
 pub use peers::{Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers};

@@ -67,6 +67,14 @@ impl Peers {
         self.door.answer(request).await
     }
 
+    /// A voter's process is gone. If it led, nobody waits for its silence to last: the lowest of the others asks for votes,
+    /// and the others let it.
+    pub async fn leader_died(&self, id: BrokerId) {
+        if let Some(next) = self.voters.iter().find(|voter| voter.id != id) {
+            self.door.leader_died(id, next.id).await;
+        }
+    }
+
     /// This node.
     #[must_use]
     pub const fn own(&self) -> BrokerId {

@@ -2,6 +2,7 @@
 
 mod allocate_producer_ids;
 mod alter_configs;
+mod alter_partition;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod api_versions;
@@ -193,6 +194,7 @@ pub(crate) fn controller_table(services: &Services) -> Vec<Arc<dyn Api>> {
             identity: Arc::clone(&services.identity),
         }),
         typed(broker_heartbeat::BrokerHeartbeat { controller: controller() }),
+        typed(alter_partition::AlterPartition { controller: controller() }),
         typed(allocate_producer_ids::AllocateProducerIds { controller: controller() }),
         typed(assign_replicas_to_dirs::AssignReplicasToDirs { controller: controller() }),
         typed(envelope::Envelope { inner: of_controller(services) }),

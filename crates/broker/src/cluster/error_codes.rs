@@ -64,7 +64,10 @@ error_codes! {
     BrokerRegistrationResponse: |it| vec![&mut it.error_code];
     BrokerHeartbeatResponse: |it| vec![&mut it.error_code];
     AllocateProducerIdsResponse: |it| vec![&mut it.error_code];
-    AlterPartitionResponse: |it| vec![&mut it.error_code];
+    AlterPartitionResponse: |it| {
+        let partitions = it.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+        partitions.map(|partition| &mut partition.error_code).chain([&mut it.error_code]).collect()
+    };
     AssignReplicasToDirsResponse: |it| vec![&mut it.error_code];
     EnvelopeResponse: |it| vec![&mut it.error_code];
 }

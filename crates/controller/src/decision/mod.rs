@@ -2,6 +2,7 @@
 //! clock or makes a random number of its own.
 
 mod alter_configs;
+mod alter_partition;
 mod alter_partition_reassignments;
 mod brokers;
 mod config_rules;
@@ -18,6 +19,7 @@ mod producer_ids;
 mod update_features;
 
 pub use alter_configs::alter_configs;
+pub use alter_partition::alter_partition;
 pub use alter_partition_reassignments::alter_partition_reassignments;
 pub use brokers::{controlled_shutdown, fence_broker, register_broker, unfence_broker, unregister_broker};
 pub use create_partitions::create_partitions;

@@ -43,6 +43,8 @@ pub(super) struct PartitionChange<'a> {
     pub(super) log_dirs: Option<(BrokerId, Vec<DirectoryId>)>,
     /// Whoever leads does so in a new epoch, though it be the same broker.
     pub(super) anew: bool,
+    /// What the leader says of its recovery from an unclean election.
+    pub(super) recovery: LeaderRecoveryState,
     elr: Vec<BrokerId>,
 }
 
@@ -69,6 +71,7 @@ impl<'a> PartitionChange<'a> {
             arriving: None,
             log_dirs: None,
             anew: false,
+            recovery: before.leader_recovery_state,
             elr: before.elr.clone(),
         }
     }
@@ -82,6 +85,9 @@ impl<'a> PartitionChange<'a> {
         if record.leader.is_none() && self.before.replicas.iter().any(|id| !self.replicas.contains(id)) {
             // Whoever is no longer a replica must not go on as one: a new leader epoch tells it.
             record.leader = Some(self.before.leader);
+        }
+        if self.recovery != self.before.leader_recovery_state && record.leader_recovery_state.is_none() {
+            record.leader_recovery_state = Some(self.recovery);
         }
         self.note_isr(&mut record);
         self.note_eligible(&mut record);

@@ -1,4 +1,5 @@
 mod leadership;
+mod membership;
 
 use std::collections::BTreeSet;
 

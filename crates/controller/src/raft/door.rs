@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::raft::{VoteRequest, VoteResponse};
+use openraft::raft::{TransferLeaderRequest, VoteRequest, VoteResponse};
 use openraft::type_config::alias::WatchReceiverOf;
 use openraft::{RaftMetrics, Snapshot as RaftSnapshot};
 use ottla_metadata::DirectoryId;
@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use super::peer_codec::{
     Envelope, Hello, PeerAnswer, PeerRequest, SnapshotPiece, answer_bytes, read_request,
 };
-use super::quorum::OurRaft;
+use super::quorum::{OurRaft, node};
 use super::snapshot::SnapshotState;
 use super::standing::Standing;
 use super::types::{TypeConfig, Vote};
@@ -96,6 +96,21 @@ impl PeerDoor {
     /// Lets go of the quorum, so that another may open its log.
     pub(super) fn close(&self) {
         *self.started.lock() = None;
+    }
+
+    /// As if the leader had handed over before it went: openraft's way round the lease.
+    pub(crate) async fn leader_died(&self, leader: BrokerId, next: BrokerId) {
+        let Some(started) = self.started.lock().clone() else { return };
+        let (leader, next) = (node(leader), node(next));
+        let vote = started.raft.metrics().borrow_watched().vote;
+        let led = vote.committed && vote.leader_id.voted_for == leader;
+        if !led || !started.may_vote.load(Ordering::Acquire) {
+            return;
+        }
+        let request = TransferLeaderRequest::new(vote, next, None);
+        if let Err(error) = started.raft.handle_transfer_leader(request).await {
+            tracing::debug!(%error, "nobody is elected in a dead leader's place yet");
+        }
     }
 
     pub(crate) async fn answer(&self, request: Bytes) -> Bytes {

@@ -4,6 +4,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest, VoteRequest, VoteResponse,
+};
 use ottla_metadata::{DirectoryId, MetadataImage, MetadataRecord, Provenance, TopicRecord};
 use ottla_model::{BrokerId, Offset, TimestampMs, TopicId};
 use ottla_storage::{Disk, OpenMode, SimDisk};
@@ -13,8 +17,13 @@ use super::codec::{
     read_log_id, read_membership, read_purged, read_stored_membership, read_vote, stored_membership_bytes,
     vote_bytes,
 };
+use super::peer_codec::{
+    Envelope, Hello, HelloStanding, PeerAnswer, PeerRequest, SnapshotPiece, answer_bytes, read_answer,
+    read_request, request_bytes,
+};
 use super::segmented_log::{EntryPlace, Known, SegmentedLog};
 use super::snapshot::SnapshotState;
+use super::standing::Standing;
 use super::types::{
     Entry, LeaderId, Membership, Payload, Proposal, SnapshotMeta, StoredMembership, Vote, Voter, log_id,
 };
@@ -23,7 +32,7 @@ const DIR: &str = "/log";
 const SEGMENT_BYTES: u64 = 1_000;
 
 /// `choice` says what the bytes are: 0 a file of the metadata log, 1 the same behind a purged entry, 2 a snapshot, 3 to 8
-/// the values kept beside them.
+/// the values kept beside them, 9 and 10 what another voter asks and answers, 11 how far a voter's word goes.
 ///
 /// # Panics
 /// If what was read is not what is written of it, or a log that opened does not open again.
@@ -38,8 +47,21 @@ pub fn read(choice: u8, bytes: &[u8]) {
         5 => again(bytes, read_purged, purged_bytes),
         6 => again(bytes, read_membership, membership_bytes),
         7 => again(bytes, read_stored_membership, stored_membership_bytes),
-        _ => again(bytes, read_identity, identity_bytes),
+        8 => again(bytes, read_identity, identity_bytes),
+        9 => peer_request(bytes),
+        10 => again(bytes, read_answer, |answer| answer_bytes(answer).to_vec()),
+        _ => again(bytes, Standing::read, Standing::bytes),
     };
+}
+
+/// What is read is written alike each time.
+fn peer_request(bytes: &[u8]) -> io::Result<()> {
+    let (envelope, request) = read_request(&Bytes::copy_from_slice(bytes))?;
+    let written = request_bytes(&envelope, &request)?;
+    let (envelope, request) =
+        read_request(&written).unwrap_or_else(|error| panic!("what was written does not read: {error}"));
+    assert_eq!(request_bytes(&envelope, &request).ok(), Some(written));
+    Ok(())
 }
 
 /// What is read, written and read again, is the same.
@@ -126,7 +148,56 @@ pub fn seeds() -> Vec<(u8, Vec<u8>)> {
     let meta = SnapshotMeta { last_log_id: Some(log_id(1, 3)), last_membership: stored };
     let snapshot = SnapshotState { meta, image, timestamp: TimestampMs(5) }.encode().unwrap_or_default();
     let logs = [(0, 0, 0), (1, 2, 3)].map(|(choice, first, base)| (choice, log_file(&payloads, first, base)));
-    values.into_iter().chain(logs).chain([(2, snapshot)]).collect()
+    let standing = Standing::Founder(vec![(BrokerId(1), DirectoryId::default())]);
+    let beside = [(2, snapshot), (11, standing.bytes()), (11, Standing::CatchingUp { log_len: 9 }.bytes())];
+    values.into_iter().chain(logs).chain(beside).chain(peer_seeds(&payloads)).collect()
+}
+
+/// One of each kind of question and answer between voters.
+fn peer_seeds(payloads: &[Payload]) -> Vec<(u8, Vec<u8>)> {
+    let vote = Vote { leader_id: LeaderId { term: 3, voted_for: 1 }, committed: true };
+    let last = Some(log_id(3, 9));
+    let entries = payloads.iter().zip(0..);
+    let entries =
+        entries.map(|(payload, index)| Entry { log_id: log_id(1, index), payload: payload.clone() });
+    let append = AppendEntriesRequest {
+        vote,
+        prev_log_id: last,
+        entries: entries.collect(),
+        leader_commit: Some(log_id(1, 1)),
+    };
+    let piece =
+        SnapshotPiece { vote, transmission: 7, pos: 5, total_len: 9, bytes: Bytes::from_static(b"snap") };
+    let hello = Hello {
+        cluster_id: Some("cluster".to_owned()),
+        standing: HelloStanding::Member,
+        term: 3,
+        log_len: 10,
+        founders: vec![(BrokerId(1), DirectoryId::default())],
+        ..Hello::default()
+    };
+    let requests = [
+        PeerRequest::Append(append),
+        PeerRequest::Vote(VoteRequest::new(vote, last)),
+        PeerRequest::PreVote(VoteRequest::new(vote, None)),
+        PeerRequest::Snapshot(piece),
+        PeerRequest::TransferLeader(TransferLeaderRequest::new(vote, 2, last)),
+        PeerRequest::Hello(hello.clone()),
+    ];
+    let answers = [
+        Ok(PeerAnswer::Append(AppendEntriesResponse::PartialSuccess(last))),
+        Ok(PeerAnswer::Append(AppendEntriesResponse::HigherVote(vote))),
+        Ok(PeerAnswer::Vote(VoteResponse::new(vote, last, true))),
+        Ok(PeerAnswer::Hello(hello)),
+        Ok(PeerAnswer::Piece),
+        Err("no".to_owned()),
+    ];
+    let envelope = Envelope { cluster_id: "cluster".to_owned(), from: BrokerId(1), to: BrokerId(2) };
+    let requests = requests.iter().map(|request| {
+        let bytes = request_bytes(&envelope, request).unwrap_or_default();
+        (9, bytes.to_vec())
+    });
+    requests.chain(answers.iter().map(|answer| (10, answer_bytes(answer).to_vec()))).collect()
 }
 
 fn log_file(payloads: &[Payload], first_index: u64, base_offset: i64) -> Vec<u8> {

@@ -293,7 +293,7 @@ fn leading_term(metrics: &RaftMetrics<TypeConfig>) -> Option<u64> {
     leads.then_some(metrics.current_term)
 }
 
-fn node(id: BrokerId) -> u64 {
+pub(super) fn node(id: BrokerId) -> u64 {
     u64::try_from(id.get()).unwrap_or(0)
 }
 

@@ -90,6 +90,14 @@ impl PartitionRegistration {
         }
     }
 
+    /// The partition as it is once the record is replayed.
+    #[must_use]
+    pub fn after(&self, change: &PartitionChangeRecord) -> Self {
+        let mut after = self.clone();
+        after.apply(change);
+        after
+    }
+
     pub(super) fn apply(&mut self, change: &PartitionChangeRecord) {
         assign(&mut self.isr, change.isr.as_ref());
         assign(&mut self.replicas, change.replicas.as_ref());
