@@ -20,9 +20,9 @@ use crate::handle::{Controller, ControllerConfig};
 use crate::peers::{Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers};
 use crate::publish::Publisher;
 
-const ELECTION_TIMEOUT: Duration = Duration::from_millis(240);
+const ELECTION_TIMEOUT: Duration = Duration::from_millis(480);
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The network: who is there, and who does not hear whom.
 #[derive(Clone, Debug, Default)]
@@ -326,7 +326,7 @@ async fn a_voter_with_an_emptied_disk_is_caught_up_by_snapshot_before_it_votes()
     cluster.kill(other).await;
     // With one other only it is not known what it had promised.
     let waiting = tokio::spawn(cluster.launch(follower));
-    sleep(ELECTION_TIMEOUT * 4).await;
+    sleep(ELECTION_TIMEOUT * 2).await;
     assert!(!waiting.is_finished(), "it went on without the third voter");
     cluster.start(other).await;
     let controller = timeout(PATIENCE, waiting).await.expect("starts").unwrap();
@@ -346,12 +346,12 @@ async fn a_voter_with_an_emptied_disk_is_caught_up_by_snapshot_before_it_votes()
 /// Cuts, one-way cuts, delays, kills and restarts, from a seed; what was answered is there, everywhere, in the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_outlives_a_bad_network() {
-    for seed in 0..3 {
+    for seed in 0..2 {
         let mut random = Seeded::new(seed);
         let mut cluster = Cluster::new(3);
         cluster.start_all().await;
         let mut names = BTreeSet::new();
-        for round in 0..4 {
+        for round in 0..3 {
             cluster.wires.shared.lock().delay = Duration::from_millis(random.below(10));
             let one = i32::try_from(random.below(3)).unwrap() + 1;
             let other = one % 3 + 1;
