@@ -97,6 +97,7 @@ impl Server {
         let links = Links::default();
         let peers = cluster::peers(&config, &links);
         let door = Door {
+            metrics: Arc::clone(&metrics),
             limits: net_limits(&config),
             memory: Arc::new(Memory::new(&config.memory, available_memory())),
             cold_reads: ColdReads::new(metrics.broker.cold_reads.clone()),
@@ -267,9 +268,10 @@ fn close_threads(services: &Services, opener: &Opener) {
     services.flusher.close();
 }
 
-/// What bounds connections, on whatever listener.
+/// What bounds and counts connections, on whatever listener.
 #[derive(Clone, Debug)]
 struct Door {
+    metrics: Arc<Metrics>,
     limits: NetLimits,
     memory: Arc<Memory>,
     cold_reads: ColdReads,
@@ -363,11 +365,10 @@ fn services(
     loggers: Arc<Loggers>,
     clock: Clock,
     channel: ControllerChannel,
-    metrics: Arc<Metrics>,
     logs: Arc<LogHome>,
     door: Door,
 ) -> Result<Services, StartError> {
-    let Door { memory, cold_reads, .. } = door;
+    let Door { memory, cold_reads, metrics, .. } = door;
     let metadata =
         Arc::new(MetadataView::new(Arc::new(MetadataImage::new(Arc::clone(&identity.cluster_id)))));
     let sessions = FetchSessionConfig {
