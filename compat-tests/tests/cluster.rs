@@ -97,7 +97,8 @@ async fn three_nodes_are_one_cluster_and_outlive_their_controller() {
     let next = quorum(&others[1]).await;
     assert!(next.0 != i32::try_from(leader).expect("small") && next.1 > epoch, "{next:?}");
     // It is fenced once its session is over.
-    let rest: Vec<i32> = [1, 2, 3].into_iter().filter(|id| *id != leader as i32).collect();
+    let gone = i32::try_from(leader).expect("small");
+    let rest: Vec<i32> = [1, 2, 3].into_iter().filter(|id| *id != gone).collect();
     agree(&others, &names, &rest).await;
 
     cluster.restart(leader);

@@ -122,16 +122,7 @@ impl Server {
         let session_ms = u64::try_from(config.controller.session_timeout_ms).unwrap_or(0);
         let log_dirs = home.directory_ids.clone();
         let channel = ControllerChannel::new(controller.clone(), peers.clone(), links);
-        let services = services(
-            config,
-            identity,
-            loggers,
-            clock,
-            channel,
-            Arc::clone(&metrics),
-            home.logs,
-            door.clone(),
-        )?;
+        let services = services(config, identity, loggers, clock, channel, home.logs, door.clone())?;
         let controllers_own = crate::apis::controller_table(&services);
         services.channel.serve_locally(controllers_own.clone());
         if let Some(gate) = &gate {
