@@ -18,7 +18,7 @@ pub enum PointDropped {
 }
 
 impl PointDropped {
-    /// All there are, in the order of [`Self::index`].
+    /// All there are, in the order of their places.
     pub const ALL: [Self; 3] = [Self::Series, Self::Labels, Self::Kind];
 
     /// Its place in [`Self::ALL`].
