@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 /// A failure of the disk or of what is on it. The log (or log dir) that answers with one is offline from then on:
 /// the caller moves leadership away, it does not retry. The exception is [`StorageError::NoRoom`].
 #[derive(Clone, Debug, thiserror::Error)]
@@ -12,7 +14,8 @@ pub enum StorageError {
     /// A system call failed; `source` carries the errno.
     #[error("{op} {}: {source}", path.display())]
     Io { op: &'static str, path: PathBuf, source: Arc<io::Error> },
-    /// The file system, or the quota, is full. Log and disk are as before, and the same may be tried again.
+    /// The file system, or the quota, is full, or the process has no descriptor left. Log and disk are as before, and the
+    /// same may be tried again.
     #[error("{op} {}: {source}", path.display())]
     NoRoom { op: &'static str, path: PathBuf, source: Arc<io::Error> },
     /// A file does not hold what its format says.
@@ -34,17 +37,20 @@ pub enum StorageError {
 
 impl StorageError {
     pub(crate) fn io(op: &'static str, path: &Path, source: io::Error) -> Self {
-        let (path, kind) = (path.to_path_buf(), source.kind());
-        let source = Arc::new(source);
-        if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-            Self::NoRoom { op, path, source }
+        let path = path.to_path_buf();
+        if is_for_lack_of_room(&source) {
+            Self::NoRoom { op, path, source: Arc::new(source) }
         } else {
-            Self::Io { op, path, source }
+            Self::Io { op, path, source: Arc::new(source) }
         }
     }
 
     /// A failed fsync, whatever the errno: that there was no room for what the kernel had taken says that it is lost.
+    /// Only one that had no descriptor to begin with was never tried.
     pub(crate) fn unsynced(path: &Path, source: io::Error) -> Self {
+        if lacks_descriptors(&source) {
+            return Self::io("fsync", path, source);
+        }
         Self::Io { op: "fsync", path: path.to_path_buf(), source: Arc::new(source) }
     }
 
@@ -64,6 +70,12 @@ impl StorageError {
         matches!(self, Self::NoRoom { .. })
     }
 
+    /// Whether what lacks is a descriptor, and not room on the disk.
+    #[must_use]
+    pub fn is_for_lack_of_a_descriptor(&self) -> bool {
+        matches!(self, Self::NoRoom { source, .. } if lacks_descriptors(source))
+    }
+
     /// The path that the failure concerns.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -77,6 +89,18 @@ impl StorageError {
             | Self::Foreign { path, .. } => path,
         }
     }
+}
+
+/// Whether the same may succeed once there is room, on the disk or in the process's table of descriptors.
+#[must_use]
+pub fn is_for_lack_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        || lacks_descriptors(error)
+}
+
+fn lacks_descriptors(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Adds the operation and the path to an [`io::Result`].
@@ -120,5 +144,9 @@ mod tests {
             assert_eq!((written.is_for_lack_of_room(), written.is_of_the_disk()), (!has_room, has_room));
             assert!(StorageError::unsynced(path, kind.into()).is_of_the_disk());
         }
+        let too_many = || io::Error::from(Errno::MFILE);
+        assert!(StorageError::io("open", path, too_many()).is_for_lack_of_room());
+        let unsynced = StorageError::unsynced(path, too_many());
+        assert!(unsynced.is_for_lack_of_room() && unsynced.is_for_lack_of_a_descriptor());
     }
 }

@@ -32,7 +32,7 @@ pub use disk::{
     DirEntry, Disk, DiskFile, DiskLock, DiskSpace, FailedChange, FaultyDisk, OpenMode, RealDisk, Seeded,
     SimDisk,
 };
-pub use error::StorageError;
+pub use error::{StorageError, is_for_lack_of_room};
 pub use file_slice::FileSlice;
 pub use leader_epochs::{EpochEnd, EpochStart};
 pub use log::{FlushDone, FlushTask, LogStart, NamesSync, PartitionLog, RetentionRun, TimedBatch, Writeback};

@@ -161,17 +161,29 @@ impl Subject {
 
 const STEPS: u64 = 120;
 
-/// Runs the workload once with the n-th change failing; false when there are not so many changes.
-fn run(nth: u64, kind: ErrorKind) -> bool {
-    let context = format!("{kind:?} at change {nth}");
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    NoRoom,
+    NoDescriptor,
+    Failure,
+}
+
+/// Runs the workload once with the n-th change, or opening, failing; false when there are not so many.
+fn run(nth: u64, fault: Fault) -> bool {
+    let context = format!("{fault:?} at {nth}");
     let mut subject = Subject::new();
-    subject.disk.fail_once(nth, kind);
+    match fault {
+        Fault::NoRoom => subject.disk.fail_once(nth, ErrorKind::StorageFull),
+        Fault::NoDescriptor => subject.disk.lack_a_descriptor_once(nth),
+        Fault::Failure => subject.disk.fail_once(nth, ErrorKind::Other),
+    }
+    let may_be_tried_again = fault != Fault::Failure;
     let mut answers = Vec::new();
     for step in 0..STEPS {
         let struck_before = subject.disk.has_struck();
         let answer = subject.act(step);
         let strikes = subject.disk.has_struck() && !struck_before;
-        if kind == ErrorKind::StorageFull {
+        if may_be_tried_again {
             assert_ne!(answer, Answer::Failed, "{context}, step {step}");
             assert!(answer == Answer::Done || strikes, "{context}, step {step}: refused without a reason");
             assert!(!subject.log.is_offline(), "{context}, step {step}");
@@ -185,9 +197,10 @@ fn run(nth: u64, kind: ErrorKind) -> bool {
         }
     }
     let has_struck = subject.disk.has_struck();
-    if kind == ErrorKind::StorageFull {
-        subject.check(&context);
+    if may_be_tried_again {
+        // What is looked at may be opened for that.
         subject.disk.heal();
+        subject.check(&context);
         let high_watermark = subject.log.log_end_offset();
         let closing = vec![ClosingLog { log: &mut subject.log, high_watermark }];
         subject.dir.close(closing, 1, 1, now(STEPS)).unwrap();
@@ -200,9 +213,9 @@ fn run(nth: u64, kind: ErrorKind) -> bool {
     has_struck
 }
 
-fn sweep(kind: ErrorKind) -> u64 {
+fn sweep(fault: Fault) -> u64 {
     let mut nth = 0;
-    while run(nth, kind) {
+    while run(nth, fault) {
         nth += 1;
     }
     nth
@@ -210,13 +223,19 @@ fn sweep(kind: ErrorKind) -> u64 {
 
 #[test]
 fn without_room_for_the_nth_change_nothing_is_lost_and_nothing_goes_offline() {
-    let changes = sweep(ErrorKind::StorageFull);
+    let changes = sweep(Fault::NoRoom);
     assert!(changes > 250, "{changes}");
 }
 
 #[test]
+fn without_a_descriptor_for_the_nth_opening_nothing_is_lost_and_nothing_goes_offline() {
+    let openings = sweep(Fault::NoDescriptor);
+    assert!(openings > 60, "{openings}");
+}
+
+#[test]
 fn after_a_failure_of_the_nth_change_what_was_acknowledged_is_found() {
-    let changes = sweep(ErrorKind::Other);
+    let changes = sweep(Fault::Failure);
     assert!(changes > 300, "{changes}");
 }
 

@@ -26,7 +26,11 @@ impl DirRoom {
         self.refusals.fetch_add(1, Ordering::Relaxed);
         if self.full.lock().insert(dir.to_path_buf(), now).is_none() {
             let dir = dir.display();
-            tracing::error!(%dir, error = %cause, "log dir is full: writes are refused until there is room");
+            if cause.is_for_lack_of_a_descriptor() {
+                tracing::error!(%dir, error = %cause, "too many open files: what needs one more is refused until one is free");
+            } else {
+                tracing::error!(%dir, error = %cause, "log dir is full: writes are refused until there is room");
+            }
         }
     }
 

@@ -15,11 +15,10 @@ use std::sync::Arc;
 
 use ottla_model::batch::crc32c;
 use ottla_model::wire::{Reader, WireError, Writer};
-use ottla_storage::{Disk, DiskFile, OpenMode};
+use ottla_storage::{Disk, DiskFile, OpenMode, is_for_lack_of_room};
 use parking_lot::Mutex;
 
 use super::meta_store::MetaKey;
-use super::segmented_log::is_for_lack_of_room;
 
 pub(super) const FILE_NAME: &str = "quorum-state.copy";
 const VERSION: i8 = 0;

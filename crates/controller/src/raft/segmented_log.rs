@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ottla_model::batch::{BatchHeader, batches};
-use ottla_storage::{Disk, DiskFile, OpenMode};
+use ottla_storage::{Disk, DiskFile, OpenMode, is_for_lack_of_room};
 
 use super::codec::{Purged, corrupt};
 use super::damage::{Remedy, damaged};
@@ -95,11 +95,6 @@ pub(crate) struct Known {
 struct Torn {
     bytes: u64,
     why: String,
-}
-
-/// Whether the same may succeed once there is room.
-pub(super) fn is_for_lack_of_room(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl fmt::Debug for SegmentedLog {

@@ -8,12 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ottla_storage::is_for_lack_of_room;
 use rustix::fs::FallocateFlags;
 use tokio::sync::oneshot;
 
 use super::codec::corrupt;
 use super::meta_store::{MetaKey, MetaStore};
-use super::segmented_log::is_for_lack_of_room;
 
 /// sled 0.34 holds these values only, a few hundred bytes in all.
 const SLED_CACHE_BYTES: u64 = 256 * 1024;

@@ -11,7 +11,7 @@ use ottla_metadata::{MetadataImage, MetadataRecord, Provenance};
 use ottla_model::batch::{BatchBuilder, BatchHeader, Records, batches, decompress};
 use ottla_model::wire::{Reader, Writer};
 use ottla_model::{BrokerId, LeaderEpoch, Offset, TimestampMs};
-use ottla_storage::{Disk, DiskFile, OpenMode};
+use ottla_storage::{Disk, DiskFile, OpenMode, is_for_lack_of_room};
 
 use super::codec::{
     Purged, corrupt, log_id_bytes, read_log_id, read_stored_membership, stored_membership_bytes,
@@ -19,7 +19,6 @@ use super::codec::{
 use super::damage::{Remedy, damaged};
 use super::entry_batch::control_key;
 use super::meta_store::{MetaKey, MetaStore};
-use super::segmented_log::is_for_lack_of_room;
 use super::types::{SnapshotMeta, StoredMembership};
 
 const SNAPSHOT_HEADER: i16 = 3;

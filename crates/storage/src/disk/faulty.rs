@@ -28,6 +28,8 @@ enum Plan {
     Once(u64, io::ErrorKind),
     /// Nothing grows.
     Full,
+    /// For what is opened at this number there is no descriptor.
+    NoDescriptor(u64),
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +37,7 @@ struct Faults {
     plan: Plan,
     /// Changes since the plan was made.
     changes: u64,
+    opened: u64,
     has_struck: bool,
 }
 
@@ -65,6 +68,11 @@ impl FaultyDisk {
         *self.faults.lock() = Faults { plan: Plan::Full, ..Faults::default() };
     }
 
+    /// Of what is opened from now on the `nth` finds no free descriptor.
+    pub fn lack_a_descriptor_once(&self, nth: u64) {
+        *self.faults.lock() = Faults { plan: Plan::NoDescriptor(nth), ..Faults::default() };
+    }
+
     /// Nothing fails any more.
     pub fn heal(&self) {
         *self.faults.lock() = Faults::default();
@@ -79,7 +87,7 @@ impl FaultyDisk {
     fn change(&self, change: Change) -> io::Result<()> {
         let mut faults = self.faults.lock();
         let fails = match faults.plan {
-            Plan::Healthy => None,
+            Plan::Healthy | Plan::NoDescriptor(_) => None,
             Plan::Full => (change == Change::Growth).then_some(io::ErrorKind::StorageFull),
             Plan::Once(_, io::ErrorKind::StorageFull) if change == Change::Sync => return Ok(()),
             Plan::Once(nth, kind) => (nth == faults.changes).then_some(kind),
@@ -88,10 +96,24 @@ impl FaultyDisk {
         faults.has_struck |= fails.is_some();
         fails.map_or(Ok(()), |kind| Err(kind.into()))
     }
+
+    fn take_descriptor(&self) -> io::Result<()> {
+        let mut faults = self.faults.lock();
+        let number = faults.opened;
+        faults.opened += 1;
+        match faults.plan {
+            Plan::NoDescriptor(nth) if nth == number => {
+                faults.has_struck = true;
+                Err(rustix::io::Errno::MFILE.into())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        self.take_descriptor()?;
         if matches!(mode, OpenMode::Create | OpenMode::Truncate) && self.inner.file_len(path)?.is_none() {
             self.change(Change::Growth)?;
         }

@@ -10,6 +10,44 @@ use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 
 use super::{DirEntry, Disk, DiskFile, DiskLock, DiskSpace, OpenMode};
 
+/// A descriptor that is kept for a moment in which there is no other: what has begun to change names must be able to sync
+/// them, or it would stand still half way.
+mod spare {
+    use std::fs::File;
+    use std::io;
+
+    use parking_lot::Mutex;
+    use rustix::io::Errno;
+
+    static SPARE: Mutex<Option<File>> = Mutex::new(None);
+
+    /// Opens and uses a file; where no descriptor is free, one after the other in place of the spare one.
+    pub(super) fn with<T>(
+        open: impl Fn() -> io::Result<File>,
+        act: impl FnOnce(&File) -> io::Result<T>,
+    ) -> io::Result<T> {
+        match open() {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::MFILE) => {
+                let mut spare = SPARE.lock();
+                *spare = None;
+                let file = open()?;
+                let done = act(&file);
+                drop(file);
+                *spare = File::open("/dev/null").ok();
+                done
+            }
+            opened => {
+                let mut spare = SPARE.lock();
+                if spare.is_none() {
+                    *spare = File::open("/dev/null").ok();
+                }
+                drop(spare);
+                act(&opened?)
+            }
+        }
+    }
+}
+
 /// The operating system's files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealDisk;
@@ -50,7 +88,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        spare::with(|| File::open(path), |dir| dir.sync_all())
     }
 
     fn sync_fs(&self, path: &Path) -> io::Result<()> {

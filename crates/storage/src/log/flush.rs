@@ -105,6 +105,13 @@ impl FlushState {
         self.writeback_from = 0;
     }
 
+    /// What a flush was to do that did not come to its end.
+    fn take_back(&mut self, task: &FlushTask) {
+        self.new_names |= task.new_names;
+        self.new_dir |= task.new_dir;
+        self.new_files.extend(task.new_files.iter().cloned());
+    }
+
     /// So many bytes are in the log that no flush has seen.
     pub(super) fn add_unflushed(&mut self, bytes: u64) {
         self.unflushed_bytes += bytes;
@@ -349,7 +356,14 @@ impl PartitionLog {
             // It was made for the log that this one has replaced.
             return Ok(());
         }
-        let done = outcome.inspect_err(|_| self.offline = true)?;
+        let done = match outcome {
+            // No descriptor was left: what was taken up is for the next flush.
+            Err(error) if error.is_for_lack_of_room() => {
+                self.flush.take_back(task);
+                return Err(error);
+            }
+            outcome => outcome.inspect_err(|_| self.offline = true)?,
+        };
         if let (Some((version, _)), true) = (&task.epochs, done.has_epochs) {
             self.flush.epochs_version = *version;
         }
@@ -378,6 +392,8 @@ impl PartitionLog {
             segment.flushed(parts);
             if parts.base_offset != active {
                 segment.forget_written();
+                // Whoever reads it opens it again; segments that fill quickly must not take all descriptors.
+                segment.close_files();
             } else if parts.indexes.is_some() {
                 self.flush.index_written_at = task.active_size;
             }

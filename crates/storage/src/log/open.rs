@@ -112,6 +112,8 @@ impl PartitionLog {
             log.flush.add_directory();
         }
         log.load(start, is_new, now)?;
+        // A log that nobody uses holds no descriptor.
+        log.segments.iter().for_each(Segment::close_files);
         Ok(log)
     }
 
