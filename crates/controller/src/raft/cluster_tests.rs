@@ -294,6 +294,8 @@ async fn an_isolated_leader_decides_nothing() {
     let mut cluster = Cluster::new(3);
     cluster.start_all().await;
     cluster.create("before", None).await;
+    // Now all three vote.
+    cluster.agree(&["before".to_owned()].into()).await;
     let old = cluster.active(None).await;
     cluster.isolate(old);
     let lonely = cluster.node(old).controller.clone().unwrap();
