@@ -103,6 +103,11 @@ pub(crate) fn table(services: &Services) -> Vec<Arc<dyn Api>> {
     apis.extend(admin(services));
     apis.extend(switched_off());
     apis.extend(group_apis(services));
+    advertise(services, apis)
+}
+
+/// The table, with the API that says what is in it.
+fn advertise(services: &Services, mut apis: Vec<Arc<dyn Api>>) -> Vec<Arc<dyn Api>> {
     let advertised = apis.iter().map(|api| api.key()).chain([ottla_protocol::ApiKey::ApiVersions]);
     let mut advertised: Vec<_> = advertised.collect();
     advertised.sort_by_key(|key| key.code());
@@ -200,15 +205,7 @@ pub(crate) fn controller_table(services: &Services) -> Vec<Arc<dyn Api>> {
         typed(envelope::Envelope { inner: of_controller(services) }),
     ];
     apis.extend(of_controller(services).into_iter().map(|api| Arc::new(Direct(api)) as Arc<dyn Api>));
-    let advertised = apis.iter().map(|api| api.key()).chain([ottla_protocol::ApiKey::ApiVersions]);
-    let mut advertised: Vec<_> = advertised.collect();
-    advertised.sort_by_key(|key| key.code());
-    apis.push(typed(api_versions::ApiVersions {
-        metadata: Arc::clone(&services.metadata),
-        identity: Arc::clone(&services.identity),
-        advertised,
-    }));
-    apis
+    advertise(services, apis)
 }
 
 /// What only the active controller answers, wherever it is asked.
