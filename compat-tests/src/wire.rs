@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::SockRef;
+
 const TIMEOUT: Duration = Duration::from_secs(30);
 const API_VERSIONS: i16 = 18;
 
@@ -75,11 +77,24 @@ impl Connection {
     }
 
     /// The next frame's body if it begins within `limit`.
-    pub fn read_frame_within(&mut self, limit: Duration) -> Option<Vec<u8>> {
-        self.stream.set_read_timeout(Some(limit)).ok()?;
-        let begins = self.stream.peek(&mut [0]).is_ok_and(|len| len > 0);
-        self.stream.set_read_timeout(Some(TIMEOUT)).ok()?;
-        if begins { self.read_frame().ok() } else { None }
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn read_frame_within(&mut self, limit: Duration) -> io::Result<Option<Vec<u8>>> {
+        self.stream.set_read_timeout(Some(limit))?;
+        let begun = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(TIMEOUT))?;
+        match begun {
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(None),
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => self.read_frame().map(Some),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What was sent and has not left waits in the kernel; so many bytes of it at most, or twice that.
+    pub fn set_send_buffer_len(&self, len: usize) -> io::Result<()> {
+        SockRef::from(&self.stream).set_send_buffer_size(len)
     }
 
     /// Asks ApiVersions v0 and gives `(key, min, max)` of each API; an error code is an error.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::command::{cargo, command, output, run, target_dir};
 use crate::error::{Error, Result};
 
+pub(crate) const RUSTFLAGS: &str = "-C target-feature=+crt-static";
+
 /// Builds the broker.
 pub(crate) fn build() -> Result<()> {
     build_packages(&["ottla-broker"])
@@ -13,9 +15,14 @@ pub(crate) fn build() -> Result<()> {
 /// Builds packages that belong together. For a named target, so that build scripts stay as they are.
 pub(crate) fn build_packages(packages: &[&str]) -> Result<()> {
     let mut command = cargo();
-    command.args(["build", "--release", "--target", &host()?]);
+    command.arg("build").args(flags()?);
     command.args(packages.iter().flat_map(|package| ["--package", package]));
-    run(command.env("RUSTFLAGS", "-C target-feature=+crt-static"))
+    run(command.env("RUSTFLAGS", RUSTFLAGS))
+}
+
+/// What else is built as the release binaries are shares their dependencies with [`RUSTFLAGS`] and these arguments of cargo.
+pub(crate) fn flags() -> Result<[String; 3]> {
+    Ok(["--release".to_owned(), "--target".to_owned(), host()?])
 }
 
 /// The broker that was built.

@@ -156,14 +156,18 @@ pub(crate) fn differential(args: &[String]) -> Result<()> {
     run(program.args(args).env("OTTLA_BIN", release::broker()?))
 }
 
-/// One of the tests of `compat-tests/tests/bounds` for longer than the test command has time, with what it measured.
+/// One of the tests of `compat-tests/tests/bounds` for longer than the test command has time, with what it measured; its
+/// clients share the machine, and so are optimized, too.
 pub(crate) fn bounds(test: &str, variable: &str, seconds: &str) -> Result<()> {
     if seconds.parse::<u64>().is_err() {
         return Err(Error::Usage(seconds.to_owned()));
     }
     release::build()?;
-    let args = ["--test", "bounds", test, "--", "--nocapture"].map(str::to_owned);
-    run(compat_command(&args).env("OTTLA_BIN", release::broker()?).env(variable, seconds))
+    let mut args = release::flags()?.to_vec();
+    args.extend(["--test", "bounds", test, "--", "--nocapture"].map(str::to_owned));
+    let mut command = compat_command(&args);
+    command.env("RUSTFLAGS", release::RUSTFLAGS).env("OTTLA_BIN", release::broker()?).env(variable, seconds);
+    run(&mut command)
 }
 
 fn compat_command(args: &[String]) -> Command {

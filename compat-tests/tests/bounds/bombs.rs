@@ -17,8 +17,8 @@ const MAX_MESSAGE_BYTES: usize = 65_536;
 const BORNE: usize = 100 * MAX_MESSAGE_BYTES;
 const REFUSED: usize = 200 * MAX_MESSAGE_BYTES;
 const SENDERS: usize = 3;
-/// As for any batch that cannot be unpacked.
-const UNKNOWN_SERVER_ERROR: i16 = -1;
+/// Told apart from a batch that cannot be unpacked, which Kafka answers with UNKNOWN_SERVER_ERROR.
+const INVALID_RECORD: i16 = 87;
 
 /// A record whose value is nothing but zeros, and a short one that is 5 ms later.
 fn bomb(codec: Compression, unpacked: usize, time: i64) -> Vec<u8> {
@@ -90,7 +90,7 @@ fn bombs_that_are_checked_compacted_and_packed_anew_cost_a_batch_each() {
         let codes = send_all(&broker, topic, &borne);
         assert!(codes.iter().all(|code| *code == 0), "{topic}: {codes:?}");
         let codes = send_all(&broker, topic, &refused[..3]);
-        assert!(codes.iter().all(|code| *code == UNKNOWN_SERVER_ERROR), "{topic}: {codes:?}");
+        assert!(codes.iter().all(|code| *code == INVALID_RECORD), "{topic}: {codes:?}");
     }
     // The segment that they are in is closed by what is later than it may hold.
     assert_eq!(produce(&mut connection, "compacted", &bomb(Compression::Gzip, BORNE, now_ms() + 1_000)), 0);

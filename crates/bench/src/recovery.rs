@@ -27,6 +27,8 @@ const SEGMENTS_PER_PARTITION: u32 = 100;
 const FLUSHED_AFTER: Duration = Duration::from_secs(8);
 /// What is not flushed when the process is killed.
 const UNFLUSHED_FOR: Duration = Duration::from_secs(1);
+/// Fewer than any system's limit, with what one turn adds.
+const DESCRIPTORS_MAX: usize = 5_000;
 const MANY_PARTITIONS: i32 = 10_000;
 /// CreateTopics takes so many at a time.
 const CREATED_AT_ONCE: i32 = 5_000;
@@ -71,6 +73,10 @@ fn segments(options: &Options, report: &mut Report) -> Result<()> {
     for number in 0..count {
         let bytes = batch_at(from + 10 * i64::from(number), 1_000)?;
         wire.drive(&frames(&requests, &bytes)?, IN_FLIGHT)?;
+        // A segment that is not flushed holds a descriptor.
+        while fs::read_dir(format!("/proc/{}/fd", server.pid()))?.count() > DESCRIPTORS_MAX {
+            sleep(Duration::from_millis(20));
+        }
     }
     // Of one time, so that they do not make a segment each.
     let last = frames(&requests, &batch_at(from + 10 * i64::from(count), 1_000)?)?;

@@ -47,11 +47,12 @@ impl Listener {
         admission: Arc<Admission>,
         mut stop: watch::Receiver<bool>,
     ) {
-        let mut connections = JoinSet::new();
+        let (mut connections, mut failing) = (JoinSet::new(), false);
         loop {
             tokio::select! {
                 accepted = self.socket.accept() => match accepted {
                     Ok((stream, peer)) => {
+                        failing = false;
                         // Who comes next waits, too, in the socket's backlog.
                         let admitted = tokio::select! {
                             admitted = admission.admit(&self.name, peer.ip()) => admitted,
@@ -72,7 +73,9 @@ impl Listener {
                         connections.spawn(serve_one(connection, admitted, Arc::clone(&dispatcher), stop.clone()));
                     }
                     Err(error) => {
-                        tracing::warn!(%error, listener = %self.name, "accept failed");
+                        if !std::mem::replace(&mut failing, true) {
+                            tracing::warn!(%error, listener = %self.name, "accept failed: tried again until it succeeds");
+                        }
                         tokio::time::sleep(ACCEPT_RETRY).await;
                     }
                 },

@@ -1,13 +1,15 @@
 //! openraft's own suite over our stores, and what it does not cover: crashes.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use ottla_metadata::{DirectoryId, MetadataImage, MetadataRecord, TopicRecord};
 use ottla_model::{BrokerId, TimestampMs, TopicId};
 use ottla_storage::{Disk, RealDisk, Seeded, SimDisk};
+use parking_lot::Mutex;
 
 use super::log_store::LogStore;
 use super::meta_pair::MetaPair;
@@ -70,9 +72,21 @@ async fn suite_passes_on_sled_and_files() {
 /// the quorum outlive a crash for a moment; their disk does not.
 struct Crashing {
     disk: SimDisk,
+    store: Mutex<Weak<TwinStore>>,
 }
 
 impl Crashing {
+    fn new() -> Self {
+        Self { disk: SimDisk::new(), store: Mutex::default() }
+    }
+
+    /// After a clean stop: openraft's workers have ended, a snapshot under way is written, and nobody touches the disk.
+    async fn closed(&self) {
+        while self.store.lock().strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     async fn start(&self) -> (Quorum, Arc<Publisher>) {
         self.try_start().await.unwrap()
     }
@@ -94,6 +108,7 @@ impl Crashing {
             peers: None,
         };
         let meta = Arc::new(TwinStore::open(disk.as_ref(), dir).map_err(io)?);
+        *self.store.lock() = Arc::downgrade(&meta);
         let quorum = Quorum::start_with(config, disk, meta, publisher.clone()).await?;
         Ok((quorum, publisher))
     }
@@ -106,7 +121,7 @@ fn create(name: &str) -> Vec<MetadataRecord> {
 
 #[tokio::test]
 async fn a_power_cut_loses_nothing_that_was_answered() {
-    let node = Crashing { disk: SimDisk::new() };
+    let node = Crashing::new();
     let mut answered = 0;
     for start in 0..12 {
         let (quorum, publisher) = node.start().await;
@@ -127,7 +142,7 @@ async fn a_power_cut_loses_nothing_that_was_answered() {
 async fn a_power_cut_at_any_change_loses_nothing_that_was_answered() {
     let (mut failed_starts, mut failed_proposals) = (0, 0);
     for seed in 0..40 {
-        let node = Crashing { disk: SimDisk::new() };
+        let node = Crashing::new();
         let mut random = Seeded::new(seed);
         let mut answered = std::collections::BTreeSet::<String>::new();
         for start in 0..6 {
@@ -164,7 +179,7 @@ async fn a_power_cut_at_any_change_loses_nothing_that_was_answered() {
 
 #[tokio::test]
 async fn a_disk_that_fails_ends_the_quorum_which_says_why() {
-    let node = Crashing { disk: SimDisk::new() };
+    let node = Crashing::new();
     let (quorum, _publisher) = node.start().await;
     let term = quorum.leading_term().unwrap();
     quorum.propose(term, TimestampMs(1), create("kept")).await.unwrap();
@@ -172,14 +187,14 @@ async fn a_disk_that_fails_ends_the_quorum_which_says_why() {
     node.disk.fail_after(0);
     let failed = quorum.propose(term, TimestampMs(1), create("lost")).await;
     assert!(matches!(failed, Err(ProposeError::Failed(_))), "{failed:?}");
-    let why = tokio::time::timeout(std::time::Duration::from_secs(10), failure).await.unwrap().unwrap();
+    let why = tokio::time::timeout(Duration::from_secs(10), failure).await.unwrap().unwrap();
     assert!(why.contains("the power is off"), "{why}");
     quorum.shutdown().await;
 }
 
 #[tokio::test]
 async fn a_proposal_of_an_older_term_is_dropped() {
-    let node = Crashing { disk: SimDisk::new() };
+    let node = Crashing::new();
     let (quorum, publisher) = node.start().await;
     let term = quorum.leading_term().unwrap();
     let dropped = quorum.propose(term - 1, TimestampMs(1), create("late")).await;
@@ -192,13 +207,14 @@ async fn a_proposal_of_an_older_term_is_dropped() {
 
 #[tokio::test]
 async fn the_log_is_purged_behind_snapshots() {
-    let node = Crashing { disk: SimDisk::new() };
+    let node = Crashing::new();
     let (quorum, _publisher) = node.start().await;
     let term = quorum.leading_term().unwrap();
     for i in 0..400 {
         quorum.propose(term, TimestampMs(1), create(&format!("t{i}"))).await.unwrap();
     }
     quorum.shutdown().await;
+    node.closed().await;
     let names: Vec<String> =
         node.disk.list(Path::new("/log")).unwrap().into_iter().map(|entry| entry.name).collect();
     let count = |suffix: &str| names.iter().filter(|name| name.ends_with(suffix)).count();

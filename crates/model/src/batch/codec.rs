@@ -15,7 +15,7 @@ const XERIAL_HEADER: &[u8; 16] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 const XERIAL_BLOCK: usize = 32 * 1024;
 
 /// The records section of a whole batch (`batch` starts at its header), decompressed; borrowed if it was not
-/// compressed. `limit` bounds the bytes that come out: more is [`BatchError::Decompress`].
+/// compressed. `limit` bounds the bytes that come out: more is [`BatchError::TooLarge`].
 pub fn decompress<'a>(
     header: &BatchHeader,
     batch: &'a [u8],
@@ -147,7 +147,7 @@ fn drain(mut from: impl Read, compressed_len: usize, limit: usize) -> Result<Vec
     let mut out = Vec::with_capacity(compressed_len.saturating_mul(3).min(limit));
     let cap = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     from.by_ref().take(cap).read_to_end(&mut out).map_err(|_| BatchError::Decompress)?;
-    if out.len() > limit { Err(BatchError::Decompress) } else { Ok(out) }
+    if out.len() > limit { Err(BatchError::TooLarge(limit)) } else { Ok(out) }
 }
 
 fn unsnap(section: &[u8], limit: usize) -> Result<Vec<u8>, BatchError> {
@@ -180,8 +180,11 @@ fn unsnap_block(block: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), Bat
     let len = snap::raw::decompress_len(block).map_err(|_| BatchError::Decompress)?;
     let start = out.len();
     // Snappy's densest element makes 64 bytes of 3: a larger claim is a lie, refused before it allocates.
-    if len > limit.saturating_sub(start) || len / 22 > block.len() {
+    if len / 22 > block.len() {
         return Err(BatchError::Decompress);
+    }
+    if len > limit.saturating_sub(start) {
+        return Err(BatchError::TooLarge(limit));
     }
     out.resize(start + len, 0);
     let written =

@@ -47,8 +47,10 @@ pub enum BatchError {
     Record,
     #[error("its offsets do not follow those of the batch in front of it")]
     Order,
-    #[error("decompression failed or exceeded its limit")]
+    #[error("decompression failed")]
     Decompress,
+    #[error("decompressed it is larger than {0} bytes")]
+    TooLarge(usize),
     #[error("compression failed")]
     Compress,
 }

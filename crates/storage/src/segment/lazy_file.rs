@@ -1,10 +1,14 @@
 //! A file that is opened on first use and closed when it has been idle, so that idle segments hold no descriptor.
 
 use std::fmt;
+use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::{At, StorageError};
@@ -55,6 +59,9 @@ impl LazyFile {
         }
         let path = self.path();
         let file = self.disk.open(&path, OpenMode::Create).at("open", &path)?;
+        if takes_the_last(&*file) {
+            return Err(io::Error::from(Errno::MFILE)).at("open", &path);
+        }
         slot.file = Some(Arc::clone(&file));
         Ok(file)
     }
@@ -82,6 +89,15 @@ impl LazyFile {
     pub(crate) fn err(&self, op: &'static str) -> impl FnOnce(std::io::Error) -> StorageError + '_ {
         move |source| StorageError::io(op, &self.path(), source)
     }
+}
+
+/// Whether a file took one of the last eighth of the descriptors that the process may have, which is for everything but
+/// segments: clients connect, and the cluster's state is written, however many segments wait for their flush. The kernel
+/// gives out the lowest number that is free.
+fn takes_the_last(file: &dyn DiskFile) -> bool {
+    let Some(descriptor) = file.as_fd() else { return false };
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    u64::try_from(descriptor.as_raw_fd()).is_ok_and(|number| number >= limit - limit / 8)
 }
 
 impl fmt::Debug for LazyFile {

@@ -119,6 +119,9 @@ impl Segment {
             }
             return Err(error);
         }
+        // The next flush writes into them: until then, of segments that fill quickly, each holds one descriptor and not three.
+        index.close();
+        time_index.close();
         Ok(Self {
             base_offset,
             log,
