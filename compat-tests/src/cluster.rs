@@ -90,6 +90,28 @@ impl Cluster {
         self.node_mut(id).restart();
     }
 
+    /// All bytes of a replica's segments on a node, in order.
+    pub fn segments(&self, id: usize, topic: &str, partition: i32) -> Vec<u8> {
+        let dir = self.node(id).partition_dir(topic, partition);
+        let names = std::fs::read_dir(&dir).expect("the replica's directory").flatten();
+        let mut logs: Vec<_> = names.map(|entry| entry.path()).collect();
+        logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+        logs.sort();
+        logs.iter().flat_map(|path| std::fs::read(path).expect("a segment")).collect()
+    }
+
+    /// Waits until these nodes hold the same bytes of a partition, and some; how many.
+    pub fn await_identical(&self, ids: &[usize], topic: &str, partition: i32, limit: Duration) -> usize {
+        let mut len = 0;
+        self.wait_for("replicas are byte-identical", limit, || {
+            let mut copies: Vec<_> = ids.iter().map(|id| self.segments(*id, topic, partition)).collect();
+            copies.dedup();
+            len = copies[0].len();
+            copies.len() == 1 && len > 0
+        });
+        len
+    }
+
     /// Waits until `wanted` holds; what it took.
     pub fn wait_for(&self, what: &str, limit: Duration, mut wanted: impl FnMut() -> bool) -> Duration {
         let began = Instant::now();

@@ -25,6 +25,7 @@ pub mod process;
 pub mod rng;
 pub mod scoreboard;
 pub mod small_disk;
+pub mod steady;
 pub mod suite_list;
 pub mod target;
 pub mod tools;

@@ -49,9 +49,12 @@ impl AutoTopics {
         if name == CONSUMER_OFFSETS { self.offsets_topic() } else { NewTopic::named(name) }
     }
 
-    /// `__consumer_offsets` for as many brokers as there are.
+    /// `__consumer_offsets` for as many brokers as belong to the cluster: while one is missing that its voters name, the
+    /// topic is not made with fewer replicas for good.
     pub(crate) fn offsets_topic(&self) -> NewTopic {
-        offsets_topic(&self.config.load(), self.view.image().brokers().unfenced().count())
+        let config = self.config.load();
+        let brokers = self.view.image().brokers().len().max(config.controller.voters.len());
+        offsets_topic(&config, brokers)
     }
 
     /// Creates topics as described; one answer each, in order, when they are served here.

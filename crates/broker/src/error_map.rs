@@ -22,7 +22,10 @@ pub(crate) fn absent(error: &Absent) -> ErrorCode {
 /// A read, or anything else on a partition.
 pub(crate) fn partition(error: &PartitionError) -> ErrorCode {
     match error {
-        PartitionError::NotLeader => ErrorCode::NotLeaderOrFollower,
+        PartitionError::NotLeader | PartitionError::UnknownReplica { epoch_given: false } => {
+            ErrorCode::NotLeaderOrFollower
+        }
+        PartitionError::UnknownReplica { epoch_given: true } => ErrorCode::UnknownLeaderEpoch,
         PartitionError::OffsetOutOfRange => ErrorCode::OffsetOutOfRange,
         PartitionError::PolicyViolation => ErrorCode::PolicyViolation,
         PartitionError::FencedLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,

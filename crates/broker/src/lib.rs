@@ -30,6 +30,7 @@ mod partitions;
 mod producer_ids;
 mod random;
 mod registration;
+mod replication;
 mod server;
 mod services;
 mod start_error;

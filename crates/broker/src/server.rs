@@ -34,6 +34,7 @@ use crate::partitions::{
 };
 use crate::producer_ids::ProducerIds;
 use crate::registration;
+use crate::replication::{Fetchers, FetchersParts, IsrManager, watch_lag};
 use crate::services::Services;
 use crate::start_error::StartError;
 use crate::telemetry::{Health, Loggers, Metrics};
@@ -143,6 +144,7 @@ impl Server {
             registration::register_alone(&controller, &config, &listeners, &log_dirs).await?
         };
 
+        services.fetchers.registered(broker_epoch);
         gauges::register(&metrics, &services);
         let queue = Arc::new(OpeningQueue::default());
         let driver = replica_driver(&services, &queue);
@@ -173,6 +175,10 @@ impl Server {
         background.spawn(opening::report(queue, Arc::clone(&health)));
         background.spawn(Arc::clone(&services.groups).measure_memory());
         background.spawn(Arc::new(housekeeping(&services)).run());
+        background.spawn(isr_manager(&services, broker_epoch).run());
+        let lag_ms = u64::try_from(services.config.load().replication.lag_time_max_ms).unwrap_or(0);
+        let partitions = Arc::clone(&services.partitions);
+        background.spawn(watch_lag(partitions, Duration::from_millis(lag_ms), services.clock));
         background.spawn(Arc::new(dir_failures(&services, broker_epoch, log_dirs)).run());
         background.spawn(Arc::clone(&services.dir_assignments).run(
             services.channel.clone(),
@@ -223,6 +229,7 @@ impl Server {
         self.serving.tell();
         self.services.groups.close_all();
         self.serving.ended().await;
+        self.services.fetchers.close();
         self.background.shutdown().await;
         self.services.controller.shutdown().await;
         if let Some(gate) = &mut self.gate {
@@ -252,6 +259,7 @@ impl Drop for Server {
 
 /// Ends what has threads of its own.
 fn close_threads(services: &Services, opener: &Opener) {
+    services.fetchers.close();
     opener.close();
     services.log_moves.close();
     services.cleaner.close();
@@ -408,7 +416,16 @@ fn services(
         usize::try_from(net.client_series_max).unwrap_or_default(),
         metrics.clients.clone(),
     );
+    let fetchers = FetchersParts {
+        broker_id: identity.node_id,
+        view: Arc::clone(&metadata),
+        config: Arc::clone(&parts.config),
+        flusher: Arc::clone(&parts.flusher),
+        clock,
+    };
     Ok(Services {
+        fetchers: Arc::new(Fetchers::new(fetchers)),
+        isr_proposals: Arc::default(),
         client_metrics: Arc::new(client_metrics),
         identity,
         loggers,
@@ -442,6 +459,8 @@ fn replica_driver(services: &Services, opening: &Arc<OpeningQueue>) -> ReplicaDr
         view: Arc::clone(&services.metadata),
         logs: Arc::clone(&services.logs),
         assignments: Arc::clone(&services.dir_assignments),
+        fetchers: Arc::clone(&services.fetchers),
+        proposals: Arc::clone(&services.isr_proposals),
         config: Arc::clone(&services.config),
         node_id: services.identity.node_id,
         clock: services.clock,
@@ -457,6 +476,18 @@ fn housekeeping(services: &Services) -> Housekeeping {
         flusher: Arc::clone(&services.flusher),
         config: Arc::clone(&services.config),
         clock: services.clock,
+    }
+}
+
+fn isr_manager(services: &Services, broker_epoch: i64) -> IsrManager {
+    IsrManager {
+        proposals: Arc::clone(&services.isr_proposals),
+        partitions: Arc::clone(&services.partitions),
+        flusher: Arc::clone(&services.flusher),
+        channel: services.channel.clone(),
+        clock: services.clock,
+        broker_id: services.identity.node_id,
+        broker_epoch,
     }
 }
 

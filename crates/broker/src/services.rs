@@ -19,6 +19,7 @@ use crate::memory::Memory;
 use crate::metadata_view::MetadataView;
 use crate::partitions::{Checker, Cleaner, DirAssignments, Flusher, LogHome, LogMoves, Partitions};
 use crate::producer_ids::ProducerIds;
+use crate::replication::{Fetchers, IsrProposals};
 use crate::telemetry::{Loggers, Metrics};
 
 /// The broker's services.
@@ -47,4 +48,6 @@ pub(crate) struct Services {
     pub fetch_sessions: Arc<Mutex<FetchSessionCache>>,
     pub groups: Arc<Groups>,
     pub client_metrics: Arc<ClientMetrics>,
+    pub fetchers: Arc<Fetchers>,
+    pub isr_proposals: Arc<IsrProposals>,
 }

@@ -2,7 +2,7 @@
 //! parked produces and fetches may go on.
 //!
 //! Owns: [`PartitionMachine`] (one partition as this broker sees it), [`WaitList`] (parked operations by offset),
-//! [`truncation`] (KIP-101, KIP-279), [`session`] (KIP-227).
+//! [`truncation`] (KIP-101, KIP-279), [`session`] (KIP-227) and its other end, [`Fetcher`].
 //! Never: sockets, tasks, clocks, wire structs, `ErrorCode`, a log's bytes. Every call says what happened; what must
 //! happen next is the return value.
 //!
@@ -52,11 +52,13 @@
 //! # Ok::<(), ottla_replication::RegistrationError>(())
 //! ```
 
+mod fetcher;
 mod partition;
 pub mod session;
 pub mod truncation;
 mod wait_list;
 
+pub use fetcher::{Ask, Fetcher};
 pub use partition::{
     AcksError, AlterPartitionAnswer, AppendError, BrokerStanding, Durability, Effects, EpochError,
     FollowerFetch, FollowerFetchError, FollowerView, Invariant, IsrMember, IsrProposal, LogOffsets,

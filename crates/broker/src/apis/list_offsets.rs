@@ -58,9 +58,12 @@ impl Handler for ListOffsets {
     type Request = ListOffsetsRequest;
 
     fn handle(&self, context: &RequestContext, request: ListOffsetsRequest) -> Reply<ListOffsetsResponse> {
-        let Some(isolation) = isolation(request.isolation_level) else {
+        let Some(mut isolation) = isolation(request.isolation_level) else {
             return Reply::Ready(failed(&request, context.version));
         };
+        if request.replica_id.0 >= 0 {
+            isolation = Isolation::LogEnd;
+        }
         let asked = request.topics.iter().flat_map(|topic| &topic.partitions);
         let reads_records = asked
             .filter_map(|asked| Wanted::from_timestamp(asked.timestamp, context.version))

@@ -16,4 +16,4 @@ pub(crate) use forwarded::Forwarded;
 pub(crate) use lifelines::hold_lifelines;
 pub(crate) use links::Links;
 pub(crate) use membership::{Introduction, Membership, register};
-pub(crate) use transport::peers;
+pub(crate) use transport::{host_port, peers};

@@ -29,13 +29,13 @@ pub(crate) fn peers(config: &BrokerConfig, links: &Links) -> Option<Peers> {
     Some(Peers::new(config.node.node_id, voters.collect(), std::sync::Arc::new(transport), election_timeout))
 }
 
-/// `host:port`, as a socket takes it.
 pub(super) fn address(peer: &Peer) -> String {
-    if peer.host.contains(':') {
-        format!("[{}]:{}", peer.host, peer.port)
-    } else {
-        format!("{}:{}", peer.host, peer.port)
-    }
+    host_port(&peer.host, peer.port)
+}
+
+/// `host:port`, as a socket takes it.
+pub(crate) fn host_port(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 #[derive(Debug)]

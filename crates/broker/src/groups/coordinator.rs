@@ -27,7 +27,7 @@ pub(super) struct Coordinator {
     flusher: Arc<Flusher>,
     core: Mutex<Core>,
     /// The high watermark moved, or there is an earlier deadline than the one slept for.
-    moved: Arc<Notify>,
+    pub(super) moved: Arc<Notify>,
     sleeps_until: AtomicU64,
 }
 
@@ -80,6 +80,11 @@ impl Coordinator {
     pub(super) fn close(&self) {
         self.drive(|core, _| core.close());
         self.moved.notify_one();
+    }
+
+    /// Whether the partition is led elsewhere, as far as this coordinator has been told.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.core.lock().check_active(), Err(NotActive::Closed))
     }
 
     /// Does something with the engine, then what the engine wants, and answers once the lock is gone.

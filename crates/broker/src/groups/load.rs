@@ -6,12 +6,13 @@ use ottla_config::BrokerConfig;
 use ottla_coordinator::LoadError;
 use ottla_model::Offset;
 use ottla_storage::Reach;
+use tokio::runtime::Handle;
 
 use super::coordinator::Coordinator;
 use super::settings;
 use super::topics::ImageTopics;
 use crate::metadata_view::MetadataView;
-use crate::partitions::{PartitionError, ReadRequest};
+use crate::partitions::{AppendError, PartitionError, ReadRequest, Reader};
 
 /// Bytes read at a time (`offsets.load.buffer.size`).
 const LOAD_LEN: u32 = 5 * 1024 * 1024;
@@ -30,7 +31,26 @@ enum Failure {
 pub(super) fn is_empty(coordinator: &Coordinator) -> bool {
     let partition = &coordinator.partition;
     let start = partition.log_start_offset(None).map(|start| start.offset);
-    start.is_ok_and(|start| start >= partition.high_watermark())
+    start.is_ok_and(|start| start >= partition.log_end_offset())
+}
+
+/// Waits until all that an earlier leader has written is known to be committed: this one's high watermark lags behind,
+/// and what was committed beyond it counts.
+fn await_committed(coordinator: &Coordinator) -> Result<Offset, PartitionError> {
+    let partition = &coordinator.partition;
+    let end = partition.log_end_offset();
+    let parked = partition.park_produce(end, Arc::clone(&coordinator.moved));
+    let outcome = loop {
+        match partition.acknowledged(end) {
+            Some(Err(AppendError::NotLeader)) => break Err(PartitionError::NotLeader),
+            Some(_) => break Ok(end),
+            None if coordinator.is_closed() => break Err(PartitionError::NotLeader),
+            // This thread may block.
+            None => Handle::current().block_on(coordinator.moved.notified()),
+        }
+    };
+    parked.into_iter().for_each(|ticket| partition.cancel_produce(ticket));
+    outcome
 }
 
 /// Replays the log and lets the coordinator serve; one that cannot be loaded is closed.
@@ -50,6 +70,8 @@ pub(super) fn load(coordinator: &Arc<Coordinator>, view: &MetadataView, config: 
             });
             tracing::debug!(%partition, %end, "groups loaded");
         }
+        // Another broker leads meanwhile.
+        Err(Failure::Partition(PartitionError::NotLeader)) => coordinator.close(),
         Err(error) => {
             tracing::error!(%partition, %error, "groups could not be loaded");
             coordinator.close();
@@ -59,6 +81,7 @@ pub(super) fn load(coordinator: &Arc<Coordinator>, view: &MetadataView, config: 
 
 fn replay(coordinator: &Coordinator) -> Result<Offset, Failure> {
     let partition = &coordinator.partition;
+    let end = await_committed(coordinator)?;
     let mut offset = partition.log_start_offset(None)?.offset;
     loop {
         let request = ReadRequest {
@@ -68,20 +91,19 @@ fn replay(coordinator: &Coordinator) -> Result<Offset, Failure> {
             max_len: LOAD_LEN,
             min_one: true,
             reach: Reach::Disk,
-            debug_replica: false,
+            reader: Reader::Consumer,
         };
-        let high_watermark = partition.high_watermark();
-        if offset >= high_watermark {
-            return Ok(high_watermark);
+        if offset >= end {
+            return Ok(end);
         }
         let bytes = match partition.read(&request)?.slice {
             Some(slice) => slice.to_vec()?,
-            None => return Ok(high_watermark),
+            None => return Ok(end),
         };
         // A slice may end inside a batch; after the last whole one the next read begins.
         match coordinator.load(whole_batches(&bytes))? {
             Some(next) => offset = next,
-            None => return Ok(high_watermark),
+            None => return Ok(end),
         }
     }
 }

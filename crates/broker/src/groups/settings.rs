@@ -84,7 +84,7 @@ fn assignors(names: &[String]) -> Vec<Assignor> {
     known.collect()
 }
 
-/// `__consumer_offsets` as Kafka makes it, with at most one replica a broker.
+/// `__consumer_offsets` as Kafka makes it, with at most one replica for each broker that the cluster is to have.
 pub(crate) fn offsets_topic(config: &BrokerConfig, broker_count: usize) -> NewTopic {
     let offsets = &config.offsets;
     let brokers = i16::try_from(broker_count.max(1)).unwrap_or(i16::MAX);

@@ -23,6 +23,7 @@ use crate::internal_topics::CONSUMER_OFFSETS;
 use crate::log_config::{ReplicaConfig, overrides};
 use crate::memory::Pool;
 use crate::metadata_view::MetadataView;
+use crate::replication::{Fetchers, IsrProposals};
 
 /// Applies images, one after the other. Its calls do file I/O: they run on a thread that may block.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct ReplicaDriver {
     pub opening: Arc<OpeningQueue>,
     pub flusher: Arc<Flusher>,
     pub assignments: Arc<DirAssignments>,
+    pub fetchers: Arc<Fetchers>,
+    pub proposals: Arc<IsrProposals>,
     pub config: Arc<ArcSwap<BrokerConfig>>,
     pub node_id: BrokerId,
     pub clock: Clock,
@@ -77,7 +80,17 @@ impl ReplicaDriver {
                 self.configure_topic(&image, &resource.name);
             }
         }
+        self.note_brokers(&image, delta);
         self.view.publish(image);
+    }
+
+    /// Leaders here wait for no follower that is fenced or about to stop.
+    fn note_brokers(&self, image: &MetadataImage, delta: &MetadataDelta) {
+        let ineligible = delta.brokers.iter().filter(|id| !image.brokers().is_active(**id));
+        for broker in ineligible {
+            let now = self.clock.now().mono;
+            self.partitions.all().iter().for_each(|partition| partition.follower_ineligible(*broker, now));
+        }
     }
 
     /// Dynamic broker settings are below every topic's own: all logs are told.
@@ -88,6 +101,7 @@ impl ReplicaDriver {
             Ok(config) => {
                 self.logs.cordon(config.log.cordoned.clone());
                 self.config.store(Arc::new(config));
+                self.fetchers.configure();
             }
             Err(error) => {
                 tracing::error!(%error, "dynamic broker settings do not resolve");
@@ -134,8 +148,7 @@ impl ReplicaDriver {
         log_config: &Arc<ottla_storage::LogConfig>,
     ) {
         if !registration.replicas.contains(&self.node_id) {
-            self.partitions.set_elsewhere(&topic.name, topic.id, index);
-            return;
+            return self.give_up(topic, index);
         }
         if self.partitions.has_gate(topic.id, index) {
             // What the metadata says when it is open counts.
@@ -156,6 +169,26 @@ impl ReplicaDriver {
         self.list(topic, index, registration, here);
     }
 
+    /// The assignment no longer names this broker: the replica goes, with its log.
+    fn give_up(&self, topic: &TopicImage, index: i32) {
+        let here = self.partitions.by_id(topic.id, index);
+        let was_opening = self.partitions.has_gate(topic.id, index);
+        self.partitions.set_elsewhere(&topic.name, topic.id, index);
+        let name = TopicPartition::new(Arc::clone(&topic.name), index);
+        match here {
+            Ok(partition) => {
+                self.fetchers.leave(partition.id);
+                partition.close();
+            }
+            Err(_) if was_opening => self.opening.forget(std::slice::from_ref(&name)),
+            // It never was here, or its dir is offline: a log that turns up later is set aside.
+            Err(_) => return,
+        }
+        if let Err(error) = self.logs.remove(std::slice::from_ref(&name), self.clock.now()) {
+            tracing::error!(partition = %name, %error, "the log of a replica that is elsewhere now stays");
+        }
+    }
+
     /// Brings a replica to what the metadata says, and has it served.
     fn list(
         &self,
@@ -164,8 +197,10 @@ impl ReplicaDriver {
         registration: &PartitionRegistration,
         here: Arc<Partition>,
     ) {
-        if let Err(error) = here.update(&machine_registration(registration), self.clock.now().mono) {
-            tracing::error!(partition = %here.name, %error, "metadata refused");
+        match here.update(&machine_registration(registration), self.clock.now().mono) {
+            Ok(Some(role)) => self.fetchers.role_changed(&here, role),
+            Ok(None) => {}
+            Err(error) => tracing::error!(partition = %here.name, %error, "metadata refused"),
         }
         self.partitions.insert(&topic.name, topic.id, index, Arc::clone(&here));
         // Not before it is listed: the checkpoints are made of what is the one or the other.
@@ -264,7 +299,8 @@ impl ReplicaDriver {
         }
         let machine = PartitionMachine::new(self.node_id, config.machine, offsets_of(&homed));
         let (failures, producers) = (self.logs.failures(), self.producers.account());
-        Arc::new(Partition::new(name, id, homed.log, machine, failures, producers))
+        let proposals = Arc::clone(&self.proposals);
+        Arc::new(Partition::new(name, id, homed.log, machine, failures, proposals, producers))
     }
 
     fn remove_topics(&self, ids: impl Iterator<Item = TopicId>) {
@@ -272,6 +308,7 @@ impl ReplicaDriver {
         for id in ids {
             let Removed { open, opening } = self.partitions.remove_topic(id);
             for partition in open {
+                self.fetchers.leave(partition.id);
                 partition.close();
                 names.push(partition.name.clone());
             }

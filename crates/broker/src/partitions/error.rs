@@ -1,7 +1,7 @@
 //! Why a partition refuses; `error_map` says which of Kafka's codes each is.
 
 use ottla_model::LeaderEpoch;
-use ottla_replication::{AcksError, EpochError, RegistrationError};
+use ottla_replication::{AcksError, EpochError, FollowerFetchError, RegistrationError};
 use ottla_storage::{FileSlice, ReadError, StorageError};
 
 /// Why nothing was appended, or was not acknowledged.
@@ -55,6 +55,9 @@ pub(crate) enum PartitionError {
     FencedLeaderEpoch { requested: LeaderEpoch, current: LeaderEpoch },
     #[error("leader epoch {requested} is not known yet")]
     UnknownLeaderEpoch { requested: LeaderEpoch, current: LeaderEpoch },
+    /// A follower of another epoch, as far as it says one, that the assignment does not name.
+    #[error("a replica that is not known")]
+    UnknownReplica { epoch_given: bool },
     #[error(transparent)]
     Registration(#[from] RegistrationError),
     /// For who must not wait for the disk: these bytes are there only.
@@ -70,6 +73,17 @@ impl From<EpochError> for PartitionError {
             EpochError::Fenced { requested, current } => Self::FencedLeaderEpoch { requested, current },
             EpochError::Unknown { requested, current } => Self::UnknownLeaderEpoch { requested, current },
             EpochError::NotLeader => Self::NotLeader,
+        }
+    }
+}
+
+impl From<FollowerFetchError> for PartitionError {
+    fn from(error: FollowerFetchError) -> Self {
+        match error {
+            FollowerFetchError::Epoch(error) => error.into(),
+            FollowerFetchError::NotReplica { epoch_given, .. } => Self::UnknownReplica { epoch_given },
+            FollowerFetchError::StaleBroker { .. } => Self::NotLeader,
+            FollowerFetchError::OutOfRange { .. } => Self::OffsetOutOfRange,
         }
     }
 }

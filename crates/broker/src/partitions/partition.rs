@@ -4,6 +4,10 @@
 //! waits. Nothing here awaits, and no fsync runs under the lock, but when a log moves to another log dir.
 
 mod cleaning;
+mod following;
+mod leading;
+#[cfg(test)]
+mod leading_tests;
 mod producers;
 #[cfg(test)]
 mod tests;
@@ -24,7 +28,10 @@ use super::DirFailures;
 use super::error::{AppendError, PartitionError};
 use super::traffic::Traffic;
 use crate::memory::Charge;
+use crate::replication::IsrProposals;
 use cleaning::CleaningGate;
+
+pub(crate) use following::FetchedRecords;
 
 /// Operations of one kind that may be parked on one partition.
 const PARKED_MAX: usize = 100_000;
@@ -66,8 +73,14 @@ pub(crate) struct Partition {
 pub(super) struct State {
     pub(super) log: PartitionLog,
     pub(super) machine: PartitionMachine,
+    id: TopicIdPartition,
     produces: WaitList<Arc<Notify>>,
     fetches: WaitList<Arc<Notify>>,
+    follower_fetches: WaitList<Arc<Notify>>,
+    flushes: WaitList<Arc<Notify>>,
+    proposals: Arc<IsrProposals>,
+    /// How often a follower's log was cut at its end.
+    cuts: u64,
     pub(super) failures: Arc<DirFailures>,
     /// What the log's producers take of the memory for all of them.
     producers: Charge,
@@ -93,31 +106,41 @@ enum FlushTurn {
 /// Who is to be woken once the lock is gone.
 #[must_use]
 #[derive(Debug, Default)]
-struct Woken(Vec<Arc<Notify>>);
+pub(super) struct Woken(Vec<Arc<Notify>>);
 
 impl Woken {
-    fn wake(self) {
+    pub(super) fn wake(self) {
         for waiter in self.0 {
             waiter.notify_one();
         }
     }
+
+    fn and(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
 }
 
 impl Partition {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: TopicPartition,
         id: TopicIdPartition,
         log: PartitionLog,
         machine: PartitionMachine,
         failures: Arc<DirFailures>,
+        proposals: Arc<IsrProposals>,
         producers: Charge,
     ) -> Self {
         let mut state = State {
             log,
             machine,
+            id,
             failures,
+            proposals,
+            cuts: 0,
             produces: WaitList::new(PARKED_MAX),
             fetches: WaitList::new(PARKED_MAX),
+            follower_fetches: WaitList::new(PARKED_MAX),
+            flushes: WaitList::new(PARKED_MAX),
             producers,
             producers_searched: None,
             closed: false,
@@ -196,8 +219,12 @@ impl Partition {
         self.state.lock().fetches.cancel(ticket);
     }
 
-    /// Takes in what the metadata says of the partition.
-    pub(super) fn update(&self, registration: &Registration, now: MonoMs) -> Result<(), PartitionError> {
+    /// Takes in what the metadata says of the partition; gives the role if it is another one.
+    pub(crate) fn update(
+        &self,
+        registration: &Registration,
+        now: MonoMs,
+    ) -> Result<Option<RoleChange>, PartitionError> {
         let mut state = self.state.lock();
         let effects = state.machine.update(registration, now)?;
         let woken = state.woken(&effects);
@@ -207,7 +234,7 @@ impl Partition {
         }
         drop(state);
         woken.wake();
-        Ok(())
+        Ok(effects.role)
     }
 
     /// New settings for log and machine.
@@ -354,7 +381,7 @@ impl Partition {
     /// [`Partition::flush_ended`].
     pub(super) fn flush(&self, now: impl Fn() -> Now) -> Result<u64, StorageError> {
         *self.flush_turn.lock() = FlushTurn::Running;
-        let Some(task) = self.take_flush()? else { return Ok(0) };
+        let Some((task, cuts)) = self.take_flush()? else { return Ok(0) };
         let outcome = task.run();
         let mut state = self.state.lock();
         if state.closed {
@@ -362,9 +389,14 @@ impl Partition {
         }
         let flushed = state.log.flushed(&task, outcome, now());
         let woken = match &flushed {
+            // Of a log that was cut meanwhile it says nothing: what is there now may be younger.
+            Ok(()) if state.cuts != cuts => Woken::default(),
             Ok(()) => {
                 let effects = state.machine.flushed(task.up_to(), now().mono);
-                state.woken(&effects)
+                let mut woken = state.woken(&effects);
+                let flushed = state.machine.log().flushed;
+                woken.0.extend(state.flushes.reached(flushed));
+                woken
             }
             Err(cause) => state.fail(&self.name, cause),
         };
@@ -373,7 +405,7 @@ impl Partition {
         flushed.map(|()| task.bytes())
     }
 
-    fn take_flush(&self) -> Result<Option<FlushTask>, StorageError> {
+    fn take_flush(&self) -> Result<Option<(FlushTask, u64)>, StorageError> {
         let mut state = self.state.lock();
         if state.closed {
             return Ok(None);
@@ -384,9 +416,10 @@ impl Partition {
             Err(cause) if was_online => state.fail(&self.name, cause),
             _ => Woken::default(),
         };
+        let cuts = state.cuts;
         drop(state);
         woken.wake();
-        taken
+        Ok(taken?.map(|task| (task, cuts)))
     }
 
     pub(crate) fn high_watermark(&self) -> Offset {
@@ -400,11 +433,18 @@ impl State {
         self.closed
     }
 
-    fn woken(&mut self, effects: &Effects) -> Woken {
+    /// Who may go on by the effects of a step; what the controller is to be asked is put where that is done.
+    pub(super) fn woken(&mut self, effects: &Effects) -> Woken {
         if effects.is_empty() {
             return Woken::default();
         }
+        if let Some(proposal) = &effects.alter_partition {
+            self.proposals.propose(self.id, (**proposal).clone());
+        }
         let mut woken = Vec::new();
+        if let Some(end) = effects.log_end {
+            woken.extend(self.follower_fetches.passed(end));
+        }
         if let Some(high_watermark) = effects.high_watermark {
             woken.extend(self.produces.reached(high_watermark));
             woken.extend(self.fetches.passed(high_watermark));
@@ -412,6 +452,8 @@ impl State {
         if effects.role.is_some() {
             woken.extend(self.produces.all());
             woken.extend(self.fetches.all());
+            woken.extend(self.follower_fetches.all());
+            woken.extend(self.flushes.all());
         }
         Woken(woken)
     }

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use ottla_model::batch::{BatchHeader, HEADER_LEN};
-use ottla_model::{LeaderEpoch, Offset, TimestampMs};
+use ottla_model::{LeaderEpoch, MonoMs, Offset, TimestampMs};
+use ottla_replication::FollowerFetch;
 use ottla_storage::{
     ActiveProducer, CopyRead, FileSlice, InMemory, PartitionLog, Reach, StorageError, TimedBatch,
     TimestampOffset,
 };
 
 use super::error::PartitionError;
-use super::partition::{Partition, State};
+use super::partition::{Partition, State, Woken};
 
 /// A lookup by time goes through so many pieces of indexes and segments, each of which may have to be read first; only
 /// where memory does not keep what was read are there more.
@@ -29,8 +30,18 @@ pub(crate) struct ReadRequest {
     pub min_one: bool,
     /// What is beyond it fails with [`PartitionError::OnDisk`].
     pub reach: Reach,
-    /// Replica -2 (the verification tool) reads from followers and past the high watermark's bound too.
-    pub debug_replica: bool,
+    pub reader: Reader,
+}
+
+/// Who reads, which decides how far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Up to the high watermark, from the leader.
+    Consumer,
+    /// Up to the end of the log. `news`: what its fetch says of its own log, unless that was said by an earlier round.
+    Follower { fetch: FollowerFetch, news: bool, now: MonoMs },
+    /// Replica -2 (the verification tool) reads from followers too, and up to the end.
+    Debug,
 }
 
 /// What was read, under one lock: bytes and offsets belong together.
@@ -62,45 +73,38 @@ pub(crate) struct Census {
     pub is_under_min_isr: bool,
 }
 
-/// What a consumer may see the end of.
+/// Which end of the log is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isolation {
     Uncommitted,
     Committed,
+    /// Of all that is there: a follower asks.
+    LogEnd,
 }
 
 impl Partition {
-    /// Reads batches from `request.offset` on, below the high watermark.
+    /// Reads batches from `request.offset` on, as far as the reader may see.
     pub(crate) fn read(&self, request: &ReadRequest) -> Result<PartitionRead, PartitionError> {
-        let state = self.lock();
-        state.machine.check_epoch(request.current_leader_epoch, !request.debug_replica)?;
-        let high_watermark = state.machine.high_watermark();
+        let mut state = self.lock();
+        state.machine.check_epoch(request.current_leader_epoch, request.reader != Reader::Debug)?;
+        if let Reader::Follower { fetch, .. } = &request.reader {
+            state.machine.check_replica(fetch)?;
+        }
         let diverging = match request.last_fetched_epoch {
             Some(epoch) => state.divergence(epoch, request.offset)?,
             None => None,
         };
-        let mut read = PartitionRead {
-            slice: None,
-            high_watermark,
-            // Without transactions everything committed is stable.
-            last_stable_offset: high_watermark,
-            log_start_offset: state.log.log_start_offset(),
-            diverging,
-        };
-        if read.diverging.is_none() {
-            let upper = if request.debug_replica { state.log.log_end_offset() } else { high_watermark };
-            let ReadRequest { offset, max_len, min_one, reach, .. } = *request;
-            let found = state.log.read_within(offset, max_len, upper, min_one, reach);
-            let found = match found.map_err(|error| state.failed_read(error.into()))? {
-                InMemory::Found(found) => found,
-                InMemory::Lacks(slice) => return Err(PartitionError::OnDisk(slice)),
-            };
-            read.slice = found.slice;
-            if let Some(check) = found.check {
-                state.failures.checks().push(state.log.dir().to_path_buf(), check);
-            }
+        let mut woken = Woken::default();
+        // Said before the read, so that the answer has the high watermark that follows.
+        if let Reader::Follower { fetch, news: true, now } = &request.reader
+            && diverging.is_none()
+        {
+            woken = state.follower_fetched(fetch, *now)?;
         }
-        Ok(read)
+        let read = state.read(request, diverging);
+        drop(state);
+        woken.wake();
+        read
     }
 
     /// First offset, checked as ListOffsets does.
@@ -123,11 +127,14 @@ impl Partition {
     pub(crate) fn latest_offset(
         &self,
         epoch: Option<LeaderEpoch>,
-        _isolation: Isolation,
+        isolation: Isolation,
     ) -> Result<TimestampOffset, PartitionError> {
         let state = self.lock();
         state.machine.check_epoch(epoch, true)?;
-        let offset = state.machine.high_watermark();
+        let offset = match isolation {
+            Isolation::Uncommitted | Isolation::Committed => state.machine.high_watermark(),
+            Isolation::LogEnd => state.log.log_end_offset(),
+        };
         Ok(TimestampOffset {
             timestamp: TimestampMs::NONE,
             offset,
@@ -260,6 +267,39 @@ impl Partition {
 }
 
 impl State {
+    fn read(
+        &self,
+        request: &ReadRequest,
+        diverging: Option<(LeaderEpoch, Offset)>,
+    ) -> Result<PartitionRead, PartitionError> {
+        let high_watermark = self.machine.high_watermark();
+        let mut read = PartitionRead {
+            slice: None,
+            high_watermark,
+            // Without transactions everything committed is stable.
+            last_stable_offset: high_watermark,
+            log_start_offset: self.log.log_start_offset(),
+            diverging,
+        };
+        if read.diverging.is_none() {
+            let upper = match request.reader {
+                Reader::Consumer => high_watermark,
+                Reader::Follower { .. } | Reader::Debug => self.log.log_end_offset(),
+            };
+            let ReadRequest { offset, max_len, min_one, reach, .. } = *request;
+            let found = self.log.read_within(offset, max_len, upper, min_one, reach);
+            let found = match found.map_err(|error| self.failed_read(error.into()))? {
+                InMemory::Found(found) => found,
+                InMemory::Lacks(slice) => return Err(PartitionError::OnDisk(slice)),
+            };
+            read.slice = found.slice;
+            if let Some(check) = found.check {
+                self.failures.checks().push(self.log.dir().to_path_buf(), check);
+            }
+        }
+        Ok(read)
+    }
+
     fn end_of_epoch(&self, asked: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
         self.log.end_offset_for_epoch(asked).map(|end| (end.epoch, end.end_offset))
     }

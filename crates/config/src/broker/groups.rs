@@ -191,6 +191,13 @@ pub(super) fn fetch(layers: &Layers) -> Result<FetchConfig, ConfigError> {
 
 pub(super) fn replication(layers: &Layers) -> Result<ReplicationConfig, ConfigError> {
     Ok(ReplicationConfig {
+        fetchers: layers.int("num.replica.fetchers")?,
+        fetch_backoff_ms: layers.int("replica.fetch.backoff.ms")?,
+        fetch_bytes_max: layers.int("replica.fetch.max.bytes")?,
+        fetch_bytes_min: layers.int("replica.fetch.min.bytes")?,
+        fetch_response_bytes_max: layers.int("replica.fetch.response.max.bytes")?,
+        fetch_wait_max_ms: layers.int("replica.fetch.wait.max.ms")?,
+        socket_timeout_ms: layers.int("replica.socket.timeout.ms")?,
         lag_time_max_ms: layers.long("replica.lag.time.max.ms")?,
         high_watermark_checkpoint_interval_ms: layers
             .long("replica.high.watermark.checkpoint.interval.ms")?,

@@ -152,9 +152,23 @@ pub struct FetchConfig {
     pub session_cache_slots: i32,
 }
 
-/// Replication's clocks.
+/// How followers fetch, and when they lag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicationConfig {
+    /// `num.replica.fetchers`, for each leader.
+    pub fetchers: i32,
+    /// `replica.fetch.backoff.ms`.
+    pub fetch_backoff_ms: i32,
+    /// `replica.fetch.max.bytes`, of one partition.
+    pub fetch_bytes_max: i32,
+    /// `replica.fetch.min.bytes`.
+    pub fetch_bytes_min: i32,
+    /// `replica.fetch.response.max.bytes`, of one answer.
+    pub fetch_response_bytes_max: i32,
+    /// `replica.fetch.wait.max.ms`.
+    pub fetch_wait_max_ms: i32,
+    /// `replica.socket.timeout.ms`.
+    pub socket_timeout_ms: i32,
     /// `replica.lag.time.max.ms`.
     pub lag_time_max_ms: i64,
     /// `replica.high.watermark.checkpoint.interval.ms`.

@@ -187,8 +187,8 @@ impl PartitionMachine {
         Some(high_watermark)
     }
 
-    fn check_follower(&self, fetch: &FollowerFetch) -> Result<(), FollowerFetchError> {
-        self.check_epoch(fetch.leader_epoch, true)?;
+    /// Whether a fetch is of a follower in the assignment, and of the broker's incarnation that is registered.
+    pub fn check_replica(&self, fetch: &FollowerFetch) -> Result<(), FollowerFetchError> {
         if !self.followers.iter().any(|follower| follower.id == fetch.broker) {
             let epoch_given = fetch.leader_epoch.is_some();
             return Err(FollowerFetchError::NotReplica { broker: fetch.broker, epoch_given });
@@ -198,6 +198,12 @@ impl PartitionMachine {
         {
             return Err(FollowerFetchError::StaleBroker { requested, registered });
         }
+        Ok(())
+    }
+
+    fn check_follower(&self, fetch: &FollowerFetch) -> Result<(), FollowerFetchError> {
+        self.check_epoch(fetch.leader_epoch, true)?;
+        self.check_replica(fetch)?;
         if fetch.fetch_offset > self.log.leo || fetch.fetch_offset < Offset::ZERO {
             let (requested, leo) = (fetch.fetch_offset, self.log.leo);
             return Err(FollowerFetchError::OutOfRange { requested, leo });

@@ -4,7 +4,7 @@ use ottla_model::{BrokerId, LeaderEpoch, MonoMs, Offset, PartitionEpoch};
 
 use super::effects::{Effects, RoleChange};
 use super::error::{EpochError, NotFollower, RegistrationError};
-use super::event::{LogOffsets, PartitionConfig, Registration};
+use super::event::{Durability, LogOffsets, PartitionConfig, Registration};
 use super::follower::{Follower, FollowerView};
 use super::isr::Isr;
 
@@ -230,6 +230,11 @@ impl PartitionMachine {
     #[must_use]
     pub const fn high_watermark(&self) -> Offset {
         self.log.high_watermark
+    }
+
+    #[must_use]
+    pub const fn durability(&self) -> Durability {
+        self.config.durability
     }
 
     #[must_use]

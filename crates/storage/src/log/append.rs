@@ -1,7 +1,7 @@
 //! Appending: one walk that validates and assigns, one write, one walk that counts.
 
 use ottla_model::batch::{BatchHeader, TimestampType, batches, stamp};
-use ottla_model::{LeaderEpoch, Now, TimestampMs};
+use ottla_model::{LeaderEpoch, Now, Offset, TimestampMs};
 
 use crate::append::{AppendError, AppendInfo, AppendOrigin, InvalidRecord};
 use crate::error::StorageError;
@@ -70,12 +70,40 @@ impl PartitionLog {
     }
 
     /// Appends what a leader has assigned: offsets and epochs are kept. They must ascend from the log end offset on,
-    /// gaps allowed (compaction). A batch that is cut at the end of `records`, as fetches have it, is left out.
+    /// gaps allowed (compaction), and every CRC must hold, or nothing is appended. A batch that is cut at the end of
+    /// `records`, as fetches have it, is left out. Segments end where a leader's would, which has written a batch at a
+    /// time; one that is larger than a segment gets its own. After an error for lack of room some may be appended.
     pub fn append_as_follower(&mut self, records: &[u8], now: Now) -> Result<AppendInfo, AppendError> {
         self.check_online()?;
-        let records = whole_batches(records);
-        let mut incoming = self.incoming(records)?;
+        let mut left = whole_batches(records);
+        if left.is_empty() {
+            return Err(InvalidRecord::NoBatch.into());
+        }
+        let first_offset = self.check_fetched(left)?;
+        let mut bytes = 0;
+        while !left.is_empty() {
+            let (piece, incoming) = self.piece_of_segment(left)?;
+            left = left.get(piece.len()..).unwrap_or_default();
+            bytes += self.write(piece, incoming, now)?.bytes;
+            for batch in batches(piece).flatten() {
+                self.epochs.assign(batch.0.partition_leader_epoch, batch.0.base_offset);
+            }
+        }
+        Ok(AppendInfo {
+            first_offset,
+            last_offset: self.log_end_offset.plus(-1),
+            log_append_time: TimestampMs::NONE,
+            log_start_offset: self.log_start_offset,
+            duplicate: false,
+            bytes,
+            log_end_offset: self.log_end_offset,
+        })
+    }
+
+    /// Whether a leader's batches may be appended; the offset of the first.
+    fn check_fetched(&self, records: &[u8]) -> Result<Offset, AppendError> {
         let mut next_offset = self.log_end_offset;
+        let mut first_offset = None;
         for batch in batches(records) {
             let (header, bytes) = batch.map_err(AppendError::Corrupt)?;
             header.verify(bytes).map_err(AppendError::Corrupt)?;
@@ -83,18 +111,35 @@ impl PartitionLog {
                 let offset = header.base_offset;
                 return Err(AppendError::OffsetsOutOfOrder { offset, log_end_offset: self.log_end_offset });
             }
-            if next_offset == self.log_end_offset {
-                incoming.first_offset = header.base_offset;
-            }
+            first_offset = first_offset.or(Some(header.base_offset));
             next_offset = header.next_offset();
+        }
+        first_offset.ok_or(InvalidRecord::NoBatch.into())
+    }
+
+    /// As many batches as the active segment has room for, and at least one.
+    fn piece_of_segment<'a>(&self, records: &'a [u8]) -> Result<(&'a [u8], Incoming), AppendError> {
+        let (room, mut len) = (self.config.segment_bytes.saturating_sub(self.active().size()), 0);
+        let mut incoming = Incoming {
+            bytes: 0,
+            first_offset: self.log_end_offset,
+            last_offset: self.log_end_offset,
+            max_timestamp: TimestampMs::NONE,
+        };
+        for batch in batches(records) {
+            let (header, bytes) = batch.map_err(AppendError::Corrupt)?;
+            let longer = u32::try_from(len + bytes.len()).unwrap_or(u32::MAX);
+            if len == 0 {
+                incoming.first_offset = header.base_offset;
+            } else if longer > room {
+                break;
+            }
+            len += bytes.len();
+            incoming.bytes = longer;
+            incoming.last_offset = header.next_offset().plus(-1);
             incoming.max_timestamp = incoming.max_timestamp.max(header.max_timestamp);
         }
-        incoming.last_offset = next_offset.plus(-1);
-        let info = self.write(records, incoming, now)?;
-        for batch in batches(records).flatten() {
-            self.epochs.assign(batch.0.partition_leader_epoch, batch.0.base_offset);
-        }
-        Ok(info)
+        Ok((records.get(..len).unwrap_or_default(), incoming))
     }
 
     fn incoming(&self, records: &[u8]) -> Result<Incoming, AppendError> {

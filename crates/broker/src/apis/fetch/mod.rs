@@ -61,7 +61,9 @@ impl Api for Fetch {
             Ok(request) => request,
             Err(error) => return Reply::Ready(Err(error.into())),
         };
-        let asked = Asked::from_request(&request, context.version, self.response_max_len);
+        let (image, now) = (self.view.image(), self.clock.now().mono);
+        let asked = Asked::from_request(&request, context.version, self.response_max_len, &image, now);
+        drop(image);
         let mut poll = match self.begin(&context, asked) {
             Ok(poll) => poll,
             Err(error) => {
@@ -72,11 +74,19 @@ impl Api for Fetch {
             // There is no such level. Kafka finds that out when it begins to read, has no error for it and fails.
             return Reply::Ready(poll.fail(&request));
         }
-        let round = match Round::read_in_memory(&poll.targets, &poll.limits) {
+        let round = Round::read_in_memory(&poll.targets, &poll.limits);
+        poll.limits.replica.noted();
+        let round = match round {
             Ok(round) if poll.is_enough(&round) => return Reply::Ready(poll.answer(round)),
             round => round,
         };
-        match (self.parked.try_charge(poll.parked_len()), round) {
+        let memory = if poll.limits.replica.is_follower() {
+            // There are as many as there are fetchers. None waits for the clients of this broker to make room.
+            Some(self.parked.charge(poll.parked_len()))
+        } else {
+            self.parked.try_charge(poll.parked_len())
+        };
+        match (memory, round) {
             (Some(memory), _) => Reply::parked(poll.wait(memory)),
             (None, Ok(round)) => Reply::Ready(poll.answer_and_throttle(round)),
             (None, Err(_)) => {
@@ -186,8 +196,10 @@ impl Poll {
     }
 
     fn answer(self, round: Round) -> Result<Answer, Closed> {
-        self.metrics.broker.fetched(round.len);
-        round.count(&self.targets);
+        if !self.limits.replica.is_follower() {
+            self.metrics.broker.fetched(round.len);
+            round.count(&self.targets);
+        }
         for error in round.reads.iter().filter_map(|read| read.as_ref().err()) {
             self.metrics.broker.fetch_rejected();
             self.metrics.api(ApiKey::Fetch).error(*error);
@@ -211,7 +223,7 @@ impl Poll {
         let waiter = Arc::new(Notify::new());
         loop {
             let openings = self.openings();
-            let parked = round::Parked::park(&self.targets, &waiter);
+            let parked = round::Parked::park(&self.targets, &waiter, self.limits.replica.is_follower());
             // What came in between the last read and the parking is seen by this one.
             let round = self.read().await;
             if self.is_enough(&round) || Instant::now() >= self.deadline || !parked.is_complete() {

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_model::{BrokerId, LeaderEpoch, Offset, TopicId};
+use ottla_metadata::MetadataImage;
+use ottla_model::{BrokerId, LeaderEpoch, MonoMs, Offset, TopicId};
 use ottla_protocol::messages::FetchRequest;
+use ottla_replication::BrokerStanding;
 use ottla_replication::session::{FetchKey, FetchPartition, FetchTopic};
 
 use super::round::Limits;
+
+/// The first version with the state of a replica (KIP-903).
+const FIRST_WITH_STATE: i16 = 15;
 
 /// Who fetches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +21,20 @@ pub(super) enum Replica {
     Consumer,
     /// A replica verification tool: `replica_id` -2.
     Debug,
-    Follower(BrokerId),
+    Follower(Follower),
+}
+
+/// A broker that copies records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Follower {
+    pub(super) broker: BrokerId,
+    /// Of the incarnation that asks (KIP-903), if it says so.
+    pub(super) broker_epoch: Option<i64>,
+    /// What the metadata says of the broker.
+    pub(super) standing: BrokerStanding,
+    /// Whether its fetch has not been taken into account yet: it is news once.
+    pub(super) is_news: bool,
+    pub(super) now: MonoMs,
 }
 
 impl Replica {
@@ -24,11 +42,30 @@ impl Replica {
         matches!(self, Self::Follower(_))
     }
 
-    fn from_id(id: i32) -> Self {
-        match id {
+    /// Its fetch has been taken into account by every partition.
+    pub(super) fn noted(&mut self) {
+        if let Self::Follower(follower) = self {
+            follower.is_news = false;
+        }
+    }
+
+    fn from_request(request: &FetchRequest, version: i16, image: &MetadataImage, now: MonoMs) -> Self {
+        let by_state = version >= FIRST_WITH_STATE;
+        let id = if by_state { request.replica_state.replica_id } else { request.replica_id };
+        match id.0 {
             -2 => Self::Debug,
             id if id < 0 => Self::Consumer,
-            id => Self::Follower(BrokerId(id)),
+            id => {
+                let broker = BrokerId(id);
+                let registered = image.brokers().get(broker);
+                let standing = BrokerStanding {
+                    epoch: registered.map(|broker| broker.epoch),
+                    fenced: registered.is_none_or(|broker| broker.fenced),
+                    in_controlled_shutdown: registered.is_some_and(|broker| broker.in_controlled_shutdown),
+                };
+                let broker_epoch = Some(request.replica_state.replica_epoch).filter(|epoch| *epoch >= 0);
+                Self::Follower(Follower { broker, broker_epoch, standing, is_news: true, now })
+            }
         }
     }
 }
@@ -47,10 +84,15 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn from_request(request: &FetchRequest, version: i16, response_max_len: usize) -> Self {
+    pub(super) fn from_request(
+        request: &FetchRequest,
+        version: i16,
+        response_max_len: usize,
+        image: &MetadataImage,
+        now: MonoMs,
+    ) -> Self {
         let by_id = version >= 13;
-        let replica_id = if version >= 15 { request.replica_state.replica_id } else { request.replica_id };
-        let replica = Replica::from_id(replica_id.0);
+        let replica = Replica::from_request(request, version, image, now);
         let topic = |name: &str, id: uuid::Uuid| {
             if by_id { FetchTopic::Id(TopicId(id)) } else { FetchTopic::Name(Arc::from(name)) }
         };

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use ottla_protocol::ErrorCode;
-use ottla_replication::Ticket;
 use ottla_replication::session::{FetchKey, FetchPartition, FetchTopic, SlotId};
+use ottla_replication::{FollowerFetch, Ticket};
 use ottla_storage::{FileSlice, Reach};
 use tokio::sync::Notify;
 
 use super::request::Replica;
 use crate::error_map;
 use crate::partitions::{
-    Absent, Partition, PartitionError, PartitionRead, Partitions, ReadRequest, TopicKey,
+    Absent, Partition, PartitionError, PartitionRead, Partitions, ReadRequest, Reader, TopicKey,
 };
 
 /// What bounds a round.
@@ -160,10 +160,6 @@ fn read_one(
     reach: Reach,
 ) -> Result<PartitionRead, Unread> {
     let partition = target.partition.as_ref().map_err(error_map::absent)?;
-    if limits.replica.is_follower() {
-        // A partition of one broker has no followers.
-        return Err(ErrorCode::NotLeaderOrFollower.into());
-    }
     let wanted = &target.wanted;
     let max_len = left.min(wanted.max_bytes);
     let request = ReadRequest {
@@ -173,7 +169,7 @@ fn read_one(
         max_len: u32::try_from(max_len).unwrap_or(0),
         min_one: min_one || max_len < 0,
         reach,
-        debug_replica: limits.replica == Replica::Debug,
+        reader: reader(limits.replica, wanted),
     };
     let read = match partition.read(&request) {
         Ok(read) => read,
@@ -184,19 +180,44 @@ fn read_one(
     if max_len < 0 && read.len() > 0 { Err(ErrorCode::UnknownServerError.into()) } else { Ok(read) }
 }
 
+fn reader(replica: Replica, wanted: &FetchPartition) -> Reader {
+    let follower = match replica {
+        Replica::Consumer => return Reader::Consumer,
+        Replica::Debug => return Reader::Debug,
+        Replica::Follower(follower) => follower,
+    };
+    let fetch = FollowerFetch {
+        broker: follower.broker,
+        broker_epoch: follower.broker_epoch,
+        standing: follower.standing,
+        leader_epoch: wanted.current_leader_epoch,
+        fetch_offset: wanted.fetch_offset,
+        log_start: wanted.log_start,
+    };
+    Reader::Follower { fetch, news: follower.is_news, now: follower.now }
+}
+
 /// A fetch's places in the wait lists of its partitions, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Parked<'a> {
     places: Vec<(&'a Partition, Ticket)>,
     complete: bool,
+    /// Followers wait for the end of the log, consumers for the high watermark.
+    of_follower: bool,
 }
 
 impl<'a> Parked<'a> {
-    pub(super) fn park(targets: &'a [Target], waiter: &Arc<Notify>) -> Self {
-        let mut parked = Self { places: Vec::with_capacity(targets.len()), complete: true };
+    pub(super) fn park(targets: &'a [Target], waiter: &Arc<Notify>, of_follower: bool) -> Self {
+        let mut parked = Self { places: Vec::with_capacity(targets.len()), complete: true, of_follower };
         for target in targets {
             let Ok(partition) = &target.partition else { continue };
-            match partition.park_fetch(target.wanted.fetch_offset, Arc::clone(waiter)) {
+            let (offset, waiter) = (target.wanted.fetch_offset, Arc::clone(waiter));
+            let place = if of_follower {
+                partition.park_follower(offset, waiter)
+            } else {
+                partition.park_fetch(offset, waiter)
+            };
+            match place {
                 Some(ticket) => parked.places.push((partition, ticket)),
                 None => parked.complete = false,
             }
@@ -213,7 +234,11 @@ impl<'a> Parked<'a> {
 impl Drop for Parked<'_> {
     fn drop(&mut self) {
         for (partition, ticket) in self.places.drain(..) {
-            partition.cancel_fetch(ticket);
+            if self.of_follower {
+                partition.cancel_follower(ticket);
+            } else {
+                partition.cancel_fetch(ticket);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use ottla_storage::{CleanError, CleanerSettings, CleaningStep, CleanupPolicy, Lo
 
 use super::*;
 
-const NOW: Now = Now { wall: TimestampMs(1_000), mono: MonoMs(1_000) };
+pub(super) const NOW: Now = Now { wall: TimestampMs(1_000), mono: MonoMs(1_000) };
 
 /// The leader of a partition with one replica.
 fn leader() -> Partition {
@@ -15,6 +15,11 @@ fn leader() -> Partition {
 }
 
 fn leader_with(config: LogConfig) -> Partition {
+    led(config, &[1])
+}
+
+/// The leader of a partition with these replicas, all of them in sync.
+pub(super) fn led(config: LogConfig, replicas: &[i32]) -> Partition {
     let (disk, name) = (Arc::new(SimDisk::new()), TopicPartition::new("t", 0));
     let dir = PathBuf::from("/data/t-0");
     let config = Arc::new(config);
@@ -22,14 +27,14 @@ fn leader_with(config: LogConfig) -> Partition {
     let machine =
         PartitionMachine::new(BrokerId(1), PartitionConfig::default(), LogOffsets::empty_at(Offset::ZERO));
     let id = TopicIdPartition { topic_id: TopicId::ZERO, partition: 0 };
-    let partition =
-        Partition::new(name, id, log, machine, Arc::default(), crate::memory::Pool::new(3 * 256).account());
+    let producers = crate::memory::Pool::new(3 * 256).account();
+    let partition = Partition::new(name, id, log, machine, Arc::default(), Arc::default(), producers);
     let registration = Registration {
         leader: Some(BrokerId(1)),
         leader_epoch: LeaderEpoch(0),
         partition_epoch: PartitionEpoch(0),
-        replicas: vec![BrokerId(1)],
-        isr: vec![BrokerId(1)],
+        replicas: replicas.iter().copied().map(BrokerId).collect(),
+        isr: replicas.iter().copied().map(BrokerId).collect(),
     };
     partition.update(&registration, NOW.mono).unwrap();
     partition

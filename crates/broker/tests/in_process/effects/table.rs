@@ -31,6 +31,7 @@ const NODE: &str = "broker/tests/in_process/effects/node.rs";
 const SEGMENTS: &str = "broker/tests/in_process/effects/segments.rs";
 const LOG_DIRS: &str = "broker/tests/in_process/log_dirs.rs";
 const LOG: &str = "storage/src/log/tests.rs";
+const REPLICATION: &str = "broker/src/replication/tests.rs";
 
 const SHOWN: &[Shown] = &[
     shown(
@@ -104,6 +105,30 @@ const SHOWN: &[Shown] = &[
         "a_flush_is_due_by_count_time_and_roll",
         &["log.flush.interval.messages", "log.flush.interval.ms"],
         &["flush.messages", "flush.ms"],
+    ),
+    shown(
+        REPLICATION,
+        "followers_ask_as_the_settings_say",
+        &[
+            "replica.fetch.max.bytes",
+            "replica.fetch.min.bytes",
+            "replica.fetch.response.max.bytes",
+            "replica.fetch.wait.max.ms",
+            "num.replica.fetchers",
+        ],
+        &[],
+    ),
+    shown(
+        REPLICATION,
+        "a_partition_that_is_refused_is_left_out_for_the_time_that_the_setting_says",
+        &["replica.fetch.backoff.ms"],
+        &[],
+    ),
+    shown(
+        REPLICATION,
+        "a_leader_that_says_nothing_is_hung_up_on_after_the_time_that_the_setting_says",
+        &["replica.socket.timeout.ms"],
+        &[],
     ),
     // One replica is as many as there can be: the rule is shown on a partition with more.
     shown(

@@ -1,0 +1,127 @@
+//! A producer that goes on whatever becomes of the brokers, and remembers what was acknowledged.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ottla_client::{Client, ClientError, ConnectionConfig};
+use ottla_model::batch::BatchBuilder;
+use ottla_model::{Offset, TimestampMs};
+use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
+use ottla_protocol::messages::{MetadataRequest, StrBytes, TopicName};
+use tokio::task::JoinHandle;
+
+/// A broker that says nothing for so long is asked no more.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A record that was acknowledged.
+#[derive(Clone, Debug)]
+pub struct Acknowledged {
+    pub sent: Instant,
+    pub at: Instant,
+    pub offset: i64,
+    pub value: String,
+}
+
+/// Produces to partition 0 of a topic with acks=all, one record after the other, each with a value of its own: one that
+/// was sent twice because nobody answered counts as two.
+#[derive(Debug)]
+pub struct SteadyProducer {
+    acknowledged: Arc<Mutex<Vec<Acknowledged>>>,
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl SteadyProducer {
+    pub fn start(addresses: Vec<String>, topic: &str) -> Self {
+        let (acknowledged, stop) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(AtomicBool::new(false)));
+        let task =
+            tokio::spawn(produce(addresses, topic.to_owned(), Arc::clone(&acknowledged), Arc::clone(&stop)));
+        Self { acknowledged, stop, task }
+    }
+
+    pub fn acknowledged(&self) -> Vec<Acknowledged> {
+        lock(&self.acknowledged).clone()
+    }
+
+    /// When the first record was acknowledged of those sent after `moment`, as of now.
+    pub fn first_sent_after(&self, moment: Instant) -> Option<Instant> {
+        lock(&self.acknowledged).iter().find(|record| record.sent > moment).map(|record| record.at)
+    }
+
+    /// All that was acknowledged, once the last one is.
+    pub async fn finish(self) -> Vec<Acknowledged> {
+        self.stop.store(true, Ordering::Release);
+        self.task.await.expect("the producer ends");
+        lock(&self.acknowledged).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn produce(
+    addresses: Vec<String>,
+    topic: String,
+    acknowledged: Arc<Mutex<Vec<Acknowledged>>>,
+    stop: Arc<AtomicBool>,
+) {
+    let mut leader = None;
+    for attempt in 0u64.. {
+        if stop.load(Ordering::Acquire) {
+            return;
+        }
+        let client = match leader.take() {
+            Some(client) => client,
+            None => match find_leader(&addresses, &topic).await {
+                Some(client) => client,
+                None => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    continue;
+                }
+            },
+        };
+        let value = format!("record {attempt} {}", "x".repeat(200));
+        let mut batch = BatchBuilder::new(Offset::ZERO);
+        batch.push(TimestampMs(1_700_000_000_000), None, Some(value.as_bytes()), &[]);
+        let batch = batch.build().expect("a batch");
+        let sent = Instant::now();
+        match client.produce(&topic, 0, Bytes::from(batch), -1).await {
+            Ok(produced) => {
+                let offset = produced.base_offset.get();
+                lock(&acknowledged).push(Acknowledged { sent, at: Instant::now(), offset, value });
+                leader = Some(client);
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
+        }
+    }
+}
+
+/// A connection to the leader of partition 0, as far as somebody at `addresses` knows it.
+pub async fn find_leader(addresses: &[String], topic: &str) -> Option<Client> {
+    for address in addresses {
+        if let Ok(Some(leader)) = leader_of(address, topic).await
+            && let Ok(client) = connect(&leader).await
+        {
+            return Some(client);
+        }
+    }
+    None
+}
+
+async fn connect(address: &str) -> Result<Client, ClientError> {
+    Client::connect(address, ConnectionConfig { timeout: PATIENCE, ..ConnectionConfig::default() }).await
+}
+
+async fn leader_of(address: &str, topic: &str) -> Result<Option<String>, ClientError> {
+    let name = TopicName(StrBytes::from_string(topic.to_owned()));
+    let asked = MetadataRequestTopic::default().with_name(Some(name));
+    let request = MetadataRequest::default().with_topics(Some(vec![asked]));
+    let answer = connect(address).await?.call(&request).await?;
+    let leader = answer.topics.first().and_then(|topic| topic.partitions.first());
+    let leader = leader.map(|partition| partition.leader_id);
+    let broker = answer.brokers.iter().find(|broker| Some(broker.node_id) == leader);
+    Ok(broker.map(|broker| format!("{}:{}", broker.host, broker.port)))
+}

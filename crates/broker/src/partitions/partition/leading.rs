@@ -1,0 +1,78 @@
+//! A leader's part of a replica: what followers' fetches say, and what the controller answers about the in-sync set.
+
+use std::sync::Arc;
+
+use ottla_model::{BrokerId, MonoMs, Offset, PartitionEpoch};
+use ottla_replication::{AlterPartitionAnswer, FollowerFetch, Ticket};
+use tokio::sync::Notify;
+
+use super::super::error::PartitionError;
+use super::{Partition, State, Woken};
+
+impl Partition {
+    /// Wakes `waiter` when there is something behind `offset` for a follower, or the role changes.
+    pub(crate) fn park_follower(&self, offset: Offset, waiter: Arc<Notify>) -> Option<Ticket> {
+        self.lock().follower_fetches.park(offset, waiter).ok()
+    }
+
+    /// Takes a follower's parked fetch back.
+    pub(crate) fn cancel_follower(&self, ticket: Ticket) {
+        self.lock().follower_fetches.cancel(ticket);
+    }
+
+    /// The controller has answered what was proposed at `proposed_at`.
+    pub(crate) fn isr_answered(
+        &self,
+        proposed_at: PartitionEpoch,
+        answer: AlterPartitionAnswer,
+        now: MonoMs,
+    ) {
+        let mut state = self.lock();
+        let before = state.machine.isr().to_vec();
+        let effects = state.machine.alter_partition_answered(proposed_at, answer, now);
+        let woken = state.woken(&effects);
+        if state.machine.isr() != before {
+            let (partition, isr) = (&self.name, state.machine.isr());
+            tracing::info!(%partition, ?before, ?isr, "in-sync replicas");
+        }
+        drop(state);
+        woken.wake();
+    }
+
+    /// Looks for followers that lag. To be called at least twice in `replica.lag.time.max.ms`.
+    pub(crate) fn look_for_lag(&self, now: MonoMs) {
+        let mut state = self.lock();
+        let effects = state.machine.tick(now);
+        let woken = state.woken(&effects);
+        drop(state);
+        woken.wake();
+    }
+
+    /// A broker that is fenced, or about to stop, keeps no high watermark back that it has not promised to follow.
+    pub(crate) fn follower_ineligible(&self, broker: BrokerId, now: MonoMs) {
+        let mut state = self.lock();
+        let effects = state.machine.follower_ineligible(broker, now);
+        let woken = state.woken(&effects);
+        drop(state);
+        woken.wake();
+    }
+}
+
+impl State {
+    /// A follower's fetch, after its epochs were looked at: everything below its offset is on its disk, or in its memory.
+    pub(in super::super) fn follower_fetched(
+        &mut self,
+        fetch: &FollowerFetch,
+        now: MonoMs,
+    ) -> Result<Woken, PartitionError> {
+        if fetch.fetch_offset < self.log.log_start_offset() {
+            return Err(PartitionError::OffsetOutOfRange);
+        }
+        let effects = self.machine.follower_fetched(fetch, now)?;
+        if let Some(broker) = effects.lost_committed {
+            let (topic_partition, offset) = (self.log.topic_partition(), fetch.fetch_offset);
+            tracing::warn!(partition = %topic_partition, %broker, %offset, "an in-sync replica fetches from below the high watermark");
+        }
+        Ok(self.woken(&effects))
+    }
+}
