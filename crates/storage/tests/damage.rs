@@ -280,7 +280,11 @@ fn every_damage_of_every_file_is_mended_or_refused() {
                 let path = Path::new(DIR).join(&row.file);
                 wound(&disk, &path, damage);
                 count += 1;
+                // A flipped bit may be one that nobody reads; a topic's id, where it is lost, is that of the metadata.
+                let is_total = matches!(damage, Damage::Deleted | Damage::Emptied | Damage::Garbage);
+                let may_be_new = !is_total || row.file != "meta.properties";
                 match (row.expected, reopened(&disk)) {
+                    (Expected::Refused, Ok(_)) if !may_be_new => panic!("{context}: taken"),
                     (_, Ok(found)) if found == expected => {}
                     (Expected::SameRecords, Ok(found)) => {
                         assert!(same_records(&found, &expected), "{context}: {found:?}")
@@ -300,4 +304,29 @@ fn every_damage_of_every_file_is_mended_or_refused() {
         }
     }
     assert!(count > 500, "{count}");
+}
+
+/// An entry that says too early a time for its offset leads a lookup past records, were it believed.
+#[test]
+fn no_flipped_byte_of_an_index_leads_a_lookup_astray() {
+    let names = |disk: &SimDisk| {
+        let names = disk.list(Path::new("/logs/t-0")).unwrap().into_iter().map(|entry| entry.name);
+        names.filter(|name| name.ends_with("index")).collect::<Vec<_>>()
+    };
+    let (sound, expected) = subject(true);
+    let mut count = 0;
+    // The first segment's and the second's.
+    for name in names(&sound).iter().take(4) {
+        let path = Path::new("/logs/t-0").join(name);
+        for at in 0..sound.read(&path).unwrap().len() {
+            let (disk, _) = subject(true);
+            let mut bytes = disk.read(&path).unwrap();
+            bytes[at] ^= 4;
+            disk.open(&path, OpenMode::Truncate).unwrap().write_all_at(&bytes, 0).unwrap();
+            let found = reopened(&disk).unwrap();
+            assert!(found == expected, "{name}, byte {at}: {found:?}\n{expected:?}");
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count}");
 }

@@ -135,6 +135,14 @@ async fn a_full_metadata_log_refuses_administrators_and_ends_no_broker() {
         assert!(answered < 200, "nothing is refused");
     }
     assert!(answered > 5, "{answered}: what was reserved");
+    // However little is asked for: the rest is for what makes room, and for a start.
+    for len in [3_000, 300, 40] {
+        let mut taken = 0;
+        while alter(&client, len + 4 * taken).await == 0 {
+            taken += 1;
+            assert!(taken < 100, "{len} bytes are taken on and on");
+        }
+    }
     broker.delete("victim").await;
     assert_eq!(alter(&client, 30_000).await, ErrorCode::KafkaStorageError.code());
     let broker = broker.restart_on(Arc::new(disk.clone())).await;

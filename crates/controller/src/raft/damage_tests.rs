@@ -95,13 +95,51 @@ async fn create(quorum: &Quorum, number: u128) {
 struct Subject {
     name: String,
     files: Files,
+    snapshot: Snapshot,
     snapshot_every_entries: u64,
     term: u64,
 }
 
+impl Subject {
+    /// The number that the name of each file with this suffix begins with, ascending.
+    fn offsets(&self, suffix: &str) -> Vec<u64> {
+        let names = self.files.keys().filter(|path| path.extension().is_some_and(|found| found == suffix));
+        names.map(|path| path.to_string_lossy()[..20].parse().unwrap()).collect()
+    }
+
+    /// Whether all that a file of the log holds is in the snapshot.
+    fn is_covered(&self, path: &Path) -> bool {
+        let base: u64 = path.to_string_lossy()[..20].parse().unwrap();
+        let next = self.offsets("log").into_iter().find(|other| *other > base);
+        let covered = self.offsets("checkpoint").last().copied();
+        next.is_some_and(|next| covered.is_some_and(|covered| next <= covered))
+    }
+}
+
+/// What the snapshot and the log hold of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Snapshot {
+    None,
+    /// The log has all that is in it.
+    Beside,
+    /// The log's beginning is only in it.
+    Instead,
+}
+
+impl Snapshot {
+    /// As many entries stay in the log behind a snapshot.
+    const fn every_entries(self) -> u64 {
+        match self {
+            Self::None => 1_000,
+            Self::Beside => 20,
+            Self::Instead => 10,
+        }
+    }
+}
+
 /// Three terms of entries, in several files.
-async fn subject(has_snapshot: bool, is_killed: bool) -> Subject {
-    let snapshot_every_entries = if has_snapshot { 10 } else { 1_000 };
+async fn subject(snapshot: Snapshot, is_killed: bool) -> Subject {
+    let snapshot_every_entries = snapshot.every_entries();
     let dir = temporary();
     let mut quorum = None;
     for term in 0..3 {
@@ -121,10 +159,10 @@ async fn subject(has_snapshot: bool, is_killed: bool) -> Subject {
     let files = if is_killed { killed } else { files(dir.path()) };
     let is_there =
         |suffix: &str| files.keys().filter(|path| path.to_string_lossy().ends_with(suffix)).count();
-    assert_eq!(is_there(".checkpoint"), usize::from(has_snapshot), "{:?}", files.keys());
+    assert_eq!(is_there(".checkpoint"), usize::from(snapshot != Snapshot::None), "{:?}", files.keys());
     assert!(is_there(".log") >= 2, "{:?}", files.keys());
-    let name = format!("snapshot: {has_snapshot}, killed: {is_killed}");
-    Subject { name, files, snapshot_every_entries, term }
+    let name = format!("snapshot: {snapshot:?}, killed: {is_killed}");
+    Subject { name, files, snapshot, snapshot_every_entries, term }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -240,10 +278,9 @@ async fn outcome(subject: &Subject, files: &Files, again: Again, context: &str) 
 
 /// Which files have no second copy.
 fn may_be_refused(subject: &Subject, path: &Path) -> bool {
-    let has_snapshot = subject.snapshot_every_entries < 100;
     match path.extension().and_then(|suffix| suffix.to_str()) {
-        Some("log") => true,
-        Some("checkpoint") => has_snapshot,
+        Some("log") => !subject.is_covered(path),
+        Some("checkpoint") => subject.snapshot == Snapshot::Instead,
         _ => false,
     }
 }
@@ -251,10 +288,19 @@ fn may_be_refused(subject: &Subject, path: &Path) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_damage_of_every_file_of_the_metadata_is_mended_or_refused() {
     let (mut count, mut refused) = (0, 0);
-    for (has_snapshot, is_killed) in [(false, false), (false, true), (true, false), (true, true)] {
-        let subject = subject(has_snapshot, is_killed).await;
+    let subjects = [
+        (Snapshot::None, false),
+        (Snapshot::None, true),
+        (Snapshot::Instead, false),
+        (Snapshot::Instead, true),
+        (Snapshot::Beside, true),
+    ];
+    let mut covered = 0;
+    for (snapshot, is_killed) in subjects {
+        let subject = subject(snapshot, is_killed).await;
         assert_eq!(outcome(&subject, &subject.files, Again::Yes, "undamaged").await, Outcome::Whole);
         for (path, bytes) in &subject.files {
+            covered += u32::from(path.extension().is_some_and(|s| s == "log") && subject.is_covered(path));
             for damage in damages(path, bytes) {
                 let context = format!("{}: {} {damage:?}", subject.name, path.display());
                 let mut files = subject.files.clone();
@@ -272,12 +318,13 @@ async fn every_damage_of_every_file_of_the_metadata_is_mended_or_refused() {
         }
     }
     println!("{count} damages, {refused} refused");
+    assert!(covered > 0, "no file of the log has a second copy");
     assert!(count > 500 && refused > 50 && refused < count, "{count} {refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_without_its_votes_is_no_new_log_and_without_its_end_goes_on_where_its_owner_wants_it() {
-    let subject = subject(false, true).await;
+    let subject = subject(Snapshot::None, true).await;
     let is_of_votes = |path: &Path| path.to_string_lossy().starts_with("quorum-state");
     let mut files = subject.files.clone();
     files.retain(|path, _| !is_of_votes(path));

@@ -211,8 +211,7 @@ impl FlushTask {
     fn write_indexes(&self) -> Result<(), StorageError> {
         // Time entries first: an offset entry on disk vouches for the time entries up to it.
         for pending in self.parts.iter().filter_map(|parts| parts.indexes.as_ref()).flatten() {
-            pending.file.write_all_at(&pending.bytes, pending.position).at("write index in", &self.dir)?;
-            pending.file.sync_data().synced(&self.dir)?;
+            pending.flush()?;
         }
         Ok(())
     }

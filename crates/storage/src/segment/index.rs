@@ -1,10 +1,8 @@
 //! The sparse indexes of a segment: entries of fixed length, sorted, the newest kept in memory and written in batches.
 
-use std::sync::Arc;
+use crate::error::{At, StorageError};
 
-use crate::disk::DiskFile;
-use crate::error::StorageError;
-
+use super::lazy_file::NamedFile;
 use super::{LazyFile, Reach};
 
 /// Written entries that stay in memory behind the end, for readers of the tail.
@@ -100,11 +98,21 @@ pub(crate) struct SparseIndex<E> {
 /// Encoded entries with the place where they go.
 #[derive(Debug)]
 pub(crate) struct PendingEntries {
-    pub(crate) file: Arc<dyn DiskFile>,
-    pub(crate) position: u64,
-    pub(crate) bytes: Vec<u8>,
+    file: NamedFile,
+    position: u64,
+    bytes: Vec<u8>,
     /// Entries of the index when this was made.
     pub(crate) count: u32,
+}
+
+impl PendingEntries {
+    /// Writes and syncs them.
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
+        // Retention may have been faster.
+        let Some(file) = self.file.open()? else { return Ok(()) };
+        file.write_all_at(&self.bytes, self.position).map_err(self.file.err("write"))?;
+        file.sync_data().synced(self.file.path())
+    }
 }
 
 impl<E: IndexEntry> SparseIndex<E> {
@@ -276,14 +284,19 @@ impl<E: IndexEntry> SparseIndex<E> {
     }
 
     /// What is in memory only, for a flush to write.
-    pub(crate) fn pending(&self) -> Result<PendingEntries, StorageError> {
+    pub(crate) fn pending(&self) -> PendingEntries {
+        let (position, bytes) = self.unwritten_bytes();
+        PendingEntries { file: self.file.named(), position, bytes, count: self.count() }
+    }
+
+    /// And where they go in the file.
+    fn unwritten_bytes(&self) -> (u64, Vec<u8>) {
         let first = self.written.saturating_sub(self.tail_first) as usize;
         let mut bytes = Vec::with_capacity(self.unwritten() as usize * E::LEN);
         for entry in self.tail.get(first..).unwrap_or(&[]) {
             entry.encode(&mut bytes);
         }
-        let position = u64::from(self.written) * E::LEN as u64;
-        Ok(PendingEntries { file: self.file.get()?, position, bytes, count: self.count() })
+        (u64::from(self.written) * E::LEN as u64, bytes)
     }
 
     /// The first `count` entries are on disk.
@@ -297,12 +310,12 @@ impl<E: IndexEntry> SparseIndex<E> {
 
     /// Writes what is in memory only and trims the file to what is an entry.
     pub(crate) fn write_out(&mut self) -> Result<(), StorageError> {
-        let pending = self.pending()?;
-        pending.file.write_all_at(&pending.bytes, pending.position).map_err(self.file.err("write"))?;
-        self.mark_written(pending.count);
+        let (file, (position, bytes)) = (self.file.get()?, self.unwritten_bytes());
+        file.write_all_at(&bytes, position).map_err(self.file.err("write"))?;
+        self.mark_written(self.count());
         let len = u64::from(self.written) * E::LEN as u64;
-        if pending.file.len().map_err(self.file.err("stat"))? != len {
-            pending.file.set_len(len).map_err(self.file.err("truncate"))?;
+        if file.len().map_err(self.file.err("stat"))? != len {
+            file.set_len(len).map_err(self.file.err("truncate"))?;
         }
         Ok(())
     }

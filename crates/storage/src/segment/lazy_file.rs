@@ -79,6 +79,10 @@ impl LazyFile {
         }
     }
 
+    pub(crate) fn named(&self) -> NamedFile {
+        NamedFile { disk: Arc::clone(&self.disk), path: self.path() }
+    }
+
     /// Bytes on disk; `None` if the file does not exist.
     pub(crate) fn len(&self) -> Result<Option<u64>, StorageError> {
         let path = self.path();
@@ -88,6 +92,32 @@ impl LazyFile {
     /// For `map_err`: names this file; the path is only made on failure.
     pub(crate) fn err(&self, op: &'static str) -> impl FnOnce(std::io::Error) -> StorageError + '_ {
         move |source| StorageError::io(op, &self.path(), source)
+    }
+}
+
+/// A file that somebody else keeps, for as long as it takes to write to it: by a descriptor of its own, and without the
+/// lock of the log.
+#[derive(Debug)]
+pub(crate) struct NamedFile {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
+
+impl NamedFile {
+    /// `None` if it does not exist.
+    pub(crate) fn open(&self) -> Result<Option<Arc<dyn DiskFile>>, StorageError> {
+        match self.disk.open(&self.path, OpenMode::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => Ok(Some(opened.at("open", &self.path)?)),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn err(&self, op: &'static str) -> impl FnOnce(io::Error) -> StorageError + '_ {
+        move |source| StorageError::io(op, &self.path, source)
     }
 }
 

@@ -119,7 +119,7 @@ impl Segment {
             }
             return Err(error);
         }
-        // The next flush writes into them: until then, of segments that fill quickly, each holds one descriptor and not three.
+        // A flush opens them one by one: of segments that fill quickly each holds one descriptor, and not three.
         index.close();
         time_index.close();
         Ok(Self {
@@ -405,7 +405,7 @@ impl Segment {
         if !with_indexes {
             return Ok(FlushParts { base_offset: self.base_offset, log, indexes: None });
         }
-        let indexes = Some([self.time_index.pending()?, self.index.pending()?]);
+        let indexes = Some([self.time_index.pending(), self.index.pending()]);
         Ok(FlushParts { base_offset: self.base_offset, log, indexes })
     }
 
