@@ -14,7 +14,7 @@ fn a_hundred_thousand_fetch_sessions_take_what_they_may_and_the_rest_goes_withou
     needs!(Broker);
     let settings = [
         ("max.incremental.fetch.session.cache.slots", "1000000"),
-        ("ottla.memory.fetch.sessions.max.bytes", "3200000"),
+        ("ottla.memory.fetch.sessions.max.bytes", "8320000"),
     ];
     let broker = Broker::start_with(&settings);
     let mut connection = connect(&broker);
@@ -33,7 +33,7 @@ fn a_hundred_thousand_fetch_sessions_take_what_they_may_and_the_rest_goes_withou
     assert!(metric(&broker, "ottla_fetch_sessions") <= 10_000.0);
     assert!(pushed_back(&broker, "fetch_sessions") >= 90_000.0);
     let grown = resident(&broker).1.saturating_sub(before);
-    assert!(grown <= 3_200_000 * 3 + 8 * MIB, "{grown} bytes");
+    assert!(grown <= 8_320_000 + 8 * MIB, "{grown} bytes");
 }
 
 #[test]
@@ -58,6 +58,11 @@ fn a_fetch_that_may_not_wait_here_is_answered_and_asked_to_wait_itself() {
         }
     }
     assert!((30..40).contains(&answered), "{answered} of 40 did not wait");
+    let throttled = metric(&broker, "ottla_request_phase_seconds_sum{api=\"Fetch\",phase=\"throttle\"}");
+    assert!(
+        (throttled - f64::from(answered)).abs() < 1e-6,
+        "{throttled} s for {answered} that shall wait 1 s"
+    );
     // Those that wait are woken as ever, though there is no room for more.
     assert_eq!(produce(&mut connect(&broker), "t", &batch_of(10)), 0);
     eventually("none waits", WAIT, || {

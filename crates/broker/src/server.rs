@@ -8,12 +8,13 @@ use ottla_config::BrokerConfig;
 use ottla_controller::{Controller, MetadataSubscription, Peers};
 use ottla_metadata::{ConfigResourceType, DirectoryId, MetadataImage};
 use ottla_model::Offset;
-use ottla_replication::session::{FetchSessionCache, FetchSessionConfig};
+use ottla_replication::session::FetchSessionConfig;
 use ottla_storage::{Disk, RealDisk, StorageError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::apis::FetchSessions;
 use crate::auto_topics::AutoTopics;
 use crate::client_metrics::ClientMetrics;
 use crate::clock::Clock;
@@ -446,7 +447,7 @@ fn services(
         logs,
         log_moves: Arc::new(log_moves),
         dir_assignments,
-        fetch_sessions: Arc::new(Mutex::new(FetchSessionCache::new(sessions))),
+        fetch_sessions: Arc::new(Mutex::new(FetchSessions::new(sessions))),
         groups: Arc::new(Groups::new(parts)),
     })
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
 use ottla_controller::Controller;
-use ottla_replication::session::FetchSessionCache;
 use parking_lot::Mutex;
 
+use crate::apis::FetchSessions;
 use crate::auto_topics::AutoTopics;
 use crate::client_metrics::ClientMetrics;
 use crate::clock::Clock;
@@ -45,7 +45,7 @@ pub(crate) struct Services {
     pub flusher: Arc<Flusher>,
     pub cleaner: Arc<Cleaner>,
     pub checker: Arc<Checker>,
-    pub fetch_sessions: Arc<Mutex<FetchSessionCache>>,
+    pub fetch_sessions: Arc<Mutex<FetchSessions>>,
     pub groups: Arc<Groups>,
     pub client_metrics: Arc<ClientMetrics>,
     pub fetchers: Arc<Fetchers>,

@@ -61,6 +61,8 @@ use crate::configs::Alterer;
 use crate::dispatch::{Api, Typed};
 use crate::services::Services;
 
+pub(crate) use fetch::FetchSessions;
+
 /// Every API that works, each with the one service it needs.
 pub(crate) fn table(services: &Services) -> Vec<Arc<dyn Api>> {
     let config = services.config.load();

@@ -24,8 +24,8 @@ pub(crate) use pool::{Charge, Pool};
 /// What a log remembers of one idempotent producer, its place in the map included.
 pub(crate) const PRODUCER_LEN: usize = 256;
 
-/// What one partition of a fetch session takes, its topic's name included.
-pub(crate) const SESSION_PARTITION_LEN: u64 = 320;
+/// What one partition of a fetch session takes, its topic's name and its place among those that wait included.
+pub(crate) const SESSION_PARTITION_LEN: u64 = 832;
 
 /// The pools.
 #[derive(Debug)]

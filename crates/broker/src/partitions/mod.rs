@@ -17,6 +17,7 @@ mod partition;
 mod read;
 mod registry;
 mod traffic;
+mod waiter;
 
 pub(crate) use assignments::DirAssignments;
 pub(crate) use checker::Checker;
@@ -32,3 +33,4 @@ pub(crate) use partition::{Acks, FetchedRecords, Partition};
 pub(crate) use read::{Census, Isolation, PartitionRead, ReadRequest, Reader};
 pub(crate) use registry::{Absent, Partitions, TopicKey};
 pub(crate) use traffic::TrafficCounts;
+pub(crate) use waiter::{Bell, Seen, Watch};

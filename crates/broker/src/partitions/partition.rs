@@ -27,6 +27,7 @@ use tokio::sync::Notify;
 use super::DirFailures;
 use super::error::{AppendError, PartitionError};
 use super::traffic::Traffic;
+use super::waiter::Waiter;
 use crate::memory::Charge;
 use crate::replication::IsrProposals;
 use cleaning::CleaningGate;
@@ -74,10 +75,10 @@ pub(super) struct State {
     pub(super) log: PartitionLog,
     pub(super) machine: PartitionMachine,
     id: TopicIdPartition,
-    produces: WaitList<Arc<Notify>>,
-    fetches: WaitList<Arc<Notify>>,
-    follower_fetches: WaitList<Arc<Notify>>,
-    flushes: WaitList<Arc<Notify>>,
+    produces: WaitList<Waiter>,
+    pub(super) fetches: WaitList<Waiter>,
+    follower_fetches: WaitList<Waiter>,
+    flushes: WaitList<Waiter>,
     proposals: Arc<IsrProposals>,
     /// How often a follower's log was cut at its end.
     cuts: u64,
@@ -106,12 +107,12 @@ enum FlushTurn {
 /// Who is to be woken once the lock is gone.
 #[must_use]
 #[derive(Debug, Default)]
-pub(super) struct Woken(Vec<Arc<Notify>>);
+pub(super) struct Woken(Vec<Waiter>);
 
 impl Woken {
     pub(super) fn wake(self) {
         for waiter in self.0 {
-            waiter.notify_one();
+            waiter.wake();
         }
     }
 
@@ -201,12 +202,12 @@ impl Partition {
 
     /// Wakes `waiter` when the high watermark reaches `required`, or the role changes.
     pub(crate) fn park_produce(&self, required: Offset, waiter: Arc<Notify>) -> Option<Ticket> {
-        self.state.lock().produces.park(required, waiter).ok()
+        self.state.lock().produces.park(required, waiter.into()).ok()
     }
 
     /// Wakes `waiter` when there is something to read at `offset`, or the role or the log's start changes.
     pub(crate) fn park_fetch(&self, offset: Offset, waiter: Arc<Notify>) -> Option<Ticket> {
-        self.state.lock().fetches.park(offset, waiter).ok()
+        self.state.lock().fetches.park(offset, waiter.into()).ok()
     }
 
     /// Takes a parked produce back.
@@ -319,13 +320,18 @@ impl Partition {
         if state.closed {
             return Ok(T::default());
         }
-        let (outcome, woken) = match work(&mut state) {
+        let log_start = state.log.log_start_offset();
+        let (outcome, mut woken) = match work(&mut state) {
             Ok((done, effects)) => (Ok(done), state.woken(&effects)),
             Err(cause) => {
                 let woken = state.fail(&self.name, &cause);
                 (Err(cause), woken)
             }
         };
+        if state.log.log_start_offset() != log_start {
+            // Readers are told.
+            woken.0.extend(state.fetches.all());
+        }
         drop(state);
         woken.wake();
         outcome

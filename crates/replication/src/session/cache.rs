@@ -52,21 +52,21 @@ pub enum FetchSessionError {
 
 /// How to serve a request.
 #[derive(Debug)]
-pub enum FetchContext {
+pub enum FetchContext<A> {
     /// Serve these, answer all; no session.
     Sessionless(Vec<(FetchKey, FetchPartition)>),
     /// Serve these, answer all, and make a session of them with [`FetchSessionCache::create`].
     Full(Vec<(FetchKey, FetchPartition)>),
     /// Serve the session's partitions, answer what is news, check the session in.
-    Incremental(Box<FetchSession>),
+    Incremental(Box<FetchSession<A>>),
 }
 
 /// The cache: at most `slots` sessions, with at most `partitions` in all. A stale one (unused for `eviction_ms`) always gives way; one that has lived that
 /// long gives way to one that has at least as many partitions; a follower's gives way to no consumer's.
 #[derive(Debug)]
-pub struct FetchSessionCache {
+pub struct FetchSessionCache<A> {
     config: FetchSessionConfig,
-    entries: BTreeMap<i32, Entry>,
+    entries: BTreeMap<i32, Entry<A>>,
     last_used: BTreeSet<(MonoMs, i32)>,
     evictable_by_all: BTreeSet<EvictableKey>,
     evictable_by_privileged: BTreeSet<EvictableKey>,
@@ -79,9 +79,9 @@ pub struct FetchSessionCache {
 type EvictableKey = (bool, usize, i32);
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<A> {
     /// `None` while handed out.
-    session: Option<Box<FetchSession>>,
+    session: Option<Box<FetchSession<A>>>,
     last_used: MonoMs,
     evictable_key: EvictableKey,
     epoch: i32,
@@ -89,7 +89,7 @@ struct Entry {
     uses_topic_ids: bool,
 }
 
-impl FetchSessionCache {
+impl<A: Default> FetchSessionCache<A> {
     #[must_use]
     pub const fn new(config: FetchSessionConfig) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl FetchSessionCache {
         wanted: Vec<(FetchKey, FetchPartition)>,
         forgotten: &[FetchKey],
         now: MonoMs,
-    ) -> Result<FetchContext, FetchSessionError> {
+    ) -> Result<FetchContext<A>, FetchSessionError> {
         match request.epoch {
             FINAL_EPOCH => {
                 self.remove(request.session_id);
@@ -152,7 +152,7 @@ impl FetchSessionCache {
     }
 
     /// Takes a session back after its answer. One that was closed or evicted meanwhile is dropped.
-    pub fn check_in(&mut self, session: Box<FetchSession>) {
+    pub fn check_in(&mut self, session: Box<FetchSession<A>>) {
         // An id may have been given anew meanwhile; the incarnation is told apart by its epoch and creation.
         if let Some(entry) = self.entries.get_mut(&session.id)
             && entry.session.is_none()
@@ -197,7 +197,7 @@ impl FetchSessionCache {
         wanted: Vec<(FetchKey, FetchPartition)>,
         forgotten: &[FetchKey],
         now: MonoMs,
-    ) -> Result<FetchContext, FetchSessionError> {
+    ) -> Result<FetchContext<A>, FetchSessionError> {
         let id = request.session_id;
         let entry = self.entries.get_mut(&id).ok_or(FetchSessionError::IdNotFound(id))?;
         if entry.epoch != request.epoch {
@@ -228,7 +228,7 @@ impl FetchSessionCache {
         Ok(FetchContext::Incremental(session))
     }
 
-    fn put(&mut self, session: Box<FetchSession>, now: MonoMs) {
+    fn put(&mut self, session: Box<FetchSession<A>>, now: MonoMs) {
         let entry = Entry {
             last_used: now,
             evictable_key: (session.privileged, session.len(), session.id),
@@ -243,7 +243,7 @@ impl FetchSessionCache {
         self.entries.insert(id, entry);
     }
 
-    fn touch(&mut self, session: &FetchSession, now: MonoMs) {
+    fn touch(&mut self, session: &FetchSession<A>, now: MonoMs) {
         let Some(mut entry) = self.entries.remove(&session.id) else { return };
         self.unlist(&entry);
         self.partition_count = self.partition_count + session.len() - entry.evictable_key.1;
@@ -261,7 +261,7 @@ impl FetchSessionCache {
         }
     }
 
-    fn list(&mut self, entry: &Entry, now: MonoMs) {
+    fn list(&mut self, entry: &Entry<A>, now: MonoMs) {
         let key = entry.evictable_key;
         let settled = now.since_ms(entry.created) > self.config.eviction_ms;
         self.last_used.insert((entry.last_used, key.2));
@@ -273,7 +273,7 @@ impl FetchSessionCache {
         }
     }
 
-    fn unlist(&mut self, entry: &Entry) {
+    fn unlist(&mut self, entry: &Entry<A>) {
         self.last_used.remove(&(entry.last_used, entry.evictable_key.2));
         self.evictable_by_privileged.remove(&entry.evictable_key);
         self.evictable_by_all.remove(&entry.evictable_key);
@@ -311,7 +311,7 @@ impl FetchSessionCache {
 }
 
 #[cfg(test)]
-impl FetchSessionCache {
+impl<A> FetchSessionCache<A> {
     /// What every index must say, computed anew from the entries.
     pub(super) fn check(&self, now: MonoMs) {
         let keys: BTreeSet<_> = self.entries.values().map(|entry| entry.evictable_key).collect();

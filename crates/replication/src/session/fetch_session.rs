@@ -51,8 +51,11 @@ struct Cached {
 }
 
 /// A session, handed out by [`FetchSessionCache::begin`](super::FetchSessionCache::begin) and to be checked in again.
+///
+/// Most partitions of a large session have nothing new most of the time. Whoever can tell when that changes lets them
+/// [`rest`](Self::rest), so that a request costs what has changed and not what is in the session.
 #[derive(Debug)]
-pub struct FetchSession {
+pub struct FetchSession<A> {
     pub(super) id: i32,
     /// The epoch that the next request must carry.
     pub(super) epoch: i32,
@@ -60,13 +63,18 @@ pub struct FetchSession {
     pub(super) privileged: bool,
     pub(super) created: MonoMs,
     partitions: OrderedMap<FetchKey, Cached>,
+    /// What the owner keeps with the session, and loses with it.
+    pub attached: A,
 }
 
-impl FetchSession {
+impl<A: Default> FetchSession<A> {
     pub(super) fn new(id: i32, uses_topic_ids: bool, privileged: bool, created: MonoMs) -> Self {
-        Self { id, epoch: 1, uses_topic_ids, privileged, created, partitions: OrderedMap::new() }
+        let (partitions, attached) = (OrderedMap::new(), A::default());
+        Self { id, epoch: 1, uses_topic_ids, privileged, created, partitions, attached }
     }
+}
 
+impl<A> FetchSession<A> {
     #[must_use]
     pub const fn id(&self) -> i32 {
         self.id
@@ -83,9 +91,20 @@ impl FetchSession {
         self.partitions.is_empty()
     }
 
-    /// What to read, in the order in which to spend the request's byte limit.
-    pub fn partitions(&self) -> impl Iterator<Item = (SlotId, &FetchKey, FetchPartition)> {
-        self.partitions.iter().map(|(slot, key, cached)| (slot, key, cached.request))
+    /// What to read, in the order in which to spend the request's byte limit: all that do not rest.
+    pub fn due(&self) -> impl Iterator<Item = (SlotId, &FetchKey, FetchPartition)> {
+        self.partitions.due().map(|(slot, key, cached)| (slot, key, cached.request))
+    }
+
+    /// A partition need not be read before [`wake`](Self::wake), or before a request names it: what has been settled of it
+    /// says all, and there is nothing to read.
+    pub fn rest(&mut self, slot: SlotId) {
+        self.partitions.rest(slot);
+    }
+
+    /// A partition may have something new. One too many costs a read.
+    pub fn wake(&mut self, slot: SlotId) {
+        self.partitions.wake(slot);
     }
 
     /// Where the client's next fetch of a partition begins, if it is in the session.
@@ -125,8 +144,11 @@ impl FetchSession {
 
     pub(super) fn change(&mut self, wanted: Vec<(FetchKey, FetchPartition)>, forgotten: &[FetchKey]) {
         for (key, request) in wanted {
-            if let Some(cached) = self.partitions.get_mut(&key) {
-                cached.request = request;
+            if let Some(slot) = self.partitions.slot(&key) {
+                if let Some(cached) = self.partitions.at_mut(slot) {
+                    cached.request = request;
+                }
+                self.partitions.wake(slot);
                 continue;
             }
             let (told_high_watermark, told_log_start) = (Offset::NONE, Offset::NONE);

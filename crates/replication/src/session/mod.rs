@@ -6,7 +6,8 @@
 //! ```text
 //! FetchSessionCache::begin ── Sessionless ─ read the request's partitions ─ answer all, session id 0
 //!                          ├─ Full ──────── read, then FetchSessionCache::create ─ answer all, its id or 0
-//!                          └─ Incremental ─ FetchSession::partitions, read, FetchSession::settle each
+//!                          └─ Incremental ─ FetchSession::due, read, FetchSession::settle each, let those rest
+//!                                             that can be watched
 //!                                           ─ answer those that settled true, then FetchSessionCache::check_in
 //! ```
 //!

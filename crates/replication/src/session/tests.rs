@@ -30,12 +30,12 @@ fn request(session_id: i32, epoch: i32) -> SessionRequest {
     SessionRequest { session_id, epoch, uses_topic_ids: true, privileged: false }
 }
 
-fn cache(slots: usize) -> FetchSessionCache {
-    FetchSessionCache::new(FetchSessionConfig { slots, partitions: 1_000, eviction_ms: 100 })
+fn cache(slots: usize) -> FetchSessionCache<()> {
+    FetchSessionCache::<()>::new(FetchSessionConfig { slots, partitions: 1_000, eviction_ms: 100 })
 }
 
 /// A full fetch of partitions `0..count`, each answered with HW 5.
-fn create(cache: &mut FetchSessionCache, id: i32, count: i32, privileged: bool, now: u64) -> i32 {
+fn create(cache: &mut FetchSessionCache<()>, id: i32, count: i32, privileged: bool, now: u64) -> i32 {
     let partitions: Vec<_> = (0..count).map(|p| (key(p), want(5), answer(5, 0))).collect();
     let request = SessionRequest { privileged, ..request(0, 0) };
     let wanted = partitions.iter().map(|(key, want, _)| (key.clone(), *want)).collect();
@@ -45,24 +45,24 @@ fn create(cache: &mut FetchSessionCache, id: i32, count: i32, privileged: bool, 
 }
 
 fn resume(
-    cache: &mut FetchSessionCache,
+    cache: &mut FetchSessionCache<()>,
     request: SessionRequest,
     wanted: Vec<(FetchKey, FetchPartition)>,
     forgotten: &[FetchKey],
     now: u64,
-) -> Box<FetchSession> {
+) -> Box<FetchSession<()>> {
     match cache.begin(request, wanted, forgotten, MonoMs(now)).unwrap() {
         FetchContext::Incremental(session) => session,
         other => panic!("{other:?}"),
     }
 }
 
-fn order(session: &FetchSession) -> Vec<i32> {
-    session.partitions().map(|(_, key, _)| key.partition).collect()
+fn order(session: &FetchSession<()>) -> Vec<i32> {
+    session.due().map(|(_, key, _)| key.partition).collect()
 }
 
-fn settle(session: &mut FetchSession, partition: i32, answer: &PartitionAnswer) -> bool {
-    let slot = session.partitions().find(|(_, key, _)| key.partition == partition).unwrap().0;
+fn settle(session: &mut FetchSession<()>, partition: i32, answer: &PartitionAnswer) -> bool {
+    let slot = session.due().find(|(_, key, _)| key.partition == partition).unwrap().0;
     session.settle(slot, answer)
 }
 
@@ -93,6 +93,23 @@ fn a_partition_with_records_goes_to_the_end() {
     assert_eq!(order(&session), [0, 2, 3, 1]);
     assert!(settle(&mut session, 0, &answer(5, 100)));
     assert_eq!(order(&session), [2, 3, 1, 0]);
+}
+
+#[test]
+fn who_rests_is_read_again_when_woken_or_named() {
+    let mut cache = cache(10);
+    create(&mut cache, 1, 4, false, 0);
+    let mut session = resume(&mut cache, request(1, 1), vec![], &[], 1);
+    let slots: Vec<_> = session.due().map(|(slot, ..)| slot).collect();
+    for slot in &slots[..3] {
+        session.rest(*slot);
+    }
+    assert_eq!(order(&session), [3]);
+    session.wake(slots[1]);
+    assert_eq!(order(&session), [1, 3], "in its place");
+    cache.check_in(session);
+    let session = resume(&mut cache, request(1, 2), vec![(key(0), want(6))], &[key(2)], 2);
+    assert_eq!((order(&session), session.len()), (vec![0, 1, 3], 3));
 }
 
 #[test]
@@ -209,7 +226,8 @@ fn an_old_session_in_use_gives_way_only_to_a_larger_one() {
 
 #[test]
 fn sessions_have_no_more_partitions_than_there_is_room_for() {
-    let mut cache = FetchSessionCache::new(FetchSessionConfig { slots: 10, partitions: 5, eviction_ms: 100 });
+    let mut cache =
+        FetchSessionCache::<()>::new(FetchSessionConfig { slots: 10, partitions: 5, eviction_ms: 100 });
     assert_eq!(create(&mut cache, 1, 6, false, 0), 0, "it alone is too large");
     assert_eq!(create(&mut cache, 1, 2, false, 0), 1);
     assert_eq!(create(&mut cache, 2, 3, false, 0), 2);
@@ -238,7 +256,7 @@ mod against_a_naive_model {
             ),
         ) {
             let mut cache =
-                FetchSessionCache::new(FetchSessionConfig { slots: 3, partitions: 7, eviction_ms: 100 });
+                FetchSessionCache::<()>::new(FetchSessionConfig { slots: 3, partitions: 7, eviction_ms: 100 });
             let (mut now, mut out) = (0, Vec::new());
             for ((session_id, epoch), (first, forget), (privileged, by_id), pass, fate) in requests {
                 now += pass;
@@ -266,27 +284,30 @@ mod against_a_naive_model {
         }
 
         #[test]
-        fn ordered_map_keeps_order(ops in prop::collection::vec((0u8..3, 0u8..6), 0..60)) {
+        fn ordered_map_keeps_order(ops in prop::collection::vec((0u8..5, 0u8..6), 0..60)) {
             let mut map = OrderedMap::new();
-            let mut naive: Vec<(u8, usize)> = Vec::new();
+            // Key, value, whether it rests.
+            let mut naive: Vec<(u8, usize, bool)> = Vec::new();
             for (step, (op, key)) in ops.into_iter().enumerate() {
-                let at = naive.iter().position(|(k, _)| *k == key);
+                let at = naive.iter().position(|(k, ..)| *k == key);
                 match (op, at) {
-                    (0, None) => { map.insert(key, step); naive.push((key, step)); }
-                    (0, Some(at)) => { map.insert(key, step); naive[at].1 = step; }
+                    (0, None) => { map.insert(key, step); naive.push((key, step, false)); }
+                    (0, Some(at)) => { map.insert(key, step); naive[at] = (key, step, false); }
                     (1, _) => {
                         prop_assert_eq!(map.remove(&key), at.map(|at| naive.remove(at).1));
                     }
-                    (_, None) => prop_assert!(map.get(&key).is_none()),
-                    (_, Some(at)) => {
-                        let slot = map.iter().find(|(_, k, _)| **k == key).unwrap().0;
-                        map.move_to_end(slot);
+                    (_, None) => prop_assert!(map.get(&key).is_none() && map.slot(&key).is_none()),
+                    (2, Some(at)) => {
+                        map.move_to_end(map.slot(&key).unwrap());
                         let entry = naive.remove(at);
                         naive.push(entry);
                     }
+                    (3, Some(at)) => { map.rest(map.slot(&key).unwrap()); naive[at].2 = true; }
+                    (_, Some(at)) => { map.wake(map.slot(&key).unwrap()); naive[at].2 = false; }
                 }
-                let order: Vec<_> = map.iter().map(|(_, k, v)| (*k, *v)).collect();
-                prop_assert_eq!(&order, &naive);
+                let due: Vec<_> = map.due().map(|(_, k, v)| (*k, *v)).collect();
+                let wide_awake = naive.iter().filter(|entry| !entry.2).map(|entry| (entry.0, entry.1));
+                prop_assert_eq!(due, wide_awake.collect::<Vec<_>>());
                 prop_assert_eq!(map.len(), naive.len());
             }
         }

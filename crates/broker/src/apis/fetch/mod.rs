@@ -3,6 +3,7 @@
 mod request;
 mod respond;
 mod round;
+mod watches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use ottla_protocol::messages::FetchRequest;
 use ottla_protocol::{ApiKey, ErrorCode, Request};
-use ottla_replication::session::{FetchContext, FetchSessionCache, SessionRequest};
+use ottla_replication::session::{FetchContext, SessionRequest};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -25,6 +26,8 @@ use crate::partitions::opening::{Opening, any_over};
 use crate::telemetry::Metrics;
 use request::Asked;
 use round::{Round, Target};
+pub(crate) use watches::FetchSessions;
+use watches::Watches;
 
 /// What a fetch holds while it waits, beside what it holds for each partition: what was asked, its place among those
 /// that wait, and the last round's read of it.
@@ -40,7 +43,7 @@ const THROTTLE_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Fetch {
     pub partitions: Arc<Partitions>,
-    pub sessions: Arc<Mutex<FetchSessionCache>>,
+    pub sessions: Arc<Mutex<FetchSessions>>,
     pub view: Arc<MetadataView>,
     pub metrics: Arc<Metrics>,
     /// What fetches that wait may hold.
@@ -109,18 +112,12 @@ impl Fetch {
             privileged: asked.replica.is_follower(),
         };
         let begun = self.sessions.lock().begin(session, asked.wanted, &asked.forgotten, now.mono);
-        let fetch = begun.map_err(|error| crate::error_map::fetch_session(&error))?;
-        let targets = match &fetch {
-            FetchContext::Sessionless(wanted) | FetchContext::Full(wanted) => wanted
-                .iter()
-                .map(|(key, wanted)| Target::find(&self.partitions, None, key, *wanted))
-                .collect(),
-            FetchContext::Incremental(session) => session
-                .partitions()
-                .map(|(slot, key, wanted)| Target::find(&self.partitions, Some(slot), key, wanted))
-                .collect(),
-        };
+        let mut fetch = begun.map_err(|error| crate::error_map::fetch_session(&error))?;
+        if let FetchContext::Incremental(session) = &mut fetch {
+            watches::listen(session);
+        }
         Ok(Poll {
+            targets: targets(&self.partitions, &fetch),
             // A piece of the request's frame, whose memory a long poll must not keep.
             context: RequestContext { client_id: None, ..context.clone() },
             fetch,
@@ -131,9 +128,8 @@ impl Fetch {
             metrics: Arc::clone(&self.metrics),
             cold_reads: self.cold_reads.clone(),
             clock: self.clock,
-            targets,
             limits: asked.limits,
-            deadline: Instant::now() + asked.max_wait,
+            deadline: context.began_at + asked.max_wait,
             min_len: asked.min_len,
             may_wait: asked.max_wait > Duration::ZERO,
             throttle: Duration::ZERO,
@@ -141,14 +137,27 @@ impl Fetch {
     }
 }
 
+/// What is to be read for it.
+fn targets(partitions: &Partitions, fetch: &FetchContext<Watches>) -> Vec<Target> {
+    let find = |slot, key, wanted| Target::find(partitions, slot, key, wanted);
+    match fetch {
+        FetchContext::Sessionless(wanted) | FetchContext::Full(wanted) => {
+            wanted.iter().map(|(key, wanted)| find(None, key, *wanted)).collect()
+        }
+        FetchContext::Incremental(session) => {
+            session.due().map(|(slot, key, wanted)| find(Some(slot), key, wanted)).collect()
+        }
+    }
+}
+
 /// A fetch in work.
 #[derive(Debug)]
 struct Poll {
     context: RequestContext,
-    fetch: FetchContext,
+    fetch: FetchContext<Watches>,
     session: SessionRequest,
     partitions: Arc<Partitions>,
-    sessions: Arc<Mutex<FetchSessionCache>>,
+    sessions: Arc<Mutex<FetchSessions>>,
     view: Arc<MetadataView>,
     metrics: Arc<Metrics>,
     cold_reads: ColdReads,
@@ -165,11 +174,38 @@ struct Poll {
 impl Poll {
     /// Whether the answer leaves now: enough bytes, something that must not wait, or nothing to wait for.
     fn is_enough(&self, round: &Round) -> bool {
-        !self.may_wait || self.targets.is_empty() || round.is_urgent || round.len >= self.min_len
+        !self.may_wait || self.partition_count() == 0 || round.is_urgent || round.len >= self.min_len
     }
 
     fn has_something_to_read(&self) -> bool {
-        self.targets.iter().any(|target| target.absent().is_none())
+        self.partition_count() > self.targets.iter().filter(|target| target.absent().is_some()).count()
+    }
+
+    /// Those that need not be read are waited for, too.
+    fn partition_count(&self) -> usize {
+        match &self.fetch {
+            FetchContext::Incremental(session) => session.len(),
+            _ => self.targets.len(),
+        }
+    }
+
+    /// Those for which the session's bell has rung are read, too.
+    fn listen(&mut self) {
+        if let FetchContext::Incremental(session) = &mut self.fetch {
+            let due = session.due().count();
+            watches::listen(session);
+            if session.due().count() > due {
+                self.targets = targets(&self.partitions, &self.fetch);
+            }
+        }
+    }
+
+    /// What tells the request that it is worth reading again.
+    fn waiter(&self) -> Arc<Notify> {
+        match &self.fetch {
+            FetchContext::Incremental(session) => Arc::clone(&watches::bell(session).notify),
+            _ => Arc::new(Notify::new()),
+        }
     }
 
     fn fail(self, request: &FetchRequest) -> Result<Answer, Closed> {
@@ -192,6 +228,7 @@ impl Poll {
 
     fn throttle(&mut self) {
         self.throttle = self.deadline.saturating_duration_since(Instant::now()).min(THROTTLE_MAX);
+        self.metrics.api(ApiKey::Fetch).throttled(self.throttle);
         self.may_wait = false;
     }
 
@@ -220,8 +257,9 @@ impl Poll {
 
     /// Reads again whenever a partition has something new, until it is enough or the time is up.
     async fn wait(mut self, _memory: Charge) -> Result<Answer, Closed> {
-        let waiter = Arc::new(Notify::new());
+        let waiter = self.waiter();
         loop {
+            self.listen();
             let openings = self.openings();
             let parked = round::Parked::park(&self.targets, &waiter, self.limits.replica.is_follower());
             // What came in between the last read and the parking is seen by this one.

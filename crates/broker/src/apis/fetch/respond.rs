@@ -11,6 +11,7 @@ use ottla_replication::session::{FetchContext, FetchTopic, PartitionAnswer};
 
 use super::Poll;
 use super::round::{Round, Target};
+use super::watches;
 use crate::dispatch::{Answer, Closed, RequestContext};
 use crate::leader_hint::LeaderHints;
 use crate::net::LogSlice;
@@ -82,7 +83,11 @@ pub(super) fn answer(poll: Poll, round: Round) -> Result<Answer, Closed> {
         FetchContext::Incremental(mut kept) => {
             response.session_id = kept.id();
             for ((target, read), told) in all {
-                if settle(&mut kept, target, told) {
+                let is_news = target.slot.is_none_or(|slot| kept.settle(slot, told));
+                if let Ok(read) = &read {
+                    watches::rest(&mut kept, limits.replica, target, read);
+                }
+                if is_news {
                     push(&mut response, target, read, read_committed);
                 }
             }
@@ -112,14 +117,6 @@ fn hint(response: &mut FetchResponse<LogSlice>, image: &MetadataImage, listener:
     if !to_follower {
         response.node_endpoints = hints.into_endpoints();
     }
-}
-
-fn settle(
-    session: &mut ottla_replication::session::FetchSession,
-    target: &Target,
-    told: &PartitionAnswer,
-) -> bool {
-    target.slot.is_none_or(|slot| session.settle(slot, told))
 }
 
 fn as_told(read: &Result<PartitionRead, ErrorCode>) -> PartitionAnswer {

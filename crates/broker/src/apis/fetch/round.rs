@@ -64,6 +64,11 @@ impl Target {
         (topic, self.key.partition)
     }
 
+    /// Where it is read.
+    pub(super) fn partition(&self) -> Option<&Arc<Partition>> {
+        self.partition.as_ref().ok()
+    }
+
     /// Why there is no such partition here: known before anything is read.
     pub(super) fn absent(&self) -> Option<ErrorCode> {
         self.partition.as_ref().err().map(error_map::absent)

@@ -148,7 +148,7 @@ impl Partition {
         if state.machine.log().flushed >= offset || state.machine.role() == Role::Offline {
             return None;
         }
-        state.flushes.park(offset, waiter).ok()
+        state.flushes.park(offset, waiter.into()).ok()
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Partition, State, Woken};
 impl Partition {
     /// Wakes `waiter` when there is something behind `offset` for a follower, or the role changes.
     pub(crate) fn park_follower(&self, offset: Offset, waiter: Arc<Notify>) -> Option<Ticket> {
-        self.lock().follower_fetches.park(offset, waiter).ok()
+        self.lock().follower_fetches.park(offset, waiter.into()).ok()
     }
 
     /// Takes a follower's parked fetch back.

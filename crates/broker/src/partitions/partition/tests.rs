@@ -3,9 +3,14 @@ use std::path::PathBuf;
 use ottla_model::batch::BatchBuilder;
 use ottla_model::{BrokerId, LeaderEpoch, PartitionEpoch, TimestampMs, TopicId};
 use ottla_replication::LogOffsets;
+use ottla_replication::session::{
+    FetchContext, FetchKey, FetchPartition, FetchSessionCache, FetchSessionConfig, FetchTopic,
+    PartitionAnswer, SessionRequest, SlotId,
+};
 use ottla_storage::{CleanError, CleanerSettings, CleaningStep, CleanupPolicy, LogConfig, LogStart, SimDisk};
 
 use super::*;
+use crate::partitions::{Bell, Seen};
 
 pub(super) const NOW: Now = Now { wall: TimestampMs(1_000), mono: MonoMs(1_000) };
 
@@ -107,4 +112,103 @@ fn no_segment_is_replaced_once_cleaning_is_paused() {
     partition.resume_cleaning();
     clean(&partition, false).unwrap();
     assert!(size() < before);
+}
+
+/// How often the bell of a session has rung for each of its slots.
+fn heard(bell: &Bell) -> usize {
+    bell.heard().len()
+}
+
+fn slot() -> SlotId {
+    let mut map = FetchSessionCache::<()>::new(FetchSessionConfig::default());
+    let key = FetchKey { topic: FetchTopic::Id(TopicId::ZERO), partition: 0 };
+    let wanted = FetchPartition {
+        fetch_offset: Offset::ZERO,
+        log_start: Offset::NONE,
+        max_bytes: 1,
+        current_leader_epoch: None,
+        last_fetched_epoch: None,
+    };
+    let told = PartitionAnswer {
+        high_watermark: Offset::ZERO,
+        log_start: Offset::ZERO,
+        records_len: 0,
+        is_error: false,
+        redirects: false,
+    };
+    let request = SessionRequest { session_id: 0, epoch: 0, uses_topic_ids: true, privileged: false };
+    map.create(request, [(key, wanted, told)].into_iter(), || 1, NOW.mono);
+    let request = SessionRequest { session_id: 1, epoch: 1, ..request };
+    match map.begin(request, Vec::new(), &[], NOW.mono) {
+        Ok(FetchContext::Incremental(session)) => session.due().next().unwrap().0,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_watches_hears_of_all_that_a_reader_is_told() {
+    let partition = Arc::new(leader());
+    let (bell, slot) = (Arc::new(Bell::default()), slot());
+    let append = || {
+        let mut builder = BatchBuilder::new(Offset::ZERO);
+        builder.push(TimestampMs(1_000), None, Some(b"x"), &[]);
+        partition.append(&mut builder.build().unwrap(), Acks::All, AppendOrigin::Client, NOW).unwrap();
+    };
+    let seen = |offset, log_start| Seen {
+        offset: Offset(offset),
+        log_start: Offset(log_start),
+        current_leader_epoch: None,
+    };
+    let watch = |seen: Seen| partition.watch(&seen, &bell, slot);
+
+    let dropped = watch(seen(0, 0)).unwrap();
+    drop(dropped);
+    let _kept = watch(seen(0, 0)).unwrap();
+    append();
+    assert_eq!(heard(&bell), 1, "records, for the one that was kept");
+    append();
+    assert_eq!(heard(&bell), 0, "once is enough");
+
+    assert!(watch(seen(1, 0)).is_none(), "there is something to read already");
+    assert!(watch(seen(2, 1)).is_none(), "the log's start was another one");
+    let other_epoch = Some(LeaderEpoch(7));
+    assert!(watch(Seen { current_leader_epoch: other_epoch, ..seen(2, 0) }).is_none());
+
+    let _watch = watch(seen(2, 0)).unwrap();
+    partition.delete_records(Some(Offset(1))).unwrap();
+    assert_eq!(heard(&bell), 1, "the log's start");
+
+    let _watch = watch(seen(2, 1)).unwrap();
+    let again = Registration {
+        leader: Some(BrokerId(1)),
+        leader_epoch: LeaderEpoch(1),
+        partition_epoch: PartitionEpoch(1),
+        replicas: vec![BrokerId(1)],
+        isr: vec![BrokerId(1)],
+    };
+    partition.update(&again, NOW.mono).unwrap();
+    assert_eq!(heard(&bell), 1, "the leader's epoch");
+
+    let _watch = watch(seen(2, 1)).unwrap();
+    partition.close();
+    assert_eq!(heard(&bell), 1, "the replica is gone");
+    assert!(watch(seen(2, 1)).is_none());
+}
+
+#[test]
+fn who_watches_hears_of_retention() {
+    let config = LogConfig { segment_bytes: 100, retention_ms: 10, ..LogConfig::default() };
+    let partition = Arc::new(leader_with(config));
+    for _ in 0..2 {
+        let mut builder = BatchBuilder::new(Offset::ZERO);
+        builder.push(TimestampMs(1_000), None, Some(b"x"), &[]);
+        partition.append(&mut builder.build().unwrap(), Acks::All, AppendOrigin::Client, NOW).unwrap();
+    }
+    let bell = Arc::new(Bell::default());
+    let seen = Seen { offset: Offset(2), log_start: Offset::ZERO, current_leader_epoch: None };
+    let _watch = partition.watch(&seen, &bell, slot()).unwrap();
+    partition.apply_retention(Now { wall: TimestampMs(1_005), mono: MonoMs(1_005) }).unwrap();
+    assert_eq!(heard(&bell), 0, "nothing is old");
+    partition.apply_retention(Now { wall: TimestampMs(2_000), mono: MonoMs(2_000) }).unwrap();
+    assert_eq!(heard(&bell), 1);
 }
