@@ -31,6 +31,7 @@ impl Handler for Envelope {
             version: header.version,
             correlation_id: header.correlation_id,
             client_id: header.client_id,
+            began_at: context.began_at,
         };
         Reply::ordered(async move { sealed(api.answer(context, body.freeze()).await) })
     }

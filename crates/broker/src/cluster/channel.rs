@@ -148,6 +148,7 @@ impl ControllerChannel {
             version: header.version,
             correlation_id: header.correlation_id,
             client_id: header.client_id.clone(),
+            began_at: Instant::now(),
         };
         let answer = match api.call(context, body) {
             Reply::Ready(answer) => answer,

@@ -19,7 +19,7 @@ pub(crate) struct Finished {
 /// Where the time of an answered request went.
 #[derive(Debug)]
 pub(crate) struct FinishedRequest {
-    pub metrics: Arc<ApiMetrics>,
+    pub api: ApiKey,
     pub correlation_id: i32,
     /// From the last byte of the request to its turn.
     pub queue: Duration,
@@ -34,7 +34,7 @@ impl FinishedRequest {
     /// The time that is ours, with `send` for the socket: what a client asked to wait for is not.
     pub(crate) fn ours(&self, send: Duration) -> Duration {
         let waits_for_others = matches!(
-            self.metrics.key(),
+            self.api,
             ApiKey::Fetch | ApiKey::JoinGroup | ApiKey::SyncGroup | ApiKey::ConsumerGroupHeartbeat
         );
         let remote = if waits_for_others { Duration::ZERO } else { self.remote };
@@ -43,22 +43,30 @@ impl FinishedRequest {
 }
 
 /// A request in its turn.
-pub(super) struct Turn {
-    pub(super) metrics: Arc<ApiMetrics>,
+pub(super) struct Turn<'a> {
+    pub(super) metrics: &'a Arc<ApiMetrics>,
     pub(super) correlation_id: i32,
     pub(super) queue: Duration,
     pub(super) began_at: Instant,
 }
 
-impl Turn {
+impl Turn<'_> {
     /// Counts the request's time once its answer is there: now or later.
     pub(super) fn measure(self, reply: Reply<Result<Answer, Closed>>) -> Reply<Result<Finished, Closed>> {
         let local_ended_at = Instant::now();
         let local = local_ended_at - self.began_at;
+        let request = FinishedRequest {
+            api: self.metrics.key(),
+            correlation_id: self.correlation_id,
+            queue: self.queue,
+            local,
+            remote: Duration::ZERO,
+            answered_at: local_ended_at,
+        };
         match reply {
             Reply::Ready(answer) => {
                 self.metrics.answered(local, answer.as_ref().map_or(0, |answer| answer.len));
-                Reply::Ready(answer.map(|answer| self.finished(answer, local, local_ended_at)))
+                Reply::Ready(answer.map(|answer| Finished { answer, request }))
             }
             Reply::Silent => {
                 self.metrics.answered(local, 0);
@@ -69,42 +77,33 @@ impl Turn {
                 Reply::Close
             }
             waiting => {
-                let parked = self.metrics.park();
+                let (metrics, parked) = (Arc::clone(self.metrics), self.metrics.park());
                 waiting.map(move |answer| {
                     drop(parked);
                     let now = Instant::now();
-                    let len = answer.as_ref().map_or(0, |answer| answer.len);
-                    self.metrics.answered_late(local, now - self.began_at, len);
-                    answer.map(|answer| self.finished(answer, local, now))
+                    let remote = now - local_ended_at;
+                    metrics.answered_late(
+                        local,
+                        local + remote,
+                        answer.as_ref().map_or(0, |answer| answer.len),
+                    );
+                    let request = FinishedRequest { remote, answered_at: now, ..request };
+                    answer.map(|answer| Finished { answer, request })
                 })
             }
         }
-    }
-
-    fn finished(self, answer: Answer, local: Duration, answered_at: Instant) -> Finished {
-        let request = FinishedRequest {
-            remote: (answered_at - self.began_at).saturating_sub(local),
-            metrics: self.metrics,
-            correlation_id: self.correlation_id,
-            queue: self.queue,
-            local,
-            answered_at,
-        };
-        Finished { answer, request }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Metrics;
 
     #[test]
     fn what_a_client_asked_to_wait_for_is_not_ours() {
-        let metrics = Metrics::new(std::time::Instant::now());
         let ours = |api| {
             let request = FinishedRequest {
-                metrics: Arc::clone(metrics.api(api)),
+                api,
                 correlation_id: 1,
                 queue: Duration::from_millis(1),
                 local: Duration::from_millis(20),

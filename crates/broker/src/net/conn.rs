@@ -128,10 +128,16 @@ impl Connection {
     }
 
     /// Serves the connection until it ends. `stop` turning true lets parked answers out and then ends it.
-    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> ConnectionEnd {
+    pub(super) async fn run(mut self, stop: watch::Receiver<bool>) -> ConnectionEnd {
         let mut idle = Box::pin(sleep_until(self.idle_deadline()));
+        // Waits from turn to turn: all connections wait at the same place, and coming and going there is not free.
+        let mut changes = stop.clone();
+        let mut stopping = Box::pin(async move {
+            // A broker that is gone has stopped.
+            let _ = changes.changed().await;
+        });
         loop {
-            if let Err(end) = self.turn(&mut stop, idle.as_mut()).await {
+            if let Err(end) = self.turn(&stop, stopping.as_mut(), idle.as_mut()).await {
                 return end;
             }
         }
@@ -140,7 +146,8 @@ impl Connection {
     /// Does all that can be done at once, then waits for one event.
     async fn turn(
         &mut self,
-        stop: &mut watch::Receiver<bool>,
+        stop: &watch::Receiver<bool>,
+        mut stopping: Pin<&mut impl Future<Output = ()>>,
         mut idle: Pin<&mut Sleep>,
     ) -> Result<(), ConnectionEnd> {
         if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
@@ -185,6 +192,7 @@ impl Connection {
             len = warmed(&mut self.warming), if self.warming.is_some() => {
                 self.warming = None;
                 self.out.warmed(len);
+                self.dispatcher.metrics().broker.fetched_from_disk(len);
                 self.unread.kept_waiting();
             }
             ready = self.stream.readable(), if reading && !self.intake.waits() => {
@@ -193,11 +201,11 @@ impl Connection {
             }
             () = self.intake.room(), if reading && self.intake.waits() => self.read()?,
             () = self.memory.answers.room(1), if self.memory.answers.is_full() => {}
-            () = sleep_until(check_at.unwrap_or_else(Instant::now)), if check_at.is_some() => self.check_peer()?,
-            _ = stop.changed(), if self.drain_until.is_none() => {
+            () = until(check_at), if check_at.is_some() => self.check_peer()?,
+            () = stopping.as_mut(), if self.drain_until.is_none() => {
                 self.drain_until = Some(Instant::now() + DRAIN);
             }
-            () = sleep_until(self.drain_until.unwrap_or_else(Instant::now)), if self.drain_until.is_some() => {}
+            () = until(self.drain_until), if self.drain_until.is_some() => {}
             () = idle.as_mut() => {
                 let deadline = self.idle_deadline();
                 if deadline <= Instant::now() && self.queue.is_empty() {
@@ -256,20 +264,27 @@ impl Connection {
     /// Processes what has come in whole; gives how many requests that were.
     fn process_frames(&mut self) -> Result<usize, ConnectionEnd> {
         let mut processed = 0;
+        let mut now = None;
         while self.may_process() {
             let Some(frame) = split_frame(&mut self.buffer, self.limits.frame_max_len)? else {
                 break;
             };
             processed += 1;
             let frame_len = frame.len();
-            let reply = self.dispatcher.dispatch(&self.info, frame, self.last_activity);
+            let began_at = now.take().unwrap_or_else(Instant::now);
+            let reply = self.dispatcher.dispatch(&self.info, frame, self.last_activity, began_at);
             let waiting =
                 |answer, ordered, memory| Slot::Waiting(Waiting { answer, ordered, _memory: memory });
             match reply {
                 Reply::Ready(answer) => {
                     let finished = answer?;
-                    self.queued_len += held_len(&finished.answer);
-                    self.queue.push_back(Slot::Ready(finished));
+                    now = Some(finished.request.answered_at);
+                    if self.queue.is_empty() {
+                        self.send(finished);
+                    } else {
+                        self.queued_len += held_len(&finished.answer);
+                        self.queue.push_back(Slot::Ready(finished));
+                    }
                 }
                 Reply::Parked(future) => {
                     let memory = self.memory.parked.charge(PARKED_LEN);
@@ -340,6 +355,14 @@ impl Connection {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Ends at a time; a timer is made only where somebody waits for it.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -40,10 +40,10 @@ impl Sends {
         let now = Instant::now();
         while let Some((_, request)) = self.requests.pop_front_if(|(end, _)| *end <= self.sent_len) {
             let send = now - request.answered_at;
-            request.metrics.sent(send);
+            metrics.api(request.api).sent(send);
             if slow_after.is_some_and(|limit| request.ours(send) >= limit) {
                 metrics.slow.report(&SlowRequest {
-                    api: request.metrics.key(),
+                    api: request.api,
                     correlation_id: request.correlation_id,
                     peer,
                     queue: request.queue,
@@ -62,15 +62,13 @@ fn wide(len: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use ottla_protocol::ApiKey;
 
     use super::*;
 
-    fn request(metrics: &Metrics, answered_at: Instant) -> FinishedRequest {
+    fn request(answered_at: Instant) -> FinishedRequest {
         FinishedRequest {
-            metrics: Arc::clone(metrics.api(ApiKey::Metadata)),
+            api: ApiKey::Metadata,
             correlation_id: 7,
             queue: Duration::from_secs(1),
             local: Duration::from_secs(2),
@@ -90,8 +88,10 @@ mod tests {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut sends = Sends::default();
         for len in [10, 20, 30] {
-            sends.push(request(&metrics, Instant::now()), len);
+            sends.push(request(Instant::now()), len);
         }
+        // So that there is one to look at before.
+        metrics.api(ApiKey::Metadata);
         let sent = "ottla_request_phase_seconds_count{api=\"Metadata\",phase=\"send\"}";
         for (len, expected) in [(9, "0"), (1, "1"), (49, "2"), (0, "2"), (1, "3")] {
             sends.sent(len, None, &metrics, peer);
@@ -106,7 +106,7 @@ mod tests {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut sends = Sends::default();
         for (limit_s, expected) in [(4, "0"), (3, "1")] {
-            sends.push(request(&metrics, Instant::now()), 5);
+            sends.push(request(Instant::now()), 5);
             sends.sent(5, Some(Duration::from_secs(limit_s)), &metrics, peer);
             assert_eq!(value(&metrics, "ottla_requests_slow_total"), expected, "{limit_s} s");
         }

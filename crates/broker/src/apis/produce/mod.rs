@@ -43,7 +43,8 @@ impl Api for Produce {
             Ok(request) => request,
             Err(error) => return Reply::Ready(Err(error.into())),
         };
-        let deadline = Instant::now() + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+        let deadline =
+            context.began_at + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
         context.client_id = None;
         let openings = self.partitions.opening(append::named(&request, context.version));
         if openings.is_empty() || request.acks == 0 {
