@@ -142,4 +142,43 @@ mod tests {
         let both = settings(file, [pair("KAFKA_NUM_PARTITIONS", "4")]);
         assert_eq!(both, map(&[("num.partitions", "4"), ("log.dir", "/data"), named[1]]));
     }
+
+    /// The settings of each service of a compose file that runs our image.
+    fn of_services(file: &str) -> Vec<ConfigMap> {
+        let mut services: Vec<Vec<(String, String)>> = Vec::new();
+        for line in file.lines() {
+            let is_ours = line.trim() == "image: ottla";
+            if is_ours {
+                services.push(Vec::new());
+            }
+            if let (Some((name, value)), Some(service)) = (line.split_once(": "), services.last_mut())
+                && let Some(name) = name.strip_prefix("      ").filter(|name| name.starts_with(PREFIX))
+            {
+                service.push(pair(name, value.trim_matches('\'')));
+            }
+        }
+        services.into_iter().map(|variables| settings(ConfigMap::new(), variables)).collect()
+    }
+
+    #[test]
+    fn our_compose_files_say_what_is_accepted() {
+        let one = of_services(include_str!("../../../../docker/compose.yaml"));
+        assert_eq!(one.len(), 1);
+        ottla_config::BrokerConfig::from_static(one[0].clone()).expect("is accepted");
+
+        let three = of_services(include_str!("../../../../docker/compose.cluster.yaml"));
+        assert_eq!(three.len(), 3);
+        for (at, settings) in three.iter().enumerate() {
+            ottla_config::BrokerConfig::from_static(settings.clone()).expect("is accepted");
+            let id = (at + 1).to_string();
+            assert_eq!(settings["node.id"], id);
+            let name = format!("ottla-{id}");
+            assert!(settings["advertised.listeners"].contains(&format!("PLAINTEXT://{name}:19092")));
+            let voters: Vec<&str> = settings["controller.quorum.voters"].split(',').collect();
+            assert!(voters.contains(&format!("{id}@{name}:9093").as_str()), "{voters:?}");
+            assert_eq!((voters.len(), settings["listeners"].contains("CONTROLLER://:9093")), (3, true));
+        }
+        let voters = |settings: &ConfigMap| settings["controller.quorum.voters"].clone();
+        assert!(three.iter().all(|settings| voters(settings) == voters(&three[0])), "the same at each");
+    }
 }
