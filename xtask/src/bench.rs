@@ -11,6 +11,7 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     bench.args(args);
     if args.first().is_some_and(|arg| arg == "compare") {
         setup::run(true)?;
+        bench.arg("--tools").arg(setup::tools_libs());
         bench.arg("--kafka").arg(setup::reference_libs()).arg("--out").arg(target_dir().join("bench"));
     }
     run(&mut bench)

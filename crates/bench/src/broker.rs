@@ -39,9 +39,18 @@ impl Server {
 
     /// The same with settings of its own.
     pub(crate) fn broker_with(binary: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::broker_with_metrics(binary, settings, free_address()?)
+    }
+
+    /// The same that is scraped at `metrics`.
+    pub(crate) fn broker_with_metrics(
+        binary: &Path,
+        settings: &[(&str, &str)],
+        metrics: SocketAddr,
+    ) -> Result<Self> {
         let dir = data_dir()?;
         let address = free_address()?;
-        let mut command = command(binary, address, dir.path())?;
+        let mut command = command(binary, address, metrics, dir.path());
         for (name, value) in settings {
             command.arg("--override").arg(format!("{name}={value}"));
         }
@@ -84,7 +93,7 @@ impl Server {
     /// Starts a stopped broker on what it left.
     pub(crate) fn start_again(&mut self, binary: &Path) -> Result<()> {
         let dir = self.dir.as_ref().ok_or("a floor has no directory")?;
-        (self.child, self.started) = launch(command(binary, self.address, dir.path())?)?;
+        (self.child, self.started) = launch(command(binary, self.address, free_address()?, dir.path()))?;
         Ok(())
     }
 
@@ -161,11 +170,11 @@ pub(crate) fn data_dir() -> Result<TempDir> {
     Ok(dir.map_err(|error| format!("a data directory: {error}"))?)
 }
 
-fn command(binary: &Path, address: SocketAddr, dir: &Path) -> Result<Command> {
+fn command(binary: &Path, address: SocketAddr, metrics: SocketAddr, dir: &Path) -> Command {
     let mut command = Command::new(binary);
-    command.args(["--listen", &address.to_string(), "--metrics-listen", &free_address()?.to_string()]);
+    command.args(["--listen", &address.to_string(), "--metrics-listen", &metrics.to_string()]);
     command.arg("--data-dir").arg(dir).args(["--log", "warn"]);
-    Ok(command)
+    command
 }
 
 fn launch(mut command: Command) -> Result<(Child, Instant)> {

@@ -1,13 +1,14 @@
 //! `cargo xtask bench`: what the release broker costs, against bare system calls in the same run.
 //!
 //! Owns: the speed floor's figures: start, idle memory, and CPU of the append, read, produce and fetch paths; how long a
-//! restart takes with much on the disk.
+//! restart takes with much on the disk; a scrape of very many partitions.
 //! Never: absolute promises. Machines differ; what is checked is a ratio of two things measured in turns, or a limit
 //! that holds on small machines, too.
 //!
 //! ```text
 //! ottla-bench [--broker FILE] [--rounds N] [--part N] [--check] [NAME...]
 //!                                                                  NAME: startup idle append read fetch produce recovery
+//!                                                                  scrape
 //! ottla-bench compare ...                                          beside Apache Kafka: see `compare`
 //! ottla-bench floor KIND FILE SENDFILE_MIN                         the bare server that a broker is compared with
 //! ottla-bench ballast BYTES                                        holds memory while a comparison runs
@@ -26,6 +27,7 @@ mod recovery;
 mod report;
 mod requests;
 mod samples;
+mod scrape;
 mod startup;
 mod wire;
 
@@ -52,7 +54,7 @@ struct Options {
 
 type Bench = fn(&Options, &mut Report) -> Result<()>;
 
-const BENCHES: [(&str, Bench); 7] = [
+const BENCHES: [(&str, Bench); 8] = [
     ("startup", startup::run),
     ("idle", idle::run),
     ("append", append::run),
@@ -60,6 +62,7 @@ const BENCHES: [(&str, Bench); 7] = [
     ("fetch", fetch::run),
     ("produce", produce::run),
     ("recovery", recovery::run),
+    ("scrape", scrape::run),
 ];
 
 fn main() -> ExitCode {

@@ -148,6 +148,11 @@ impl Requests {
         framed(&self.fetch_request(partitions, max_bytes, 500), 12)
     }
 
+    /// A fetch that waits where there is nothing.
+    pub(crate) fn fetch_waiting(&self, partition: i32, offset: Offset, wait_ms: i32) -> Result<Bytes> {
+        framed(&self.fetch_request(&[(partition, offset)], 1 << 20, wait_ms), 12)
+    }
+
     fn fetch_request(&self, partitions: &[(i32, Offset)], max_bytes: i32, wait_ms: i32) -> FetchRequest {
         let partitions = partitions.iter().map(|(partition, offset)| FetchPartition {
             partition: *partition,

@@ -54,6 +54,11 @@ pub(crate) fn reference_libs() -> PathBuf {
     cache_dir().join("reference/libs")
 }
 
+/// The jars of the official tools.
+pub(crate) fn tools_libs() -> PathBuf {
+    cache_dir().join("tools/libs")
+}
+
 fn cache_dir() -> PathBuf {
     compat_dir().join(".cache")
 }

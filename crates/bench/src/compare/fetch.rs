@@ -17,9 +17,9 @@ use crate::wire::Wire;
 
 const CONNECTIONS: usize = 2;
 const IN_FLIGHT: usize = 1;
-const PARTITIONS: i32 = 6;
+pub(super) const PARTITIONS: i32 = 6;
 /// Bytes of a partition's log.
-const LOG_LEN: usize = 64 << 20;
+pub(super) const LOG_LEN: usize = 64 << 20;
 
 /// A size of answers.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,7 @@ const CASES: [Case; 3] = [
 pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mut Table) -> Result<()> {
     let mut filled = Vec::new();
     for side in [Side::Kafka, Side::Ottla] {
-        filled.push((side, fill(sides.broker(side))?));
+        filled.push((side, fill(sides.broker(side), LOG_LEN)?));
     }
     for case in CASES {
         let prepare = |side| {
@@ -90,13 +90,13 @@ pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mu
     Ok(())
 }
 
-/// Each partition with [`LOG_LEN`] bytes in batches of 16 KB.
-fn fill(server: &Server) -> Result<Topic> {
+/// Each partition with `log_len` bytes in batches of 16 KB.
+pub(super) fn fill(server: &Server, log_len: usize) -> Result<Topic> {
     let mut topic = Topic::create(server, PARTITIONS, &[])?;
     let batch = content_batch(BATCH)?;
     for partition in 0..PARTITIONS {
         let frame = topic.requests.produce_to(partition, batch.bytes.clone())?;
-        for _ in 0..LOG_LEN / batch.bytes.len() {
+        for _ in 0..log_len / batch.bytes.len() {
             let answer = topic.call(&frame)?;
             topic.requests.check_produce(&answer)?;
         }
@@ -104,7 +104,7 @@ fn fill(server: &Server) -> Result<Topic> {
     Ok(topic)
 }
 
-const BATCH: Content = Content { batch: 16 << 10, record: 1_000, codec: Compression::None };
+pub(super) const BATCH: Content = Content { batch: 16 << 10, record: 1_000, codec: Compression::None };
 
 fn of_broker(plan: &Plan, server: &Server, topic: &Topic, case: Case) -> Result<(Round, Held)> {
     let batch = content_batch(BATCH)?;
@@ -139,20 +139,9 @@ fn of_floor(plan: &Plan, case: Case) -> Result<(Round, Held)> {
     // As a program would that does nothing else: sendfile for what is large.
     let floor = Server::floor(&["fetch", &path.display().to_string(), "262144"])?;
     let pieces = usize::try_from(case.partitions)?;
-    let frame = |at: usize| -> Bytes {
-        let mut frame = Vec::new();
-        // About as long as the brokers' request.
-        let len = 80 + pieces * 28;
-        frame.extend_from_slice(&u32::try_from(len).unwrap_or(0).to_be_bytes());
-        frame.extend_from_slice(&(at as u64).to_be_bytes());
-        for number in [case.len, pieces] {
-            frame.extend_from_slice(&u32::try_from(number).unwrap_or(0).to_be_bytes());
-        }
-        frame.resize(4 + len, 0);
-        frame.into()
-    };
     let len = case.len * pieces;
-    let frames: Vec<Bytes> = (0..LOG_LEN - len).step_by(len).map(frame).collect();
+    let frames: Vec<Bytes> =
+        (0..LOG_LEN - len).step_by(len).map(|at| floor_frame(at, case.len, pieces)).collect();
     let load = Load { parts: parts(plan, case, &frames), in_flight: IN_FLIGHT, last: None };
     let round = Round {
         pid: floor.pid(),
@@ -162,6 +151,20 @@ fn of_floor(plan: &Plan, case: Case) -> Result<(Round, Held)> {
         records_per_request: 0.0,
     };
     Ok((round, Box::new((floor, dir))))
+}
+
+/// Asks a floor for `pieces` of `len` bytes from `at` on.
+pub(super) fn floor_frame(at: usize, len: usize, pieces: usize) -> Bytes {
+    let mut frame = Vec::new();
+    // About as long as the brokers' request.
+    let frame_len = 80 + pieces * 28;
+    frame.extend_from_slice(&u32::try_from(frame_len).unwrap_or(0).to_be_bytes());
+    frame.extend_from_slice(&(at as u64).to_be_bytes());
+    for number in [len, pieces] {
+        frame.extend_from_slice(&u32::try_from(number).unwrap_or(0).to_be_bytes());
+    }
+    frame.resize(4 + frame_len, 0);
+    frame.into()
 }
 
 fn parts(plan: &Plan, case: Case, frames: &[Bytes]) -> Vec<Part> {

@@ -4,18 +4,22 @@
 //! Never: a figure that was not measured in this run, nor one of a side alone where a ratio would do.
 //!
 //! ```text
-//! ottla-bench compare --kafka LIBS [--broker FILE] [--rounds N] [--percent N] [--free GIB] [--out DIR] [--write] [WORK...]
+//! ottla-bench compare --kafka LIBS [--tools LIBS] [--broker FILE] [--rounds N] [--percent N] [--free GIB] [--out DIR] [--write] [WORK...]
 //! ```
 //! `--percent` makes each round shorter, `--free` is the memory that is not filled beforehand (0: nothing is filled),
 //! `--write` puts the table into `docs/BENCHMARKS.md`.
 
 mod ballast;
+mod clients;
 mod closed;
+mod cold;
 mod fetch;
 mod flushed;
 mod footprint;
+mod idle_polls;
 mod kafka;
 mod load;
+mod mixed;
 mod open_loop;
 mod page;
 mod plot;
@@ -31,7 +35,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Result;
 use sides::Sides;
-use table::Table;
+use table::{Metric, Table};
 
 pub(crate) use ballast::hold;
 
@@ -41,6 +45,8 @@ pub(crate) struct Plan {
     broker: PathBuf,
     /// The directory of a real Kafka's jars.
     kafka: PathBuf,
+    /// That of the official tools'.
+    tools: Option<PathBuf>,
     rounds: usize,
     /// Of what a round does by itself.
     percent: usize,
@@ -53,14 +59,30 @@ pub(crate) struct Plan {
 
 type Work = fn(&Plan, &Sides, &ProgressBar, &mut Table) -> Result<()>;
 
-const WORKS: [(&str, Work); 6] = [
+const WORKS: [(&str, Work); 11] = [
     ("produce", produce::run),
     ("fetch", fetch::run),
+    ("cold", cold::run),
+    ("mixed", mixed::run),
     ("session", session::run),
+    ("idle-polls", idle_polls::run),
     ("open-loop", open_loop::run),
     ("flushed", flushed::run),
+    ("tls", tls),
+    ("clients", clients::run),
     ("footprint", footprint::run),
 ];
+
+/// Its place in the table.
+#[expect(clippy::unnecessary_wraps, reason = "a work as the others")]
+fn tls(_: &Plan, _: &Sides, _: &ProgressBar, table: &mut Table) -> Result<()> {
+    let names = [
+        "produce, 16 KB batches of 1 KB records, over TLS: CPU",
+        "fetch, 64 KB of one partition, over TLS: CPU",
+    ];
+    table.extend(names.map(|name| Metric::later(name.to_owned(), "CPU-s/GB")).into());
+    Ok(())
+}
 
 /// Runs what was asked for and prints the table; whether each target was met.
 pub(crate) fn run(args: &[String]) -> Result<bool> {
@@ -92,6 +114,7 @@ impl Plan {
         let mut plan = Self {
             broker: std::env::current_exe()?.with_file_name("ottla"),
             kafka: PathBuf::new(),
+            tools: None,
             rounds: 5,
             percent: 100,
             free: 4,
@@ -105,6 +128,7 @@ impl Plan {
             match arg.as_str() {
                 "--broker" => plan.broker = value()?.into(),
                 "--kafka" => plan.kafka = value()?.into(),
+                "--tools" => plan.tools = Some(value()?.into()),
                 "--rounds" => plan.rounds = value()?.parse()?,
                 "--percent" => plan.percent = value()?.parse()?,
                 "--free" => plan.free = value()?.parse()?,

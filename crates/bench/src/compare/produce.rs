@@ -23,6 +23,7 @@ struct Case {
     name: &'static str,
     content: Content,
     acks: Acks,
+    partitions: i32,
     /// Requests of all connections in a round.
     count: usize,
     targets: Targets,
@@ -40,11 +41,12 @@ const LARGE: Targets = Targets {
     is_small: false,
 };
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     Case {
         name: "produce, 16 KB batches of 1 KB records",
         content: content(16 << 10, 1_000, Compression::None),
         acks: Acks::All,
+        partitions: PARTITIONS,
         count: 60_000,
         targets: LARGE,
     },
@@ -52,6 +54,7 @@ const CASES: [Case; 9] = [
         name: "produce, 16 KB batches of 100 B records",
         content: content(16 << 10, 100, Compression::None),
         acks: Acks::All,
+        partitions: PARTITIONS,
         count: 60_000,
         targets: Targets { records: Some(5.0), ..LARGE },
     },
@@ -59,6 +62,7 @@ const CASES: [Case; 9] = [
         name: "produce, 1 MB batches of 1 KB records",
         content: content(1 << 20, 1_000, Compression::None),
         acks: Acks::All,
+        partitions: PARTITIONS,
         count: 1_500,
         targets: Targets {
             cpu: &[Target::at_most(1.3, Side::Floor), Target::at_most(0.667, Side::Kafka)],
@@ -71,6 +75,7 @@ const CASES: [Case; 9] = [
         name: "produce, one 100 B record a batch",
         content: content(0, 100, Compression::None),
         acks: Acks::All,
+        partitions: PARTITIONS,
         count: 120_000,
         targets: Targets {
             cpu: &[Target::at_most(1.0, Side::Floor), Target::at_most(0.2, Side::Kafka)],
@@ -83,6 +88,7 @@ const CASES: [Case; 9] = [
         name: "produce, 16 KB batches of 1 KB records, acks=1",
         content: content(16 << 10, 1_000, Compression::None),
         acks: Acks::Leader,
+        partitions: PARTITIONS,
         count: 60_000,
         targets: NO_TARGETS,
     },
@@ -90,6 +96,7 @@ const CASES: [Case; 9] = [
         name: "produce, 16 KB batches of 1 KB records, acks=0",
         content: content(16 << 10, 1_000, Compression::None),
         acks: Acks::None,
+        partitions: PARTITIONS,
         count: 60_000,
         targets: NO_TARGETS,
     },
@@ -97,6 +104,7 @@ const CASES: [Case; 9] = [
         name: "produce, 64 KB of 1 KB records as lz4",
         content: content(64 << 10, 1_000, Compression::Lz4),
         acks: Acks::All,
+        partitions: PARTITIONS,
         count: 16_000,
         targets: NO_TARGETS,
     },
@@ -104,6 +112,7 @@ const CASES: [Case; 9] = [
         name: "produce, 64 KB of 1 KB records as zstd",
         content: content(64 << 10, 1_000, Compression::Zstd),
         acks: Acks::All,
+        partitions: PARTITIONS,
         count: 16_000,
         targets: NO_TARGETS,
     },
@@ -111,7 +120,16 @@ const CASES: [Case; 9] = [
         name: "produce, 64 KB batches of 10 KB records",
         content: content(64 << 10, 10_000, Compression::None),
         acks: Acks::All,
+        partitions: PARTITIONS,
         count: 16_000,
+        targets: NO_TARGETS,
+    },
+    Case {
+        name: "produce, 4 KB batches of 1 KB records to 1,000 partitions",
+        content: content(4 << 10, 1_000, Compression::None),
+        acks: Acks::All,
+        partitions: 1_000,
+        count: 60_000,
         targets: NO_TARGETS,
     },
 ];
@@ -134,13 +152,14 @@ fn prepare(plan: &Plan, sides: &Sides, case: Case, side: Side) -> Result<(Round,
         (floor.pid(), floor.address, Requests::default(), Box::new((floor, dir)))
     } else {
         let server = sides.broker(side);
-        let topic = Topic::create(server, PARTITIONS, &[])?;
+        let topic = Topic::create(server, case.partitions, &[])?;
         (server.pid(), server.address, topic.requests.clone(), Box::new(topic))
     };
     let mut parts = Vec::new();
     for connection in 0..CONNECTIONS {
         // Each connection goes round the partitions, from one of its own on.
-        let partitions = (0..PARTITIONS).map(|at| (at + i32::try_from(connection).unwrap_or(0)) % PARTITIONS);
+        let first = case.partitions / i32::try_from(CONNECTIONS)? * i32::try_from(connection)?;
+        let partitions = (0..case.partitions).map(|at| (at + first) % case.partitions);
         let frames =
             partitions.map(|partition| topic.produce_with(partition, batch.bytes.clone(), case.acks));
         let count = plan.scaled(case.count) / CONNECTIONS;

@@ -85,11 +85,18 @@ pub(super) struct Metric {
     targets: Vec<Target>,
     /// In the row's own unit, and whether it is the least.
     limit: Option<(f64, bool)>,
+    /// What it measures is not there yet.
+    is_later: bool,
 }
 
 impl Metric {
     pub(super) fn new(name: String, unit: &'static str, figures: Three) -> Self {
-        Self { name, unit, figures, targets: Vec::new(), limit: None }
+        Self { name, unit, figures, targets: Vec::new(), limit: None, is_later: false }
+    }
+
+    /// A place for what cannot be measured yet.
+    pub(super) fn later(name: String, unit: &'static str) -> Self {
+        Self { is_later: true, ..Self::new(name, unit, Three::default()) }
     }
 
     pub(super) fn with(mut self, targets: &[Target]) -> Self {
@@ -191,6 +198,7 @@ impl fmt::Display for Table {
             let verdicts = metric.verdicts();
             let targets: Vec<&str> = verdicts.iter().map(|(_, text)| text.as_str()).collect();
             let verdict = match (verdicts.is_empty(), metric.is_met()) {
+                (true, _) if metric.is_later => "later",
                 (true, _) => "",
                 (false, true) => "ok",
                 (false, false) => "MISSED",
