@@ -17,7 +17,7 @@ struct Lag {
     records: u64,
 }
 
-/// Writes the rows of the `max` largest lags; those of coordinators that still load are not known.
+/// Adds the rows of the `max` largest lags; those of coordinators that still load are not known.
 pub(super) fn append(
     out: &mut PerObject,
     groups: &Groups,
@@ -32,7 +32,7 @@ pub(super) fn append(
     let mut lags: Vec<Lag> =
         committed.into_iter().flatten().filter_map(|committed| lag(committed, partitions)).collect();
     largest(&mut lags, max, |lag| (lag.records, (lag.committed.group.clone(), lag.committed.at.clone())));
-    out.group_lags(&lags.iter().map(|lag| row(lag, now)).collect::<Vec<_>>());
+    out.group_lags(lags.into_iter().map(|lag| row(&lag, now)).collect());
 }
 
 /// `None` where the partition is not on this broker.

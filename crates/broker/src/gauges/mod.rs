@@ -8,12 +8,11 @@ use std::sync::Arc;
 use ottla_group_coordinator::manage::{GroupType, ListedGroup};
 use ottla_metadata::MetadataImage;
 use ottla_model::BrokerId;
-use ottla_replication::session::FetchSessionCache;
 
+use crate::apis::FetchSessions;
 use crate::client_metrics::Family;
 use crate::groups::Groups;
 use crate::memory::{Memory, SESSION_PARTITION_LEN};
-use crate::partitions::Census;
 use crate::services::Services;
 use crate::telemetry::{BrokerMetrics, GroupState, Metrics};
 
@@ -31,16 +30,14 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
     let (client_metrics, clock) = (Arc::clone(&services.client_metrics), services.clock);
     let node_id = services.identity.node_id;
     let tasks = tokio::runtime::Handle::try_current().ok().map(|runtime| runtime.metrics());
-    metrics.on_scrape(Box::new(move |metrics| {
+    let max = usize::try_from(services.config.load().net.series_partitions_max).unwrap_or(usize::MAX);
+    metrics.on_scrape(Box::new(move |metrics, out| {
         let gauges = &metrics.broker;
         cluster(gauges, &view.image(), node_id);
         gauges.tasks.set(number(tasks.as_ref().map_or(0, tokio::runtime::RuntimeMetrics::num_alive_tasks)));
-        let replicas = partitions.all();
-        gauges.partitions.set(number(replicas.len()));
-        let censuses: Vec<Census> = replicas.iter().map(|replica| replica.census()).collect();
-        gauges.log_bytes.set(wide(censuses.iter().map(|census| census.bytes).sum()));
-        gauges.log_segments.set(number(censuses.iter().map(|census| census.segments).sum()));
-        gauges.under_min_isr.set(number(censuses.iter().filter(|census| census.is_under_min_isr).count()));
+        // Looked at once for all that is shown of them.
+        let found = partitions::find(&partitions);
+        replicas(gauges, &found);
         let offline = logs.dirs().iter().filter(|dir| dir.is_offline()).count() + logs.missing().count();
         gauges.log_dirs_offline.set(number(offline));
         gauges.log_dirs_full.set(number(failures.room().full_count()));
@@ -55,19 +52,7 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
         }
         count_groups(gauges, &groups);
         client_metrics.measure(clock.now().mono);
-    }));
-    per_object(metrics, services);
-}
-
-/// Has each scrape write the series of single topics, partitions and groups.
-fn per_object(metrics: &Metrics, services: &Services) {
-    let partitions = Arc::clone(&services.partitions);
-    let groups = Arc::clone(&services.groups);
-    let client_metrics = Arc::clone(&services.client_metrics);
-    let clock = services.clock;
-    let max = usize::try_from(services.config.load().net.series_partitions_max).unwrap_or(usize::MAX);
-    metrics.on_render(Box::new(move |out| {
-        partitions::append(out, &partitions, max);
+        partitions::append(out, found, max);
         lag::append(out, &groups, &partitions, max, clock.now().wall);
         client_metrics.with_series(|series| {
             out.client_metrics(series.clients(), series.of(Family::Gauge), series.of(Family::Counter));
@@ -75,7 +60,16 @@ fn per_object(metrics: &Metrics, services: &Services) {
     }));
 }
 
-fn fetch_sessions(gauges: &BrokerMetrics, sessions: &FetchSessionCache, memory: &Memory) {
+/// What all replicas here have together.
+fn replicas(gauges: &BrokerMetrics, found: &partitions::Found) {
+    let censuses = || found.iter().map(|(_, census)| census);
+    gauges.partitions.set(number(found.len()));
+    gauges.log_bytes.set(wide(censuses().map(|census| census.bytes).sum()));
+    gauges.log_segments.set(number(censuses().map(|census| census.segments).sum()));
+    gauges.under_min_isr.set(number(censuses().filter(|census| census.is_under_min_isr).count()));
+}
+
+fn fetch_sessions(gauges: &BrokerMetrics, sessions: &FetchSessions, memory: &Memory) {
     gauges.fetch_sessions.set(number(sessions.len()));
     let partitions = u64::try_from(sessions.partition_count()).unwrap_or(u64::MAX);
     let pushed_back = sessions.evictions() + sessions.refusals();

@@ -8,16 +8,26 @@ use crate::telemetry::{PerObject, Row};
 
 use super::{number, wide};
 
-/// Writes the rows of the largest `max` topics and partitions.
-pub(super) fn append(out: &mut PerObject, partitions: &Partitions, max: usize) {
+/// Replicas as they were found in one scrape.
+pub(super) type Found = Vec<(Arc<Partition>, Census)>;
+
+/// All that are here.
+pub(super) fn find(partitions: &Partitions) -> Found {
+    let census = |partition: Arc<Partition>| {
+        let census = partition.census();
+        (partition, census)
+    };
+    partitions.all().into_iter().map(census).collect()
+}
+
+/// Adds the rows of the largest `max` topics and partitions.
+pub(super) fn append(out: &mut PerObject, mut found: Found, max: usize) {
     if max == 0 {
         return;
     }
-    let mut found: Vec<(Arc<Partition>, Census)> =
-        partitions.all().into_iter().map(|partition| (Arc::clone(&partition), partition.census())).collect();
     topics(out, &found, max);
     largest(&mut found, max, |(partition, census)| (census.bytes, partition.name.clone()));
-    out.partitions(&found.iter().map(|(partition, census)| row(partition, census)).collect::<Vec<_>>());
+    out.partitions(found.into_iter().map(|(partition, census)| row(&partition, &census)).collect());
 }
 
 fn row(partition: &Partition, census: &Census) -> Row<5> {
@@ -48,7 +58,7 @@ fn topics(out: &mut PerObject, found: &[(Arc<Partition>, Census)], max: usize) {
         let values = [traffic.produced_bytes, traffic.produced_records, traffic.fetched_bytes, *bytes];
         Row::new(&[("topic", name)], values.map(wide))
     };
-    out.topics(&topics.iter().map(row).collect::<Vec<_>>());
+    out.topics(topics.iter().map(row).collect());
 }
 
 /// Keeps the `max` entries with the largest size, sorted by name.

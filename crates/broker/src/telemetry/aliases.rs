@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 /// One of our series under Kafka's name.
+#[derive(Debug)]
 pub(super) struct Alias {
     pub(super) ours: &'static str,
     /// The labels that our series must have, as rendered; `None`: any.
@@ -17,7 +18,7 @@ pub(super) struct Alias {
     kind: &'static str,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Rewrite {
     None,
     /// Our first label is called otherwise.
@@ -118,37 +119,49 @@ pub(super) const ALIASES: &[Alias] = &[
     ),
 ];
 
-/// The samples of `text` that have a well-known name, under that name.
-pub(super) fn of(text: &str) -> String {
+/// What stands under one of Kafka's names.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    pub(super) head: String,
+    /// Those of `blocks`' text.
+    pub(super) samples: String,
+    /// Our series that have this name.
+    pub(super) aliases: Vec<&'static Alias>,
+}
+
+/// All of Kafka's names, with the samples of `text` that have them.
+pub(super) fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
     let mut by_name: HashMap<&str, Vec<(usize, &Alias)>> = HashMap::new();
-    let mut blocks: Vec<(&Alias, String)> = Vec::new();
     for alias in ALIASES {
-        let at = blocks.iter().position(|(first, _)| first.kafka == alias.kafka).unwrap_or(blocks.len());
+        let same_name = |block: &Block| block.aliases.iter().any(|first| first.kafka == alias.kafka);
+        let at = blocks.iter().position(same_name).unwrap_or(blocks.len());
         if at == blocks.len() {
-            blocks.push((alias, String::new()));
+            let head = format!("# TYPE {} {}\n", alias.kafka, alias.kind);
+            blocks.push(Block { head, samples: String::new(), aliases: Vec::new() });
         }
+        blocks[at].aliases.push(alias);
         by_name.entry(alias.ours).or_default().push((at, alias));
     }
     for line in text.lines() {
         let Some((name, labels, value)) = split_sample(line) else { continue };
         for (at, alias) in by_name.get(name).into_iter().flatten() {
-            append_sample(&mut blocks[*at].1, alias, labels, value);
+            append_sample(&mut blocks[*at].samples, alias, labels, value);
         }
     }
-    let mut out = String::new();
-    for (alias, samples) in blocks.iter().filter(|(_, samples)| !samples.is_empty()) {
-        let _ = writeln!(out, "# TYPE {} {}", alias.kafka, alias.kind);
-        out.push_str(samples);
-    }
-    out
+    blocks
 }
 
-fn append_sample(out: &mut String, alias: &Alias, labels: &str, value: &str) {
+/// `labels` with braces, or empty.
+pub(super) fn append_sample(out: &mut String, alias: &Alias, labels: &str, value: &str) {
     if alias.labels.is_some_and(|wanted| wanted != labels) {
         return;
     }
     let _ = match alias.rewrite {
-        Rewrite::None => writeln!(out, "{}{labels} {value}", alias.kafka),
+        Rewrite::None => {
+            out.extend([alias.kafka, labels, " ", value, "\n"]);
+            Ok(())
+        }
         Rewrite::Times(factor) => {
             let value = value.parse::<f64>().map_or(0.0, |value| (value * factor).trunc());
             writeln!(out, "{} {value}", alias.kafka)
@@ -171,6 +184,11 @@ fn split_sample(line: &str) -> Option<(&str, &str, &str)> {
 mod tests {
     use super::super::catalogue::ALL;
     use super::*;
+
+    fn of(text: &str) -> String {
+        let blocks = blocks(text).into_iter().filter(|block| !block.samples.is_empty());
+        blocks.map(|block| block.head + &block.samples).collect()
+    }
 
     #[test]
     fn every_alias_is_of_a_series_that_exists() {

@@ -1,5 +1,6 @@
 //! The series of the broker as a whole.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge};
@@ -8,15 +9,19 @@ use super::api_metrics::wide;
 use super::catalogue as names;
 use super::histogram::Histogram;
 use super::metrics::Registry;
+use super::sharded::Sharded;
 
 /// Counters that the paths of requests bump, and gauges that a scrape brings up to date.
 pub struct BrokerMetrics {
+    traffic: Sharded<Traffic>,
+    /// Brought up to date by a scrape, as is [`Self::fetch_bytes`].
     produce_bytes: Counter,
     produce_records: Counter,
     produce_rejected_bytes: Counter,
     produce_failed: Counter,
     fetch_bytes: Counter,
     fetch_failed: Counter,
+    fetch_disk_bytes: Counter,
     pub cold_reads: Counter,
     connections: Gauge,
     connections_created: Counter,
@@ -44,6 +49,14 @@ pub struct BrokerMetrics {
     pub controller_active: Gauge,
     pub metadata_offset: Gauge,
     pub(super) uptime: Gauge,
+}
+
+/// What requests that move records add to.
+#[derive(Debug, Default)]
+struct Traffic {
+    produce_bytes: AtomicU64,
+    produce_records: AtomicU64,
+    fetch_bytes: AtomicU64,
 }
 
 /// The pools of the memory budget, as `ottla_memory_used_bytes` labels them.
@@ -111,12 +124,14 @@ impl BrokerMetrics {
         };
         registry.gauge(names::BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
         Self {
+            traffic: Sharded::default(),
             produce_bytes: counter(names::PRODUCE_BYTES),
             produce_records: counter(names::PRODUCE_RECORDS),
             produce_rejected_bytes: counter(names::PRODUCE_REJECTED_BYTES),
             produce_failed: counter(names::PRODUCE_FAILED),
             fetch_bytes: counter(names::FETCH_BYTES),
             fetch_failed: counter(names::FETCH_FAILED),
+            fetch_disk_bytes: counter(names::FETCH_DISK_BYTES),
             cold_reads: counter(names::COLD_READS),
             connections: gauge(names::CONNECTIONS),
             connections_created: counter(names::CONNECTIONS_CREATED),
@@ -158,10 +173,21 @@ impl BrokerMetrics {
         }
     }
 
+    /// Brings the counters up to date.
+    pub(super) fn settle(&self) {
+        let sum = |of: fn(&Traffic) -> &AtomicU64| {
+            self.traffic.all().map(|traffic| of(traffic).load(Ordering::Relaxed)).sum()
+        };
+        self.produce_bytes.absolute(sum(|traffic| &traffic.produce_bytes));
+        self.produce_records.absolute(sum(|traffic| &traffic.produce_records));
+        self.fetch_bytes.absolute(sum(|traffic| &traffic.fetch_bytes));
+    }
+
     /// Record batches of one partition were appended.
     pub fn produced(&self, records: u64, bytes: usize) {
-        self.produce_records.increment(records);
-        self.produce_bytes.increment(wide(bytes));
+        let traffic = self.traffic.mine();
+        traffic.produce_records.fetch_add(records, Ordering::Relaxed);
+        traffic.produce_bytes.fetch_add(wide(bytes), Ordering::Relaxed);
     }
 
     /// Record batches of one partition were refused.
@@ -172,7 +198,12 @@ impl BrokerMetrics {
 
     /// Record batches of one partition leave in an answer.
     pub fn fetched(&self, bytes: usize) {
-        self.fetch_bytes.increment(wide(bytes));
+        self.traffic.mine().fetch_bytes.fetch_add(wide(bytes), Ordering::Relaxed);
+    }
+
+    /// Bytes of logs were read from the disk, because what was to be sent was not in the page cache.
+    pub fn fetched_from_disk(&self, bytes: usize) {
+        self.fetch_disk_bytes.increment(wide(bytes));
     }
 
     /// One partition of a fetch was answered with an error.

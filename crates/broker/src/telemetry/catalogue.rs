@@ -43,7 +43,7 @@ catalogue! {
     REQUEST_SECONDS = "ottla_request_duration_seconds", Histogram, Seconds, ["api"],
         "Time from a request's decoding to its answer, waiting included, by API.";
     REQUEST_PHASE_SECONDS = "ottla_request_phase_seconds", Histogram, Seconds, ["api", "phase"],
-        "Where a request's time went, by API: queue (from its last byte to its turn), local (until it was answered or waited), remote (it waited for others), send (until the socket had taken its answer).";
+        "Where a request's time went, by API: queue (from its last byte to its turn), local (until it was answered or waited), remote (it waited for others), throttle (its client was asked to wait before it asks again), send (until the socket had taken its answer).";
     REQUESTS_SLOW = "ottla_requests_slow_total", Counter, Count,
         "Requests that took longer than ottla.slow.request.ms and were logged.";
     REQUEST_BYTES = "ottla_request_bytes_total", Counter, Bytes, ["api"], "Bytes of requests received, by API.";
@@ -58,6 +58,8 @@ catalogue! {
     FETCH_BYTES = "ottla_fetch_bytes_total", Counter, Bytes, "Bytes of record batches sent to consumers.";
     FETCH_FAILED = "ottla_fetch_partitions_failed_total", Counter, Count,
         "Partitions of fetch requests answered with an error.";
+    FETCH_DISK_BYTES = "ottla_fetch_disk_bytes_total", Counter, Bytes,
+        "Bytes of logs that were not in the page cache when they were to be sent, and were read from the disk first, up to 1 MiB at a time.";
     COLD_READS = "ottla_cold_reads_total", Counter, Count,
         "Times that a fetch had something read from the disk first, because it was not in the page cache.";
 

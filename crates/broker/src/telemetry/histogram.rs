@@ -86,6 +86,29 @@ impl Counts {
         self
     }
 
+    /// What has been counted since `earlier`.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            buckets: std::array::from_fn(|at| self.buckets[at].saturating_sub(earlier.buckets[at])),
+            sum_ns: self.sum_ns.saturating_sub(earlier.sum_ns),
+        }
+    }
+
+    /// The duration, in milliseconds, that this share of them does not exceed: interpolated within its bucket, and at
+    /// most the last bound; 0 where nothing was counted.
+    pub(super) fn quantile_ms(&self, share: f64) -> f64 {
+        let rank = share * self.total() as f64;
+        let (mut below, mut from_us) = (0.0, 0.0);
+        for (count, (bound_us, _)) in self.buckets.iter().zip(BOUNDS) {
+            let (count, to_us) = (*count as f64, bound_us as f64);
+            if count > 0.0 && below + count >= rank {
+                return (from_us + (to_us - from_us) * ((rank - below) / count)) / 1_000.0;
+            }
+            (below, from_us) = (below + count, to_us);
+        }
+        if below < rank { from_us / 1_000.0 } else { 0.0 }
+    }
+
     /// Writes the series in Prometheus's text format; `labels` is `""` or `key="value"` pairs.
     pub(super) fn render(&self, out: &mut String, name: &str, labels: &str) {
         let comma = if labels.is_empty() { "" } else { "," };
@@ -119,6 +142,22 @@ mod tests {
         assert!(out.contains("x_seconds_bucket{api=\"Fetch\",le=\"+Inf\"} 4\n"), "{out}");
         assert!(out.contains("x_seconds_count{api=\"Fetch\"} 4\n"), "{out}");
         assert_eq!(histogram.count(), 4);
+    }
+
+    #[test]
+    fn quantiles_are_within_their_bucket() {
+        assert_eq!(Counts::default().quantile_ms(0.99).to_bits(), 0.0_f64.to_bits());
+        let histogram = Histogram::default();
+        for us in [50, 50, 50, 200] {
+            histogram.record(Duration::from_micros(us));
+        }
+        let counts = histogram.counts();
+        assert!((counts.quantile_ms(0.75) - 0.1).abs() < 1e-9, "the last of the first bucket");
+        assert!((counts.quantile_ms(0.875) - 0.175).abs() < 1e-9, "the middle of the second");
+        histogram.record(Duration::from_secs(99));
+        let earlier = counts;
+        let counts = histogram.counts().since(&earlier);
+        assert!((counts.quantile_ms(0.5) - 10_000.0).abs() < 1e-9, "more than the last bound");
     }
 
     #[test]

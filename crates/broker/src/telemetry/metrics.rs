@@ -2,7 +2,6 @@
 //!
 //! Nothing here is global: a test may run several brokers in one process.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -18,15 +17,13 @@ use super::catalogue::{
 };
 use super::cleaner_metrics::CleanerMetrics;
 use super::client_metrics_counters::ClientMetricsCounters;
-use super::rows::{self, Row};
+use super::rows::{self, Row, Table};
+use super::scrape::Scrape;
 use super::slow::SlowLog;
-use super::{aliases, process};
+use super::{process, quantiles};
 
-/// Brings gauges up to date; called before each scrape.
-pub type Refresh = Box<dyn Fn(&Metrics) + Send + Sync>;
-
-/// Series that are made when they are asked for.
-pub type Append = Box<dyn Fn(&mut PerObject) + Send + Sync>;
+/// Brings gauges up to date before a scrape, and adds the series that are made when they are asked for.
+pub type Refresh = Box<dyn Fn(&Metrics, &mut PerObject) + Send + Sync>;
 
 /// Whose names the series have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,10 +49,7 @@ pub struct Metrics {
     apis: Vec<OnceLock<Arc<ApiMetrics>>>,
     registry: Arc<Registry>,
     refreshes: Mutex<Vec<Refresh>>,
-    appends: Mutex<Vec<Append>>,
     started: Instant,
-    /// Length of the last rendering: the next one's buffer is made for it.
-    rendered_len: AtomicUsize,
 }
 
 impl Metrics {
@@ -73,9 +67,7 @@ impl Metrics {
             apis,
             registry,
             refreshes: Mutex::default(),
-            appends: Mutex::default(),
             started,
-            rendered_len: AtomicUsize::new(0),
         }
     }
 
@@ -95,44 +87,37 @@ impl Metrics {
         self.broker.connection_closed();
     }
 
-    /// Registers what brings gauges up to date before each scrape.
+    /// Registers what is asked before each scrape.
     pub fn on_scrape(&self, refresh: Refresh) {
         self.refreshes.lock().push(refresh);
-    }
-
-    /// Registers what has series for each topic, partition or group.
-    pub fn on_render(&self, append: Append) {
-        self.appends.lock().push(append);
     }
 
     /// All series in Prometheus's text format, under our names and Kafka's.
     #[must_use]
     pub fn render(&self) -> String {
-        self.render_as(Names::Both)
+        self.scrape(Names::Both).collect()
     }
 
-    /// All series in Prometheus's text format.
+    /// All series of this moment in Prometheus's text format, in pieces.
     #[must_use]
-    pub fn render_as(&self, names: Names) -> String {
+    pub fn scrape(&self, names: Names) -> Scrape {
+        let mut objects = PerObject::default();
         for refresh in self.refreshes.lock().iter() {
-            refresh(self);
+            refresh(self, &mut objects);
         }
+        self.broker.settle();
+        self.apis.iter().filter_map(OnceLock::get).for_each(|api| api.settle());
         self.broker.uptime.set(self.started.elapsed().as_secs_f64());
-        let mut text = self.registry.render(self.rendered_len.load(Ordering::Relaxed));
+        let mut text = self.registry.render();
         self.render_histograms(&mut text);
-        let mut rows = PerObject(text);
-        for append in self.appends.lock().iter() {
-            append(&mut rows);
+        let mut tail = if names == Names::Jmx { String::new() } else { objects.clients };
+        if names != Names::Ottla {
+            let now = Instant::now();
+            let apis = self.apis.iter().filter_map(OnceLock::get);
+            quantiles::render(&mut tail, &apis.map(|api| api.times(now)).collect::<Vec<_>>());
         }
-        let mut text = rows.0;
-        match names {
-            Names::Ottla => {}
-            Names::Both => text.push_str(&aliases::of(&text)),
-            Names::Jmx => text = aliases::of(&text),
-        }
-        process::append(&mut text);
-        self.rendered_len.store(text.len(), Ordering::Relaxed);
-        text
+        process::append(&mut tail);
+        Scrape::new(text, objects.tables, tail, names)
     }
 
     fn render_histograms(&self, out: &mut String) {
@@ -146,24 +131,28 @@ impl Metrics {
     }
 }
 
-/// Where series with a row for each topic, partition or group are written.
-#[derive(Debug)]
-pub struct PerObject(String);
+/// Series with a row for each topic, partition or group.
+#[derive(Debug, Default)]
+pub struct PerObject {
+    tables: Vec<Table>,
+    /// Of clients' own metrics, as text.
+    clients: String,
+}
 
 impl PerObject {
     /// Of topics: bytes and records produced, bytes fetched, bytes of the logs.
-    pub fn topics(&mut self, rows: &[Row<4>]) {
+    pub fn topics(&mut self, rows: Vec<Row<4>>) {
         let series = [
             names::TOPIC_PRODUCE_BYTES,
             names::TOPIC_PRODUCE_RECORDS,
             names::TOPIC_FETCH_BYTES,
             names::TOPIC_LOG_BYTES,
         ];
-        rows::append(&mut self.0, series, rows);
+        self.tables.push(Table::new(series, rows));
     }
 
     /// Of partitions: log start, log end, high watermark, bytes, segments.
-    pub fn partitions(&mut self, rows: &[Row<5>]) {
+    pub fn partitions(&mut self, rows: Vec<Row<5>>) {
         let series = [
             names::PARTITION_LOG_START,
             names::PARTITION_LOG_END,
@@ -171,12 +160,13 @@ impl PerObject {
             names::PARTITION_LOG_BYTES,
             names::PARTITION_LOG_SEGMENTS,
         ];
-        rows::append(&mut self.0, series, rows);
+        self.tables.push(Table::new(series, rows));
     }
 
     /// Of partitions that groups read: committed offset, records and seconds behind.
-    pub fn group_lags(&mut self, rows: &[Row<3>]) {
-        rows::append(&mut self.0, [names::GROUP_COMMITTED, names::GROUP_LAG, names::GROUP_LAG_SECONDS], rows);
+    pub fn group_lags(&mut self, rows: Vec<Row<3>>) {
+        let series = [names::GROUP_COMMITTED, names::GROUP_LAG, names::GROUP_LAG_SECONDS];
+        self.tables.push(Table::new(series, rows));
     }
 
     /// Of clients' own metrics, labels and values: what is known of each client, gauges, counters.
@@ -186,9 +176,9 @@ impl PerObject {
         gauges: impl Iterator<Item = (&'a str, f64)>,
         sums: impl Iterator<Item = (&'a str, f64)>,
     ) {
-        rows::append_labelled(&mut self.0, names::CLIENT_INFO, clients.map(|labels| (labels, 1.0)));
-        rows::append_labelled(&mut self.0, names::CLIENT_GAUGE, gauges);
-        rows::append_labelled(&mut self.0, names::CLIENT_SUM, sums);
+        rows::append_labelled(&mut self.clients, names::CLIENT_INFO, clients.map(|labels| (labels, 1.0)));
+        rows::append_labelled(&mut self.clients, names::CLIENT_GAUGE, gauges);
+        rows::append_labelled(&mut self.clients, names::CLIENT_SUM, sums);
     }
 }
 
@@ -224,9 +214,9 @@ impl Registry {
         Self { recorder, handle }
     }
 
-    /// All counters and gauges as text, in a buffer for `expected_len` bytes and the rest.
-    fn render(&self, expected_len: usize) -> String {
-        let mut out = Vec::with_capacity(expected_len + expected_len / 8);
+    /// All counters and gauges as text.
+    fn render(&self) -> String {
+        let mut out = Vec::new();
         // Writing to memory cannot fail, and the text is ours.
         let _ = self.handle.render_to_write(&mut out);
         String::from_utf8(out).unwrap_or_default()
@@ -304,7 +294,7 @@ mod tests {
     #[test]
     fn gauges_are_refreshed_before_a_scrape() {
         let metrics = Metrics::new(Instant::now());
-        metrics.on_scrape(Box::new(|metrics| metrics.broker.partitions.set(7.0)));
+        metrics.on_scrape(Box::new(|metrics, _| metrics.broker.partitions.set(7.0)));
         let text = metrics.render();
         assert!(text.contains("ottla_partitions 7\n"), "{text}");
         assert!(text.contains("kafka_server_replicamanager_partitioncount 7\n"), "{text}");

@@ -4,9 +4,9 @@
 /// Of such a text.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Prometheus's text format as OpenMetrics.
+/// Whole lines of Prometheus's text format as OpenMetrics; behind the last of them comes [`END`].
 pub(super) fn of(prometheus: &str) -> String {
-    let mut out = String::with_capacity(prometheus.len() + END.len());
+    let mut out = String::with_capacity(prometheus.len());
     for line in prometheus.lines().filter(|line| !line.is_empty()) {
         match family_of(line) {
             Some((before, after)) => out.extend([before, after]),
@@ -14,11 +14,11 @@ pub(super) fn of(prometheus: &str) -> String {
         }
         out.push('\n');
     }
-    out.push_str(END);
     out
 }
 
-const END: &str = "# EOF\n";
+/// The last line.
+pub(super) const END: &str = "# EOF\n";
 
 /// What stands before and after the `_total` of a comment about a counter: all such names are of counters.
 fn family_of(line: &str) -> Option<(&str, &str)> {
@@ -38,7 +38,7 @@ mod tests {
                     # TYPE b gauge\nb 2\n";
         assert_eq!(
             of(text),
-            "# HELP a All a_total there are.\n# TYPE a counter\na_total{x=\"y\"} 1\n# TYPE b gauge\nb 2\n# EOF\n"
+            "# HELP a All a_total there are.\n# TYPE a counter\na_total{x=\"y\"} 1\n# TYPE b gauge\nb 2\n"
         );
     }
 }

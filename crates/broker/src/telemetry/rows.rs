@@ -1,4 +1,4 @@
-//! Series with a row for each topic, partition or group: written when they are asked for, kept nowhere.
+//! Series with a row for each topic, partition or group: read when they are asked for, kept for one scrape.
 
 use std::fmt::Write as _;
 
@@ -8,6 +8,7 @@ use super::metrics::head;
 /// The values of one row, in the order of its series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row<const SERIES: usize> {
+    /// With braces.
     labels: String,
     values: [f64; SERIES],
 }
@@ -19,7 +20,62 @@ impl<const SERIES: usize> Row<SERIES> {
         for (name, value) in labels {
             text.push(name, value);
         }
-        Self { labels: text.into_text(), values }
+        Self { labels: format!("{{{}}}", text.into_text()), values }
+    }
+}
+
+/// Series that have the same labels.
+#[derive(Debug)]
+pub(super) struct Table {
+    series: Vec<Series>,
+    rows: Box<dyn Rows>,
+}
+
+impl Table {
+    pub(super) fn new<const SERIES: usize>(series: [Series; SERIES], rows: Vec<Row<SERIES>>) -> Self {
+        Self { series: series.into(), rows: Box::new(rows) }
+    }
+
+    pub(super) fn series(&self) -> &[Series] {
+        &self.series
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// With braces.
+    pub(super) fn labels(&self, row: usize) -> &str {
+        self.rows.labels(row)
+    }
+
+    pub(super) fn value(&self, row: usize, series: usize) -> f64 {
+        self.rows.value(row, series)
+    }
+}
+
+/// Rows of any number of series.
+trait Rows: std::fmt::Debug + Send {
+    fn len(&self) -> usize;
+    fn labels(&self, row: usize) -> &str;
+    fn value(&self, row: usize, series: usize) -> f64;
+}
+
+impl<const SERIES: usize> Rows for Vec<Row<SERIES>> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn labels(&self, row: usize) -> &str {
+        &self[row].labels
+    }
+
+    fn value(&self, row: usize, series: usize) -> f64 {
+        self[row].values[series]
     }
 }
 
@@ -75,19 +131,6 @@ pub(super) fn append_labelled<'a>(
     }
 }
 
-/// Writes the rows of several series that have the same labels.
-pub(super) fn append<const SERIES: usize>(out: &mut String, series: [Series; SERIES], rows: &[Row<SERIES>]) {
-    if rows.is_empty() {
-        return;
-    }
-    for (at, series) in series.into_iter().enumerate() {
-        head(out, series);
-        for row in rows {
-            let _ = writeln!(out, "{}{{{}}} {}", series.name, row.labels, row.values[at]);
-        }
-    }
-}
-
 /// As the text format has it.
 fn escape(out: &mut String, value: &str) {
     for c in value.chars() {
@@ -102,38 +145,11 @@ fn escape(out: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::catalogue::{TOPIC_FETCH_BYTES, TOPIC_PRODUCE_BYTES};
     use super::*;
-
-    #[test]
-    fn rows_stand_under_the_head_of_their_series() {
-        let rows = [Row::new(&[("topic", "a")], [1.0, 2.0]), Row::new(&[("topic", "b")], [3.0, 4.0])];
-        let mut out = String::new();
-        append(&mut out, [TOPIC_PRODUCE_BYTES, TOPIC_FETCH_BYTES], &rows);
-        let lines: Vec<&str> = out.lines().filter(|line| !line.starts_with("# HELP")).collect();
-        assert_eq!(
-            lines,
-            [
-                "# TYPE ottla_topic_produce_bytes_total counter",
-                "ottla_topic_produce_bytes_total{topic=\"a\"} 1",
-                "ottla_topic_produce_bytes_total{topic=\"b\"} 3",
-                "# TYPE ottla_topic_fetch_bytes_total counter",
-                "ottla_topic_fetch_bytes_total{topic=\"a\"} 2",
-                "ottla_topic_fetch_bytes_total{topic=\"b\"} 4",
-            ]
-        );
-    }
 
     #[test]
     fn names_may_hold_anything() {
         let row = Row::new(&[("group", "a\"b\\c\nd"), ("topic", "t")], [0.0]);
-        assert_eq!(row.labels, r#"group="a\"b\\c\nd",topic="t""#);
-    }
-
-    #[test]
-    fn no_rows_have_no_head() {
-        let mut out = String::new();
-        append(&mut out, [TOPIC_FETCH_BYTES], &[]);
-        assert_eq!(out, "");
+        assert_eq!(row.labels, r#"{group="a\"b\\c\nd",topic="t"}"#);
     }
 }

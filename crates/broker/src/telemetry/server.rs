@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -18,12 +18,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::pieces::Pieces;
 use super::{Health, Metrics, Names, openmetrics};
 
 /// A scraper opens one connection; more than this many at once are left waiting.
 const CONNECTIONS_MAX: usize = 16;
 /// One request and its answer, whoever is slow.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+type Body = Either<Full<Bytes>, Pieces>;
+
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The metrics listener cannot be opened.
@@ -92,7 +95,7 @@ async fn exchange(stream: TcpStream, metrics: Arc<Metrics>, health: Arc<Health>)
     let _ = timeout(EXCHANGE_TIMEOUT, connection).await;
 }
 
-async fn answer<B>(request: &Request<B>, metrics: Arc<Metrics>, health: &Health) -> Response<Full<Bytes>> {
+async fn answer<B>(request: &Request<B>, metrics: Arc<Metrics>, health: &Health) -> Response<Body> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n".to_owned());
     }
@@ -107,9 +110,8 @@ async fn answer<B>(request: &Request<B>, metrics: Arc<Metrics>, health: &Health)
     }
 }
 
-/// The series, as the query and the accepted types say. They may be many, and lags are read off logs: clients' requests do
-/// not wait for that.
-async fn scrape<B>(request: &Request<B>, metrics: Arc<Metrics>) -> Response<Full<Bytes>> {
+/// The series, as the query and the accepted types say.
+async fn scrape<B>(request: &Request<B>, metrics: Arc<Metrics>) -> Response<Body> {
     let names = match format(request.uri().query().unwrap_or_default()) {
         None => Names::Both,
         Some("ottla") => Names::Ottla,
@@ -117,14 +119,12 @@ async fn scrape<B>(request: &Request<B>, metrics: Arc<Metrics>) -> Response<Full
         Some(_) => return text(StatusCode::BAD_REQUEST, "format: jmx or ottla\n".to_owned()),
     };
     let open = wants_openmetrics(request.headers().get(ACCEPT));
-    let rendered = tokio::task::spawn_blocking(move || {
-        let rendered = metrics.render_as(names);
-        if open { openmetrics::of(&rendered) } else { rendered }
-    });
-    match rendered.await {
-        Ok(rendered) if open => typed(StatusCode::OK, rendered, openmetrics::CONTENT_TYPE),
-        Ok(rendered) => text(StatusCode::OK, rendered),
-        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the series cannot be read\n".to_owned()),
+    match Pieces::of(metrics, names, open).await {
+        Some(pieces) => {
+            let content_type = if open { openmetrics::CONTENT_TYPE } else { PROMETHEUS_TEXT };
+            typed(StatusCode::OK, Body::Right(pieces), content_type)
+        }
+        None => text(StatusCode::INTERNAL_SERVER_ERROR, "the series cannot be read\n".to_owned()),
     }
 }
 
@@ -139,12 +139,12 @@ fn wants_openmetrics(accept: Option<&HeaderValue>) -> bool {
         .is_some_and(|accept| accept.contains("application/openmetrics-text"))
 }
 
-fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
-    typed(status, body, PROMETHEUS_TEXT)
+fn text(status: StatusCode, body: String) -> Response<Body> {
+    typed(status, Body::Left(Full::new(Bytes::from(body))), PROMETHEUS_TEXT)
 }
 
-fn typed(status: StatusCode, body: String, content_type: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+fn typed(status: StatusCode, body: Body, content_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
@@ -201,7 +201,7 @@ mod tests {
         let open =
             get_with(address, "/metrics", "Accept: application/openmetrics-text;version=1.0.0\r\n").await;
         assert!(open.contains("application/openmetrics-text; version=1.0.0"), "{open}");
-        assert!(open.ends_with("# EOF\n"), "{open}");
+        assert!(open.ends_with("# EOF\n\r\n0\r\n\r\n"), "the last piece, and the end of the body: {open}");
         assert!(get(address, "/nothing").await.starts_with("HTTP/1.1 404 "));
 
         drop(stop);

@@ -33,6 +33,7 @@ const FROM: i64 = 50;
 struct OneWorker {
     address: String,
     disk: ColdDisk,
+    metrics: Arc<Metrics>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -47,19 +48,28 @@ impl OneWorker {
         let (disk, (stop, stopped), (ready, address)) =
             (ColdDisk::default(), oneshot::channel(), oneshot::channel());
         let on = Arc::new(disk.clone());
+        let metrics = Arc::new(Metrics::new(Instant::now()));
+        let of_broker = Arc::clone(&metrics);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
-                let (metrics, health) = (Arc::new(Metrics::new(Instant::now())), Arc::new(Health::default()));
+                let health = Arc::new(Health::default());
                 let loggers = Loggers::new("info", drop);
-                let server = Server::start_on(on, config, loggers, metrics, health).await.unwrap();
+                let server = Server::start_on(on, config, loggers, of_broker, health).await.unwrap();
                 ready.send(server.addresses()[0].clone()).unwrap();
                 let _ = stopped.await;
                 server.stop().await;
             });
         });
         let address = address.await.unwrap();
-        Self { address, disk, stop: Some(stop), thread: Some(thread) }
+        Self { address, disk, metrics, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Bytes that were not in the page cache when they were to be sent.
+    fn fetched_from_disk(&self) -> u64 {
+        let text = self.metrics.render();
+        let value = text.lines().find_map(|line| line.strip_prefix("ottla_fetch_disk_bytes_total "));
+        value.unwrap().parse().unwrap()
     }
 
     async fn client(&self) -> Client {
@@ -134,9 +144,15 @@ async fn waited_for(sendfile_min_len: &str, max_bytes: i32) -> Vec<ColdRead> {
     let mut request = Client::fetch_request("t", 0, Offset(FROM), 1, 0);
     request.max_bytes = max_bytes;
     request.topics[0].partitions[0].partition_max_bytes = max_bytes;
+    assert_eq!(broker.fetched_from_disk(), 0);
     let answer = consumer.connection().call(&request, 12);
     let (response, waited_for) = while_others_go_on(&broker, &producer, answer).await;
     let response: FetchResponse = response.unwrap();
+    let missed = broker.fetched_from_disk();
+    let again = consumer.connection().call(&request, 12);
+    let _: FetchResponse = while_others_go_on(&broker, &producer, again).await.0.unwrap();
+    assert_eq!(broker.fetched_from_disk(), missed, "what was read is in the page cache");
+    assert!((1_000_000..3_000_000).contains(&missed), "{missed} bytes of a fetch of 1.5 MB");
     let records = response.responses[0].partitions[0].records.clone().unwrap();
     let fetched = Fetched {
         high_watermark: Offset::ZERO,
