@@ -3,6 +3,7 @@
 use ottla_compat_tests::Broker;
 use ottla_compat_tests::wire::{Connection, request_header};
 
+const FETCH: i16 = 1;
 const CREATE_TOPICS: i16 = 19;
 const DELETE_TOPICS: i16 = 20;
 const DELETE_RECORDS: i16 = 21;
@@ -59,4 +60,21 @@ pub(crate) fn delete_records(broker: &Broker, topic: &str, offset: i64) -> i16 {
     body.extend(offset.to_be_bytes());
     body.extend(TIMEOUT_MS.to_be_bytes());
     int16(&ask(broker, DELETE_RECORDS, 0, &body), 4 + 4 + 4 + 2 + topic.len() + 4 + 4 + 8)
+}
+
+/// Fetch 4 of partition 0 from `offset` on, answered at once; the error code.
+pub(crate) fn fetch(broker: &Broker, topic: &str, offset: i64) -> i16 {
+    let mut body = (-1_i32).to_be_bytes().to_vec();
+    for number in [0_i32, 1, 1_048_576] {
+        body.extend(number.to_be_bytes());
+    }
+    body.push(0);
+    body.extend(1_i32.to_be_bytes());
+    string(&mut body, topic);
+    body.extend(1_i32.to_be_bytes());
+    body.extend(0_i32.to_be_bytes());
+    body.extend(offset.to_be_bytes());
+    body.extend(1_048_576_i32.to_be_bytes());
+    // Correlation id, throttle time, one topic: name, one partition: index, error.
+    int16(&ask(broker, FETCH, 4, &body), 4 + 4 + 4 + 2 + topic.len() + 4 + 4)
 }

@@ -14,6 +14,8 @@ const RECORDS: usize = 30;
 /// The first record of the batch that is damaged.
 const DAMAGED: usize = 10;
 
+const CORRUPT_MESSAGE: i16 = 2;
+
 /// Flips a bit in a record of the batch that begins with [`DAMAGED`]; gives the offset behind that batch.
 fn flip(segment: &Path) -> usize {
     let mut bytes = std::fs::read(segment).expect("a segment");
@@ -93,5 +95,9 @@ fn stock_clients_learn_of_a_flipped_byte_and_everything_else_lives() {
     if Target::current() == Target::Ottla {
         eventually("counted", LIMIT, || (metric(&broker, "ottla_log_damaged_places") == 1.0).then_some(()));
         assert_eq!(said(&broker, "damaged batch at position"), 1, "{}", broker.log_tail());
+        // What is known to be damaged is not sent again; what is around it is.
+        let fetch = |offset: usize| admin::fetch(&broker, "bad", i64::try_from(offset).expect("fits"));
+        assert_eq!(fetch(DAMAGED), CORRUPT_MESSAGE);
+        assert_eq!((fetch(0), fetch(behind)), (0, 0));
     }
 }
