@@ -33,7 +33,7 @@ impl Cluster {
         cluster
     }
 
-    /// Ports and directories, and no process yet.
+    /// Ports and directories, and no process yet; `{id}` in a setting is the node's.
     pub fn prepared<const N: usize>(overrides: &[(&str, &str)]) -> Self {
         assert_eq!(Target::current(), Target::Ottla, "a cluster of real Kafkas is not started here");
         let ports = free_ports::<N>();
@@ -47,7 +47,10 @@ impl Cluster {
                 ("controller.listener.names", "CONTROLLER"),
                 ("controller.quorum.voters", voters.as_str()),
             ];
-            Broker::prepared(&own.iter().chain(overrides).copied().collect::<Vec<_>>())
+            let shared: Vec<_> =
+                overrides.iter().map(|(name, value)| (*name, value.replace("{id}", &id))).collect();
+            let shared = shared.iter().map(|(name, value)| (*name, value.as_str()));
+            Broker::prepared(&own.into_iter().chain(shared).collect::<Vec<_>>())
         };
         Self { nodes: (1..).zip(ports).map(node).collect() }
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use ottla_client::{Client, ConnectionConfig};
+use ottla_compat_tests::http::get;
 use ottla_compat_tests::kcat::kcat;
 use ottla_compat_tests::steady::{Acknowledged, SteadyProducer, find_leader};
 use ottla_compat_tests::tools::{CONSOLE_CONSUMER, CONSOLE_PRODUCER, TOPICS, run, run_with_stdin};
@@ -13,18 +14,22 @@ use ottla_compat_tests::{Cluster, needs};
 use ottla_model::Offset;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use ottla_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
 use ottla_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla_protocol::messages::{
-    CreateTopicsRequest, DescribeQuorumRequest, FindCoordinatorRequest, GroupId, MetadataRequest,
-    OffsetCommitRequest, OffsetFetchRequest, StrBytes, TopicName, describe_quorum_request,
+    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeQuorumRequest,
+    FindCoordinatorRequest, GroupId, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, StrBytes,
+    TopicName, describe_quorum_request,
 };
 
 /// Offsets are committed and fetched by topics' names up to this version.
 const BY_NAME: i16 = 9;
+/// Topics are deleted by name alone up to this version.
+const DELETE_BY_NAME: i16 = 5;
 /// What a busy machine may take; figures are printed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -131,6 +136,53 @@ fn records_are_copied_and_every_broker_leads_some() {
     }
 }
 
+/// kill -9; how long it took until a record was acknowledged that was sent after it.
+fn kill(cluster: &mut Cluster, id: usize, load: &SteadyProducer) -> Duration {
+    let began = Instant::now();
+    cluster.kill(id);
+    let (killed, mut first) = (Instant::now(), None);
+    cluster.wait_for("a record is acknowledged after the kill", PATIENCE, || {
+        first = load.first_sent_after(killed);
+        first.is_some()
+    });
+    first.expect("seen").duration_since(began)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_the_active_controller_takes_nothing_along() {
+    let mut cluster = Cluster::start_with::<3>(&[("broker.session.timeout.ms", "3000")]);
+    let addresses = cluster.addresses();
+    for round in 0..3 {
+        let controller = active_controller(&addresses[0]).await;
+        // The first partitions of new topics are led by one node after the other.
+        let mut topic = String::new();
+        for attempt in 0..12 {
+            topic = format!("with-controller-{round}-{attempt}");
+            create(&addresses[0], &topic, 1, "2").await;
+            let leader = partitions(&addresses[0], &topic).await[&0].0;
+            if usize::try_from(leader) == Ok(controller) {
+                break;
+            }
+        }
+        await_isr(&addresses[0], &topic, &[1, 2, 3]).await;
+        assert_eq!(usize::try_from(partitions(&addresses[0], &topic).await[&0].0), Ok(controller));
+        let load = SteadyProducer::start(addresses.clone(), &topic);
+        cluster.wait_for("records are acknowledged", PATIENCE, || load.acknowledged().len() > 100);
+        let gap = kill(&mut cluster, controller, &load);
+        println!(
+            "round {round}: first acknowledged write {} ms after kill -9 of the active controller, node {controller}",
+            gap.as_millis()
+        );
+        let before = load.acknowledged().len();
+        cluster.wait_for("it goes on", PATIENCE, || load.acknowledged().len() > before + 50);
+        cluster.restart(controller);
+        let acknowledged = load.finish().await;
+        await_isr(&addresses[0], &topic, &[1, 2, 3]).await;
+        check(&addresses, &topic, &acknowledged).await;
+        cluster.await_identical(&[1, 2, 3], &topic, 0, PATIENCE);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_killed_takes_nothing_along() {
     let mut cluster = Cluster::start_with::<3>(&[("broker.session.timeout.ms", "3000")]);
@@ -145,14 +197,7 @@ async fn a_leader_that_is_killed_takes_nothing_along() {
         let controller = active_controller(&addresses[0]).await;
         let (leader, _) = partitions(&addresses[0], "steady").await[&0].clone();
         let leader = usize::try_from(leader).expect("a leader");
-        let killed = Instant::now();
-        cluster.kill(leader);
-        let mut first = None;
-        cluster.wait_for("a record is acknowledged after the kill", PATIENCE, || {
-            first = load.first_sent_after(killed);
-            first.is_some()
-        });
-        let gap = first.expect("seen").duration_since(killed);
+        let gap = kill(&mut cluster, leader, &load);
         let with = if leader == controller { "the active controller" } else { "no controller" };
         println!(
             "round {round}: first acknowledged write {} ms after kill -9 of node {leader} ({with})",
@@ -171,6 +216,35 @@ async fn a_leader_that_is_killed_takes_nothing_along() {
     let len = cluster.await_identical(&[1, 2, 3], "steady", 0, PATIENCE);
     println!("{len} bytes on all three");
     assert!(figures.iter().all(|(_, gap)| *gap < PATIENCE), "{figures:?}");
+}
+
+#[test]
+fn a_log_whose_topic_was_deleted_while_its_broker_was_away_is_served_no_more() {
+    needs!(Broker, Kcat);
+    let mut cluster = Cluster::start_with::<3>(&[("broker.session.timeout.ms", "3000")]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let addresses = cluster.addresses();
+    runtime.block_on(create(&addresses[0], "gone", 1, "2"));
+    kcat(cluster.node(1), &["-P", "-t", "gone", "-p", "0", "-X", "acks=all"], Some(b"one\n"));
+    cluster.await_identical(&[1, 2, 3], "gone", 0, PATIENCE);
+    cluster.kill(3);
+    let deleted = runtime.block_on(async {
+        let names = vec![TopicName(StrBytes::from_static_str("gone"))];
+        let request = DeleteTopicsRequest::default().with_topic_names(names).with_timeout_ms(20_000);
+        client(&addresses[0]).await.connection().call(&request, DELETE_BY_NAME).await.expect("is answered")
+    });
+    assert_eq!(deleted.responses[0].error_code, 0);
+    let is_there = |cluster: &Cluster, id: usize| cluster.node(id).partition_dir("gone", 0).exists();
+    cluster.wait_for("the log is gone where its broker lives", PATIENCE, || !is_there(&cluster, 1));
+    assert!(is_there(&cluster, 3));
+    // A topic of the same name is another one: nothing of the old one's records turns up in it.
+    runtime.block_on(create(&addresses[0], "gone", 1, "2"));
+    kcat(cluster.node(1), &["-P", "-t", "gone", "-p", "0", "-X", "acks=all"], Some(b"two\n"));
+    cluster.restart(3);
+    runtime.block_on(await_isr(&addresses[0], "gone", &[1, 2, 3]));
+    cluster.await_identical(&[1, 2, 3], "gone", 0, PATIENCE);
+    let args = ["-C", "-t", "gone", "-p", "0", "-o", "beginning", "-e", "-q"];
+    assert_eq!(kcat(cluster.node(3), &args, None), "two\n");
 }
 
 #[test]
@@ -354,4 +428,80 @@ async fn groups_move_with_their_partitions_and_lose_no_committed_offset() {
         let found = committed(&addresses, group).await;
         assert!(found >= last, "{group}: {last} was acknowledged, {found} is there");
     }
+}
+
+/// What a node has sent to consumers.
+fn sent_bytes(cluster: &Cluster, id: usize) -> f64 {
+    let (_, page) = get(cluster.node(id).second_port(), "/metrics").expect("a page");
+    let line = page.lines().find_map(|line| line.strip_prefix("ottla_fetch_bytes_total "));
+    line.and_then(|value| value.parse().ok()).expect("a counter")
+}
+
+#[test]
+fn a_consumer_reads_in_its_own_rack() {
+    needs!(Broker, Kcat);
+    let cluster = Cluster::start_with::<3>(&[
+        ("broker.rack", "rack-{id}"),
+        ("replica.selector.class", "org.apache.kafka.common.replica.RackAwareReplicaSelector"),
+    ]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let addresses = cluster.addresses();
+    runtime.block_on(create(&addresses[0], "near", 1, "2"));
+    let lines: String = (0..2_000).map(|n| format!("record {n}\n")).collect();
+    kcat(cluster.node(1), &["-P", "-t", "near", "-p", "0", "-X", "acks=all"], Some(lines.as_bytes()));
+    runtime.block_on(await_isr(&addresses[0], "near", &[1, 2, 3]));
+    let leader = runtime.block_on(partitions(&addresses[0], "near"))[&0].0;
+    let leader = usize::try_from(leader).expect("a leader");
+    for id in (1..=3).filter(|id| *id != leader) {
+        let rack = format!("client.rack=rack-{id}");
+        let args = ["-C", "-t", "near", "-p", "0", "-o", "beginning", "-e", "-q", "-X", &rack];
+        // A follower hears of the high watermark with its next fetch.
+        cluster.wait_for("all is read in the rack", PATIENCE, || {
+            kcat(cluster.node(leader), &args, None) == lines
+        });
+        assert!(sent_bytes(&cluster, id) > 10_000.0, "node {id} has sent {}", sent_bytes(&cluster, id));
+    }
+    assert!(sent_bytes(&cluster, leader) < 1.0, "the leader has sent {}", sent_bytes(&cluster, leader));
+}
+
+async fn delete_below(leader: &Client, topic: &str, offset: i64) -> (i16, i64) {
+    let asked = DeleteRecordsPartition::default().with_partition_index(0).with_offset(offset);
+    let topic = DeleteRecordsTopic::default()
+        .with_name(TopicName(StrBytes::from_string(topic.to_owned())))
+        .with_partitions(vec![asked]);
+    let request = DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
+    let answer = leader.call(&request).await.expect("is answered");
+    let result = &answer.topics[0].partitions[0];
+    (result.error_code, result.low_watermark)
+}
+
+#[test]
+fn records_are_deleted_on_every_replica_before_it_is_answered() {
+    needs!(Broker, Kcat);
+    let mut cluster = Cluster::start_with::<3>(&[("broker.session.timeout.ms", "3000")]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let addresses = cluster.addresses();
+    runtime.block_on(create(&addresses[0], "deleted", 1, "2"));
+    let lines: String = (0..100).map(|n| format!("record {n}\n")).collect();
+    let args = ["-P", "-t", "deleted", "-p", "0", "-X", "acks=all", "-X", "batch.num.messages=1"];
+    kcat(cluster.node(1), &args, Some(lines.as_bytes()));
+    runtime.block_on(await_isr(&addresses[0], "deleted", &[1, 2, 3]));
+    let leader = runtime.block_on(find_leader(&addresses, "deleted")).expect("somebody leads");
+    let began = Instant::now();
+    assert_eq!(runtime.block_on(delete_below(&leader, "deleted", 40)), (0, 40));
+    println!("deleted on all three within {} ms", began.elapsed().as_millis());
+    let id = runtime.block_on(partitions(&addresses[0], "deleted"))[&0].0;
+    cluster.kill(usize::try_from(id).expect("a leader"));
+    let next = usize::try_from(if id == 1 { 2 } else { 1 }).expect("a node");
+    cluster.wait_for("another leads", PATIENCE, || {
+        let seen = runtime.block_on(partitions(&cluster.node(next).address(), "deleted"));
+        seen.get(&0).is_some_and(|(leader, _)| *leader != id && *leader > 0)
+    });
+    let others: Vec<String> = (1..=3)
+        .filter(|node| *node != id)
+        .map(|node| cluster.node(usize::try_from(node).expect("a node")).address())
+        .collect();
+    let leader = runtime.block_on(find_leader(&others, "deleted")).expect("somebody leads");
+    let fetched = runtime.block_on(leader.fetch("deleted", 0, Offset(60), 1, 5_000)).expect("is fetched");
+    assert_eq!(fetched.log_start, Offset(40));
 }

@@ -422,6 +422,7 @@ fn services(
         view: Arc::clone(&metadata),
         config: Arc::clone(&parts.config),
         flusher: Arc::clone(&parts.flusher),
+        metrics: Arc::clone(&metrics),
         clock,
     };
     Ok(Services {
@@ -486,6 +487,7 @@ fn isr_manager(services: &Services, broker_epoch: i64) -> IsrManager {
         partitions: Arc::clone(&services.partitions),
         flusher: Arc::clone(&services.flusher),
         channel: services.channel.clone(),
+        metrics: Arc::clone(&services.metrics),
         clock: services.clock,
         broker_id: services.identity.node_id,
         broker_epoch,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use ottla_protocol::messages::StrBytes;
 use ottla_protocol::{
-    ApiKey, Request, RequestHeader, Response, encode_request, split_frame, split_response_header,
+    ApiKey, FRAME_PREFIX_LEN, Request, RequestHeader, Response, encode_request, frame_len, split_frame,
+    split_response_header,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -245,7 +246,12 @@ async fn read_answers(mut reader: impl AsyncRead + Unpin, shared: Arc<Shared>, f
                 Ok(()) => continue,
                 Err(_) => break,
             },
-            Ok(None) => {}
+            // Room for all of it at once: a follower's answers are of megabytes.
+            Ok(None) => {
+                if let Ok(Some(len)) = frame_len(&received, frame_max) {
+                    received.reserve((FRAME_PREFIX_LEN + len).saturating_sub(received.len()));
+                }
+            }
             Err(_) => break,
         }
         match reader.read_buf(&mut received).await {

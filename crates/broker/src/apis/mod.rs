@@ -83,9 +83,13 @@ pub(crate) fn table(services: &Services) -> Vec<Arc<dyn Api>> {
             cold_reads: services.cold_reads.clone(),
             clock: services.clock,
             response_max_len: usize::try_from(config.fetch.response_bytes_max).unwrap_or(0),
+            to_closest_replica: config.replication.to_closest_replica,
         }),
         typed(list_offsets::ListOffsets { partitions: Arc::clone(&services.partitions) }),
-        typed(delete_records::DeleteRecords { partitions: Arc::clone(&services.partitions) }),
+        typed(delete_records::DeleteRecords {
+            partitions: Arc::clone(&services.partitions),
+            view: Arc::clone(&services.metadata),
+        }),
         typed(describe_log_dirs::DescribeLogDirs {
             logs: Arc::clone(&services.logs),
             partitions: Arc::clone(&services.partitions),

@@ -67,6 +67,7 @@ fn replicas(gauges: &BrokerMetrics, found: &partitions::Found) {
     gauges.log_bytes.set(wide(censuses().map(|census| census.bytes).sum()));
     gauges.log_segments.set(number(censuses().map(|census| census.segments).sum()));
     gauges.under_min_isr.set(number(censuses().filter(|census| census.is_under_min_isr).count()));
+    gauges.replica_lag_max.set(wide(censuses().map(|census| census.lag).max().unwrap_or(0)));
 }
 
 fn fetch_sessions(gauges: &BrokerMetrics, sessions: &FetchSessions, memory: &Memory) {

@@ -91,7 +91,7 @@ fn replay(coordinator: &Coordinator) -> Result<Offset, Failure> {
             max_len: LOAD_LEN,
             min_one: true,
             reach: Reach::Disk,
-            reader: Reader::Consumer,
+            reader: Reader::Consumer { leader_only: true },
         };
         if offset >= end {
             return Ok(end);

@@ -79,7 +79,11 @@ pub(super) struct State {
     pub(super) fetches: WaitList<Waiter>,
     follower_fetches: WaitList<Waiter>,
     flushes: WaitList<Waiter>,
+    /// DeleteRecords that wait for followers.
+    deletions: WaitList<Waiter>,
     proposals: Arc<IsrProposals>,
+    /// As a follower's leader has told last.
+    leader_high_watermark: Offset,
     /// How often a follower's log was cut at its end.
     cuts: u64,
     pub(super) failures: Arc<DirFailures>,
@@ -137,11 +141,13 @@ impl Partition {
             id,
             failures,
             proposals,
+            leader_high_watermark: Offset::ZERO,
             cuts: 0,
             produces: WaitList::new(PARKED_MAX),
             fetches: WaitList::new(PARKED_MAX),
             follower_fetches: WaitList::new(PARKED_MAX),
             flushes: WaitList::new(PARKED_MAX),
+            deletions: WaitList::new(PARKED_MAX),
             producers,
             producers_searched: None,
             closed: false,
@@ -460,6 +466,7 @@ impl State {
             woken.extend(self.fetches.all());
             woken.extend(self.follower_fetches.all());
             woken.extend(self.flushes.all());
+            woken.extend(self.deletions.all());
         }
         Woken(woken)
     }

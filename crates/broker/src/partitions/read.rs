@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ottla_model::batch::{BatchHeader, HEADER_LEN};
-use ottla_model::{LeaderEpoch, MonoMs, Offset, TimestampMs};
+use ottla_model::{BrokerId, LeaderEpoch, MonoMs, Offset, TimestampMs};
 use ottla_replication::FollowerFetch;
 use ottla_storage::{
     ActiveProducer, CopyRead, FileSlice, InMemory, PartitionLog, Reach, StorageError, TimedBatch,
@@ -36,8 +36,8 @@ pub(crate) struct ReadRequest {
 /// Who reads, which decides how far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reader {
-    /// Up to the high watermark, from the leader.
-    Consumer,
+    /// Up to the high watermark; from the leader, or from whoever has a replica (KIP-392).
+    Consumer { leader_only: bool },
     /// Up to the end of the log. `news`: what its fetch says of its own log, unless that was said by an earlier round.
     Follower { fetch: FollowerFetch, news: bool, now: MonoMs },
     /// Replica -2 (the verification tool) reads from followers too, and up to the end.
@@ -53,9 +53,31 @@ pub(crate) struct PartitionRead {
     pub log_start_offset: Offset,
     /// The reader's log diverges from ours at the end of this epoch.
     pub diverging: Option<(LeaderEpoch, Offset)>,
+    /// The replica to read from instead (KIP-392).
+    pub preferred: Option<BrokerId>,
+}
+
+impl Reader {
+    fn wants_leader(self) -> bool {
+        match self {
+            Self::Consumer { leader_only } => leader_only,
+            Self::Follower { .. } => true,
+            Self::Debug => false,
+        }
+    }
 }
 
 impl PartitionRead {
+    /// Whether it says to go on elsewhere: at another offset, or on another broker.
+    pub(crate) fn redirects(&self) -> bool {
+        self.diverging.is_some() || self.preferred.is_some()
+    }
+
+    /// Nothing but where to read instead.
+    pub(crate) fn elsewhere(self, preferred: BrokerId) -> Self {
+        Self { slice: None, preferred: Some(preferred), ..self }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slice.as_ref().map_or(0, |slice| usize::try_from(slice.length).unwrap_or(usize::MAX))
     }
@@ -71,6 +93,8 @@ pub(crate) struct Census {
     pub segments: usize,
     /// Led here, with fewer in-sync replicas than `min.insync.replicas`.
     pub is_under_min_isr: bool,
+    /// Followed here: records that its leader has committed and this replica lacks.
+    pub lag: u64,
 }
 
 /// Which end of the log is asked for.
@@ -86,7 +110,7 @@ impl Partition {
     /// Reads batches from `request.offset` on, as far as the reader may see.
     pub(crate) fn read(&self, request: &ReadRequest) -> Result<PartitionRead, PartitionError> {
         let mut state = self.lock();
-        state.machine.check_epoch(request.current_leader_epoch, request.reader != Reader::Debug)?;
+        state.machine.check_epoch(request.current_leader_epoch, request.reader.wants_leader())?;
         if let Reader::Follower { fetch, .. } = &request.reader {
             state.machine.check_replica(fetch)?;
         }
@@ -238,6 +262,7 @@ impl Partition {
             bytes: state.log.size_bytes(),
             segments: state.log.segment_count(),
             is_under_min_isr: state.machine.is_leader() && state.machine.is_under_min_isr(),
+            lag: state.lag(),
         }
     }
 
@@ -280,10 +305,11 @@ impl State {
             last_stable_offset: high_watermark,
             log_start_offset: self.log.log_start_offset(),
             diverging,
+            preferred: None,
         };
         if read.diverging.is_none() {
             let upper = match request.reader {
-                Reader::Consumer => high_watermark,
+                Reader::Consumer { .. } => high_watermark,
                 Reader::Follower { .. } | Reader::Debug => self.log.log_end_offset(),
             };
             let ReadRequest { offset, max_len, min_one, reach, .. } = *request;

@@ -274,6 +274,8 @@ impl FetcherTask {
             log_start: wire::offset(answered.log_start_offset),
         };
         let taken = partition.take_fetched(&fetched, now)?;
+        let len = u64::try_from(fetched.records.len()).unwrap_or(0);
+        self.parts.metrics.broker.replication_bytes_in.increment(len);
         if taken.flush_due {
             self.parts.flusher.flush(partition);
         }

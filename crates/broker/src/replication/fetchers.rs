@@ -17,6 +17,7 @@ use super::wire::Follower;
 use crate::clock::Clock;
 use crate::metadata_view::MetadataView;
 use crate::partitions::{Flusher, Partition};
+use crate::telemetry::Metrics;
 
 /// What fetchers are made of.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct FetchersParts {
     pub view: Arc<MetadataView>,
     pub config: Arc<ArcSwap<BrokerConfig>>,
     pub flusher: Arc<Flusher>,
+    pub metrics: Arc<Metrics>,
     pub clock: Clock,
 }
 

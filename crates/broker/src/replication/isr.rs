@@ -17,6 +17,7 @@ use super::IsrProposals;
 use crate::clock::Clock;
 use crate::cluster::{ControllerChannel, version};
 use crate::partitions::{Flusher, Partition, Partitions};
+use crate::telemetry::Metrics;
 
 /// How long the controller may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,6 +33,7 @@ pub(crate) struct IsrManager {
     pub partitions: Arc<Partitions>,
     pub flusher: Arc<Flusher>,
     pub channel: ControllerChannel,
+    pub metrics: Arc<Metrics>,
     pub clock: Clock,
     pub broker_id: BrokerId,
     pub broker_epoch: i64,
@@ -110,7 +112,12 @@ impl IsrManager {
             let answer = answers.get(id).cloned().unwrap_or(AlterPartitionAnswer::Retry);
             again |= matches!(answer, AlterPartitionAnswer::Retry | AlterPartitionAnswer::Rejected);
             if let Ok(partition) = self.partitions.by_id(id.topic_id, id.partition) {
-                partition.isr_answered(proposal.partition_epoch, answer, now);
+                let metrics = &self.metrics.broker;
+                match partition.isr_answered(proposal.partition_epoch, answer, now) {
+                    std::cmp::Ordering::Less => metrics.isr_shrinks.increment(1),
+                    std::cmp::Ordering::Equal => {}
+                    std::cmp::Ordering::Greater => metrics.isr_expands.increment(1),
+                }
             }
         }
         again

@@ -124,6 +124,7 @@ async fn follower(settings: &[(&str, &str)]) -> Follower {
         view: Arc::new(MetadataView::new(Arc::new(image))),
         config: Arc::new(ArcSwap::from_pointee(config)),
         flusher: Arc::new(Flusher::start(1, clock, &metrics).unwrap()),
+        metrics,
         clock,
     });
     fetchers.registered(5);

@@ -60,6 +60,16 @@ catalogue! {
         "Partitions of fetch requests answered with an error.";
     FETCH_DISK_BYTES = "ottla_fetch_disk_bytes_total", Counter, Bytes,
         "Bytes of logs that were not in the page cache when they were to be sent, and were read from the disk first, up to 1 MiB at a time.";
+    REPLICATION_BYTES_IN = "ottla_replication_bytes_in_total", Counter, Bytes,
+        "Bytes of record batches that were copied from leaders.";
+    REPLICATION_BYTES_OUT = "ottla_replication_bytes_out_total", Counter, Bytes,
+        "Bytes of record batches sent to followers.";
+    ISR_SHRINKS = "ottla_isr_shrinks_total", Counter, Count,
+        "Times that a leader here had a lagging replica dropped from the in-sync set.";
+    ISR_EXPANDS = "ottla_isr_expands_total", Counter, Count,
+        "Times that a leader here had a replica added to the in-sync set.";
+    REPLICA_LAG_MAX = "ottla_replica_lag_records_max", Gauge, Count,
+        "Records that the most lagging replica here lacks of what its leader has committed.";
     COLD_READS = "ottla_cold_reads_total", Counter, Count,
         "Times that a fetch had something read from the disk first, because it was not in the page cache.";
 

@@ -197,11 +197,22 @@ pub(super) fn replication(layers: &Layers) -> Result<ReplicationConfig, ConfigEr
         fetch_bytes_min: layers.int("replica.fetch.min.bytes")?,
         fetch_response_bytes_max: layers.int("replica.fetch.response.max.bytes")?,
         fetch_wait_max_ms: layers.int("replica.fetch.wait.max.ms")?,
+        to_closest_replica: is_rack_aware(layers)?,
         socket_timeout_ms: layers.int("replica.socket.timeout.ms")?,
         lag_time_max_ms: layers.long("replica.lag.time.max.ms")?,
         high_watermark_checkpoint_interval_ms: layers
             .long("replica.high.watermark.checkpoint.interval.ms")?,
     })
+}
+
+/// Kafka's two selectors of replicas (KIP-392), by the names of their classes.
+fn is_rack_aware(layers: &Layers) -> Result<bool, ConfigError> {
+    const NAME: &str = "replica.selector.class";
+    match layers.non_empty(NAME).as_deref() {
+        None | Some("org.apache.kafka.common.replica.LeaderSelector") => Ok(false),
+        Some("org.apache.kafka.common.replica.RackAwareReplicaSelector") => Ok(true),
+        Some(other) => Err(ConfigError::not_yet(NAME, other, "loading a class of the JVM's", "remove it")),
+    }
 }
 
 pub(super) fn group_coordinator(layers: &Layers) -> Result<GroupCoordinatorConfig, ConfigError> {

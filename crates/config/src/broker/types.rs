@@ -167,6 +167,8 @@ pub struct ReplicationConfig {
     pub fetch_response_bytes_max: i32,
     /// `replica.fetch.wait.max.ms`.
     pub fetch_wait_max_ms: i32,
+    /// `replica.selector.class`: consumers are sent to a replica in their rack (KIP-392), if it is Kafka's rack-aware one.
+    pub to_closest_replica: bool,
     /// `replica.socket.timeout.ms`.
     pub socket_timeout_ms: i32,
     /// `replica.lag.time.max.ms`.

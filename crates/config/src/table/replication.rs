@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Definition] = &[
     int("replica.fetch.wait.max.ms", Text("500"), Any, ReadOnly, Honoured),
     long("replica.high.watermark.checkpoint.interval.ms", Text("5000"), Any, ReadOnly, Honoured),
     long("replica.lag.time.max.ms", Text("30000"), Any, ReadOnly, Honoured),
-    string("replica.selector.class", Null, Any, ReadOnly, Inert(ONE_NODE)),
+    string("replica.selector.class", Null, Any, ReadOnly, Honoured),
     int("replica.socket.receive.buffer.bytes", Text("65536"), Any, ReadOnly, Inert(ONE_NODE)),
     int("replica.socket.timeout.ms", Text("30000"), Any, ReadOnly, Honoured),
     internal(long(

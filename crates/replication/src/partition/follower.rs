@@ -75,6 +75,7 @@ impl Follower {
         FollowerView {
             broker: self.id,
             leo: (self.leo != Offset::NONE).then_some(self.leo),
+            log_start: self.log_start,
             last_fetch: self.last_fetch,
             last_caught_up: self.last_caught_up,
         }
@@ -87,6 +88,7 @@ pub struct FollowerView {
     pub broker: BrokerId,
     /// `None` until it has fetched in this leader epoch.
     pub leo: Option<Offset>,
+    pub log_start: Offset,
     pub last_fetch: Option<MonoMs>,
     pub last_caught_up: Option<MonoMs>,
 }

@@ -24,7 +24,7 @@ use crate::metadata_view::MetadataView;
 use crate::partitions::Partitions;
 use crate::partitions::opening::{Opening, any_over};
 use crate::telemetry::Metrics;
-use request::Asked;
+use request::{Asked, Neighbourhood};
 use round::{Round, Target};
 pub(crate) use watches::FetchSessions;
 use watches::Watches;
@@ -52,6 +52,8 @@ pub(crate) struct Fetch {
     pub clock: Clock,
     /// `fetch.max.bytes`.
     pub response_max_len: usize,
+    /// `replica.selector.class`: consumers are sent to a replica in their rack.
+    pub to_closest_replica: bool,
 }
 
 impl Api for Fetch {
@@ -65,8 +67,11 @@ impl Api for Fetch {
             Err(error) => return Reply::Ready(Err(error.into())),
         };
         let (image, now) = (self.view.image(), self.clock.now().mono);
-        let asked = Asked::from_request(&request, context.version, self.response_max_len, &image, now);
+        let mut asked = Asked::from_request(&request, context.version, self.response_max_len, &image, now);
         drop(image);
+        if self.to_closest_replica {
+            asked.limits.neighbourhood = Neighbourhood::of(&request, context.version, self.view.image_arc());
+        }
         let mut poll = match self.begin(&context, asked) {
             Ok(poll) => poll,
             Err(error) => {
@@ -233,7 +238,9 @@ impl Poll {
     }
 
     fn answer(self, round: Round) -> Result<Answer, Closed> {
-        if !self.limits.replica.is_follower() {
+        if self.limits.replica.is_follower() {
+            self.metrics.broker.replication_bytes_out.increment(u64::try_from(round.len).unwrap_or(0));
+        } else {
             self.metrics.broker.fetched(round.len);
             round.count(&self.targets);
         }

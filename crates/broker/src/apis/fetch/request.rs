@@ -12,13 +12,18 @@ use ottla_replication::session::{FetchKey, FetchPartition, FetchTopic};
 
 use super::round::Limits;
 
+/// The first version in which a consumer says where it is (KIP-392).
+const FIRST_WITH_RACK: i16 = 11;
 /// The first version with the state of a replica (KIP-903).
 const FIRST_WITH_STATE: i16 = 15;
 
 /// Who fetches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replica {
-    Consumer,
+    /// `leader_only`: it knows nothing of reading from other replicas (KIP-392).
+    Consumer {
+        leader_only: bool,
+    },
     /// A replica verification tool: `replica_id` -2.
     Debug,
     Follower(Follower),
@@ -54,7 +59,7 @@ impl Replica {
         let id = if by_state { request.replica_state.replica_id } else { request.replica_id };
         match id.0 {
             -2 => Self::Debug,
-            id if id < 0 => Self::Consumer,
+            id if id < 0 => Self::Consumer { leader_only: version < FIRST_WITH_RACK },
             id => {
                 let broker = BrokerId(id);
                 let registered = image.brokers().get(broker);
@@ -67,6 +72,27 @@ impl Replica {
                 Self::Follower(Follower { broker, broker_epoch, standing, is_news: true, now })
             }
         }
+    }
+}
+
+/// Finds the replicas near a consumer (`RackAwareReplicaSelector`).
+#[derive(Clone, Debug)]
+pub(super) struct Neighbourhood {
+    rack: Arc<str>,
+    image: Arc<MetadataImage>,
+}
+
+impl Neighbourhood {
+    /// `None` where the consumer does not say where it is.
+    pub(super) fn of(request: &FetchRequest, version: i16, image: Arc<MetadataImage>) -> Option<Self> {
+        let is_consumer = request.replica_id.0 == -1 && request.replica_state.replica_id.0 == -1;
+        let says = is_consumer && version >= FIRST_WITH_RACK && !request.rack_id.is_empty();
+        says.then(|| Self { rack: Arc::from(request.rack_id.as_str()), image })
+    }
+
+    pub(super) fn has(&self, broker: BrokerId) -> bool {
+        let broker = self.image.brokers().get(broker);
+        broker.is_some_and(|broker| !broker.fenced && broker.rack.as_deref() == Some(&*self.rack))
     }
 }
 
@@ -123,7 +149,12 @@ impl Asked {
             replica,
             wanted: last_of_each(wanted.collect()),
             forgotten: forgotten.collect(),
-            limits: Limits { max_len, replica, read_committed: request.isolation_level == 1 },
+            limits: Limits {
+                max_len,
+                replica,
+                read_committed: request.isolation_level == 1,
+                neighbourhood: None,
+            },
             max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
             min_len: usize::try_from(request.min_bytes).unwrap_or(0).min(enough),
         }

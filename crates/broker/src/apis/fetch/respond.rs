@@ -1,7 +1,7 @@
 //! A round of reading as a Fetch answer.
 
 use ottla_metadata::MetadataImage;
-use ottla_model::Offset;
+use ottla_model::{BrokerId, Offset};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::fetch::{
     EpochEndOffset, FetchPartitionResponse, FetchResponse, FetchTopicResponse, LeaderIdAndEpoch,
@@ -126,7 +126,7 @@ fn as_told(read: &Result<PartitionRead, ErrorCode>) -> PartitionAnswer {
             log_start: read.log_start_offset,
             records_len: read.len(),
             is_error: false,
-            redirects: read.diverging.is_some(),
+            redirects: read.redirects(),
         },
         Err(_) => PartitionAnswer {
             high_watermark: Offset::NONE,
@@ -185,6 +185,7 @@ fn one(
             diverging_epoch: read
                 .diverging
                 .map(|(epoch, end)| EpochEndOffset { epoch: epoch.get(), end_offset: end.get() }),
+            preferred_read_replica: read.preferred.map_or(-1, BrokerId::get),
             // A reader whose log diverges is sent no transactions either.
             aborted_transactions: (read_committed && read.diverging.is_none()).then(Vec::new),
             records: read.slice.map(LogSlice).into_iter().collect(),

@@ -8,20 +8,22 @@ use ottla_replication::{FollowerFetch, Ticket};
 use ottla_storage::{FileSlice, Reach};
 use tokio::sync::Notify;
 
-use super::request::Replica;
+use super::request::{Neighbourhood, Replica};
 use crate::error_map;
 use crate::partitions::{
     Absent, Partition, PartitionError, PartitionRead, Partitions, ReadRequest, Reader, TopicKey,
 };
 
 /// What bounds a round.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Limits {
     /// Bytes of records in the answer; the first batch of the first partition may exceed it (KIP-74). As it was asked for:
     /// a negative number fails.
     pub(super) max_len: i32,
     pub(super) replica: Replica,
     pub(super) read_committed: bool,
+    /// Where consumers are sent to the closest replica, what is close.
+    pub(super) neighbourhood: Option<Neighbourhood>,
 }
 
 /// One partition to read, found once for all rounds.
@@ -121,7 +123,7 @@ impl Round {
                     continue;
                 }
             };
-            round.is_urgent |= read.as_ref().map_or(!target.is_opening(), |read| read.diverging.is_some());
+            round.is_urgent |= read.as_ref().map_or(!target.is_opening(), PartitionRead::redirects);
             let len = read.as_ref().map_or(0, PartitionRead::len);
             round.len += len;
             if target.absent().is_none() {
@@ -181,13 +183,19 @@ fn read_one(
         Err(PartitionError::OnDisk(slice)) => return Err(Unread::OnDisk(slice)),
         Err(error) => return Err(error_map::partition(&error).into()),
     };
+    let closest = limits.neighbourhood.as_ref().filter(|_| read.diverging.is_none());
+    let closest =
+        closest.and_then(|near| partition.closest_replica(wanted.fetch_offset, |broker| near.has(broker)));
+    if let Some(preferred) = closest {
+        return Ok(read.elsewhere(preferred));
+    }
     // Kafka fails where it would read a negative number of bytes, and does not where there is nothing to read.
     if max_len < 0 && read.len() > 0 { Err(ErrorCode::UnknownServerError.into()) } else { Ok(read) }
 }
 
 fn reader(replica: Replica, wanted: &FetchPartition) -> Reader {
     let follower = match replica {
-        Replica::Consumer => return Reader::Consumer,
+        Replica::Consumer { leader_only } => return Reader::Consumer { leader_only },
         Replica::Debug => return Reader::Debug,
         Replica::Follower(follower) => follower,
     };

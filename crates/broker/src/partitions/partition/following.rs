@@ -175,7 +175,19 @@ impl State {
         (appended.map(|_| ()), woken)
     }
 
+    /// Records that the leader has committed and this follower lacks.
+    pub(in super::super) fn lag(&self) -> u64 {
+        match self.machine.role() {
+            Role::Follower { .. } => {
+                let lag = self.leader_high_watermark.get() - self.log.log_end_offset().get();
+                u64::try_from(lag).unwrap_or(0)
+            }
+            Role::Leader { .. } | Role::Offline => 0,
+        }
+    }
+
     fn follow_offsets(&mut self, fetched: &FetchedRecords<'_>) -> Woken {
+        self.leader_high_watermark = fetched.high_watermark;
         let effects = self.machine.leader_high_watermark(fetched.high_watermark);
         let mut woken = self.woken(&effects);
         let log_start = fetched.log_start.min(self.machine.high_watermark());

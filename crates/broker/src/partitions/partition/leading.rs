@@ -1,5 +1,6 @@
 //! A leader's part of a replica: what followers' fetches say, and what the controller answers about the in-sync set.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use ottla_model::{BrokerId, MonoMs, Offset, PartitionEpoch};
@@ -20,23 +21,64 @@ impl Partition {
         self.lock().follower_fetches.cancel(ticket);
     }
 
-    /// The controller has answered what was proposed at `proposed_at`.
+    /// The controller has answered what was proposed at `proposed_at`; how the in-sync set is now, against before.
     pub(crate) fn isr_answered(
         &self,
         proposed_at: PartitionEpoch,
         answer: AlterPartitionAnswer,
         now: MonoMs,
-    ) {
+    ) -> Ordering {
         let mut state = self.lock();
         let before = state.machine.isr().to_vec();
         let effects = state.machine.alter_partition_answered(proposed_at, answer, now);
         let woken = state.woken(&effects);
-        if state.machine.isr() != before {
+        let change = state.machine.isr().len().cmp(&before.len());
+        if change != Ordering::Equal {
             let (partition, isr) = (&self.name, state.machine.isr());
             tracing::info!(%partition, ?before, ?isr, "in-sync replicas");
         }
         drop(state);
         woken.wake();
+        change
+    }
+
+    /// The replica that a consumer at `offset` is to read from (KIP-392): of those near it that are in sync and have what
+    /// it wants, the one that has most; `None` is this one, the leader.
+    pub(crate) fn closest_replica(
+        &self,
+        offset: Offset,
+        is_near: impl Fn(BrokerId) -> bool,
+    ) -> Option<BrokerId> {
+        let state = self.lock();
+        let machine = &state.machine;
+        if !machine.is_leader() || is_near(machine.leader()?) {
+            return None;
+        }
+        let near = machine.followers().filter(|follower| {
+            let has_offset = follower.leo.is_some_and(|leo| leo >= offset) && follower.log_start <= offset;
+            has_offset && machine.isr().contains(&follower.broker) && is_near(follower.broker)
+        });
+        near.max_by_key(|follower| (follower.leo, follower.last_caught_up)).map(|follower| follower.broker)
+    }
+
+    /// Where all replicas on live brokers begin, as far as this leader has heard.
+    pub(crate) fn low_watermark(
+        &self,
+        is_alive: impl Fn(BrokerId) -> bool,
+    ) -> Result<Offset, PartitionError> {
+        let state = self.lock();
+        state.machine.check_epoch(None, true)?;
+        Ok(state.machine.low_watermark(is_alive))
+    }
+
+    /// Wakes `waiter` when a follower has told where its log begins, or the role changes.
+    pub(crate) fn park_deletion(&self, waiter: Arc<Notify>) -> Option<Ticket> {
+        self.lock().deletions.park(Offset::ZERO, waiter.into()).ok()
+    }
+
+    /// Takes a parked deletion back.
+    pub(crate) fn cancel_deletion(&self, ticket: Ticket) {
+        self.lock().deletions.cancel(ticket);
     }
 
     /// Looks for followers that lag. To be called at least twice in `replica.lag.time.max.ms`.
@@ -73,6 +115,8 @@ impl State {
             let (topic_partition, offset) = (self.log.topic_partition(), fetch.fetch_offset);
             tracing::warn!(partition = %topic_partition, %broker, %offset, "an in-sync replica fetches from below the high watermark");
         }
-        Ok(self.woken(&effects))
+        let mut woken = self.woken(&effects);
+        woken.0.extend(self.deletions.all());
+        Ok(woken)
     }
 }

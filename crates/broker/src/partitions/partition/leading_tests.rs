@@ -8,6 +8,8 @@ use super::super::read::{PartitionRead, ReadRequest, Reader};
 use super::tests::{NOW, led};
 use super::*;
 
+const CONSUMER: Reader = Reader::Consumer { leader_only: true };
+
 fn append(partition: &Partition, acks: Acks) -> Result<Appended, AppendError> {
     let mut builder = BatchBuilder::new(Offset::ZERO);
     builder.push(TimestampMs(1_000), None, Some(b"x"), &[]);
@@ -51,7 +53,7 @@ fn followers_read_to_the_end_and_consumers_to_what_all_in_sync_have() {
     let partition = led(LogConfig::default(), &[1, 2, 3]);
     let appended = append(&partition, Acks::All).unwrap();
     assert!(!appended.committed && partition.acknowledged(appended.required).is_none());
-    assert!(read(&partition, Reader::Consumer, 0).unwrap().slice.is_none());
+    assert!(read(&partition, CONSUMER, 0).unwrap().slice.is_none());
     let sent = followed(&partition, fetch(2, 0, 0)).unwrap();
     assert!(sent.slice.is_some());
     assert_eq!(sent.high_watermark, Offset(0));
@@ -60,7 +62,7 @@ fn followers_read_to_the_end_and_consumers_to_what_all_in_sync_have() {
     let last = followed(&partition, fetch(3, 1, 0)).unwrap();
     assert_eq!(last.high_watermark, Offset(1), "the answer has what its own request has brought about");
     assert!(matches!(partition.acknowledged(appended.required), Some(Ok(()))));
-    assert!(read(&partition, Reader::Consumer, 0).unwrap().slice.is_some());
+    assert!(read(&partition, CONSUMER, 0).unwrap().slice.is_some());
 }
 
 #[test]
@@ -131,9 +133,25 @@ async fn with_too_few_in_sync_replicas_nothing_is_taken_and_nothing_committed() 
         partition_epoch: ottla_model::PartitionEpoch(1),
         isr: vec![BrokerId(1)],
     };
-    partition.isr_answered(proposal.partition_epoch, shrunk, late);
+    assert_eq!(partition.isr_answered(proposal.partition_epoch, shrunk, late), std::cmp::Ordering::Less);
     // KIP-966: with too few the high watermark stays where it is.
     assert!(partition.acknowledged(appended.required).is_none());
     assert!(matches!(append(&partition, Acks::All), Err(AppendError::NotEnoughReplicas { isr: 1, min: 2 })));
     assert!(append(&partition, Acks::Leader).is_ok());
+}
+
+#[test]
+fn a_consumer_is_sent_to_the_replica_in_its_rack_that_has_what_it_wants() {
+    let partition = led(LogConfig::default(), &[1, 2, 3]);
+    append(&partition, Acks::All).unwrap();
+    let near = |ids: &'static [i32]| move |broker: BrokerId| ids.contains(&broker.get());
+    let closest = |offset, ids| partition.closest_replica(Offset(offset), near(ids));
+    assert_eq!(closest(0, &[2]), None, "nobody knows yet what it has");
+    followed(&partition, fetch(2, 1, 0)).unwrap();
+    followed(&partition, fetch(3, 0, 0)).unwrap();
+    assert_eq!(closest(1, &[2, 3]), Some(BrokerId(2)));
+    assert_eq!(closest(1, &[3]), None, "it has not come so far");
+    assert_eq!(closest(0, &[3]), Some(BrokerId(3)));
+    assert_eq!(closest(0, &[1, 2]), None, "the leader is as near");
+    assert_eq!(closest(0, &[]), None);
 }

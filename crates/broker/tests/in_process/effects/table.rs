@@ -31,6 +31,7 @@ const NODE: &str = "broker/tests/in_process/effects/node.rs";
 const SEGMENTS: &str = "broker/tests/in_process/effects/segments.rs";
 const LOG_DIRS: &str = "broker/tests/in_process/log_dirs.rs";
 const LOG: &str = "storage/src/log/tests.rs";
+const CLUSTER: &str = "../compat-tests/tests/replication.rs";
 const REPLICATION: &str = "broker/src/replication/tests.rs";
 
 const SHOWN: &[Shown] = &[
@@ -118,6 +119,7 @@ const SHOWN: &[Shown] = &[
         ],
         &[],
     ),
+    shown(CLUSTER, "a_consumer_reads_in_its_own_rack", &["replica.selector.class"], &[]),
     shown(
         REPLICATION,
         "a_partition_that_is_refused_is_left_out_for_the_time_that_the_setting_says",
