@@ -263,6 +263,7 @@ fn another(definition: &Definition) -> String {
         "log.message.timestamp.type" | "message.timestamp.type" => "LogAppendTime".to_owned(),
         "compression.type" => "zstd".to_owned(),
         "cordoned.log.dirs" => "*".to_owned(),
+        "replica.selector.class" => "org.apache.kafka.common.replica.RackAwareReplicaSelector".to_owned(),
         "compression.gzip.level" => "5".to_owned(),
         "log.segment.bytes" | "segment.bytes" => "2000000".to_owned(),
         _ => another_of_type(definition),

@@ -36,9 +36,9 @@ pub(super) fn listen(session: &mut Session) {
 /// What was read of `target` has been settled: a consumer who has all of it need not read it again before it changes. A
 /// follower's fetch says something even where there is nothing to read.
 pub(super) fn rest(session: &mut Session, replica: Replica, target: &Target, read: &PartitionRead) {
-    let (Some(slot), Replica::Consumer) = (target.slot, replica) else { return };
+    let (Some(slot), Replica::Consumer { .. }) = (target.slot, replica) else { return };
     let has_all =
-        read.slice.is_none() && read.diverging.is_none() && target.wanted.fetch_offset == read.high_watermark;
+        read.slice.is_none() && !read.redirects() && target.wanted.fetch_offset == read.high_watermark;
     if let (true, Some(partition)) = (has_all, target.partition()) {
         let seen = Seen {
             offset: read.high_watermark,
