@@ -58,6 +58,12 @@ impl Broker {
         Self { target: Target::current(), settings, starter: Vec::new(), child: None }
     }
 
+    /// Sets a setting of `server.properties` of a process that has not started yet.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.settings.overrides.retain(|(known, _)| known != key);
+        self.settings.overrides.push((key.to_owned(), value.to_owned()));
+    }
+
     /// Has the process started by another program (`nsenter ... --`) that becomes it.
     pub fn start_through(&mut self, starter: Vec<String>) {
         self.starter = starter;

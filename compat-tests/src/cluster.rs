@@ -9,6 +9,21 @@ use crate::Broker;
 use crate::broker::free_ports;
 use crate::target::Target;
 
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Combined,
+    Broker,
+    Controller,
+}
+
+/// How nodes find the controllers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundBy {
+    Voters,
+    BootstrapServers,
+}
+
 /// Nodes with the ids 1 to N.
 #[derive(Debug)]
 pub struct Cluster {
@@ -24,6 +39,50 @@ impl Cluster {
     /// The same with settings that all nodes share.
     pub fn start_with<const N: usize>(overrides: &[(&str, &str)]) -> Self {
         let mut cluster = Self::prepared::<N>(overrides);
+        for node in &mut cluster.nodes {
+            node.launch();
+        }
+        for node in &mut cluster.nodes {
+            node.await_answer();
+        }
+        cluster
+    }
+
+    /// Starts nodes of these roles at once, with ids from 1 on, and waits until each answers.
+    pub fn start_as(roles: &[Role], found_by: FoundBy, overrides: &[(&str, &str)]) -> Self {
+        let mut nodes: Vec<(Role, Broker, u16)> = Vec::new();
+        for (id, role) in (1..).zip(roles) {
+            let [port] = free_ports();
+            nodes.push((*role, Broker::prepared(&[("node.id", &format!("{id}"))]), port));
+        }
+        let controllers = (1..).zip(&nodes).filter(|(_, (role, ..))| *role != Role::Broker);
+        let controllers = controllers.map(|(id, (role, node, port))| {
+            let port = if *role == Role::Controller { node.port() } else { *port };
+            match found_by {
+                FoundBy::Voters => format!("{id}@127.0.0.1:{port}"),
+                FoundBy::BootstrapServers => format!("127.0.0.1:{port}"),
+            }
+        });
+        let controllers = controllers.collect::<Vec<_>>().join(",");
+        let key = match found_by {
+            FoundBy::Voters => "controller.quorum.voters",
+            FoundBy::BootstrapServers => "controller.quorum.bootstrap.servers",
+        };
+        for (role, node, port) in &mut nodes {
+            let (roles, listeners) = match role {
+                Role::Combined => ("broker,controller", format!("CONTROLLER://127.0.0.1:{port}")),
+                Role::Broker => ("broker", "PLAINTEXT://127.0.0.1:<port>".to_owned()),
+                Role::Controller => ("controller", "CONTROLLER://127.0.0.1:<port>".to_owned()),
+            };
+            node.set("process.roles", roles);
+            node.set("listeners", &listeners);
+            node.set("controller.listener.names", "CONTROLLER");
+            node.set(key, &controllers);
+            for (key, value) in overrides {
+                node.set(key, value);
+            }
+        }
+        let mut cluster = Self { nodes: nodes.into_iter().map(|(_, node, _)| node).collect() };
         for node in &mut cluster.nodes {
             node.launch();
         }

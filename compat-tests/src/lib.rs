@@ -33,5 +33,5 @@ pub mod transcript;
 pub mod wire;
 
 pub use broker::Broker;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, FoundBy, Role};
 pub use target::Target;

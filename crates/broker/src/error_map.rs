@@ -1,6 +1,6 @@
 //! Which of Kafka's error codes an error of the layers below is.
 
-use ottla_controller::{BrokerError, ConfigChangeError, ControllerError, TopicError};
+use ottla_controller::{BrokerError, ConfigChangeError, ControllerError, DirectoryError, TopicError};
 use ottla_model::batch::BatchError;
 use ottla_protocol::ErrorCode;
 use ottla_replication::session::FetchSessionError;
@@ -115,6 +115,14 @@ pub(crate) fn broker(error: &BrokerError) -> ErrorCode {
 }
 
 /// A resource's configs that could not be changed.
+pub(crate) fn directory(error: DirectoryError) -> ErrorCode {
+    match error {
+        DirectoryError::UnknownTopicId => ErrorCode::UnknownTopicId,
+        DirectoryError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+        DirectoryError::NotAReplica => ErrorCode::NotLeaderOrFollower,
+    }
+}
+
 pub(crate) fn config_change(error: &ConfigChangeError) -> ErrorCode {
     match error {
         ConfigChangeError::InvalidConfig(_) => ErrorCode::InvalidConfig,

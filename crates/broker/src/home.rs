@@ -18,6 +18,8 @@ pub(crate) struct Home {
     pub cluster_id: Arc<str>,
     /// Of each log dir that works, in the order of `log.dirs`.
     pub directory_ids: Vec<DirectoryId>,
+    /// In which all log dirs were closed in order; -1 if one was not (KIP-966).
+    pub previous_broker_epoch: i64,
     pub logs: Arc<LogHome>,
 }
 
@@ -65,9 +67,18 @@ impl Home {
         let thread_count = usize::try_from(config.log.recovery_threads_per_dir).unwrap_or(1);
         Ok(Self {
             cluster_id: cluster_id.into(),
+            previous_broker_epoch: previous_broker_epoch(&dirs, missing),
             directory_ids: dirs.iter().map(|dir| DirectoryId(dir.directory_id())).collect(),
             logs: Arc::new(LogHome::new(paths.clone(), dirs, thread_count)),
         })
+    }
+}
+
+fn previous_broker_epoch(dirs: &[LogDir], missing: usize) -> i64 {
+    let mut epochs = dirs.iter().map(LogDir::clean_shutdown);
+    match epochs.next() {
+        Some(Some(epoch)) if missing == 0 && epochs.all(|other| other == Some(epoch)) => epoch,
+        _ => -1,
     }
 }
 

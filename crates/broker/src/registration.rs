@@ -50,6 +50,7 @@ pub(crate) async fn register_alone(
         features: features.collect(),
         rack: config.node.rack.clone(),
         log_dirs: log_dirs.to_vec(),
+        previous_broker_epoch: -1,
         fenced: false,
     };
     let answer =
@@ -63,6 +64,7 @@ pub(crate) fn introduction(
     identity: &Identity,
     listeners: &[Listener],
     log_dirs: &[DirectoryId],
+    previous_broker_epoch: i64,
 ) -> Introduction {
     Introduction {
         broker_id: identity.node_id,
@@ -70,6 +72,7 @@ pub(crate) fn introduction(
         endpoints: endpoints(config, listeners),
         rack: config.node.rack.clone(),
         log_dirs: log_dirs.iter().map(|dir| dir.0).collect(),
+        previous_broker_epoch,
     }
 }
 

@@ -5,29 +5,27 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
-use ottla_controller::{Controller, MetadataSubscription, Peers};
+use ottla_controller::MetadataSubscription;
 use ottla_metadata::{ConfigResourceType, DirectoryId, MetadataImage};
 use ottla_model::Offset;
 use ottla_replication::session::FetchSessionConfig;
 use ottla_storage::{Disk, RealDisk, StorageError};
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::apis::FetchSessions;
 use crate::auto_topics::AutoTopics;
 use crate::client_metrics::ClientMetrics;
 use crate::clock::Clock;
-use crate::cluster::{self, ControllerChannel, Links, Membership};
-use crate::cold_reads::ColdReads;
+use crate::cluster::{self, ControllerChannel, Membership};
 use crate::dispatch::Dispatcher;
 use crate::gauges;
 use crate::groups::{Groups, GroupsParts};
-use crate::home::Home;
 use crate::identity::Identity;
-use crate::memory::{Memory, SESSION_PARTITION_LEN, available_memory};
+use crate::memory::SESSION_PARTITION_LEN;
 use crate::metadata_view::MetadataView;
-use crate::net::{Admission, Listener, NetLimits};
+use crate::net::Admission;
+use crate::node_base::NodeBase;
 use crate::partitions::opening::{self, Opened, OpenedLogs, Opener, OpeningQueue};
 use crate::partitions::{
     Checker, Cleaner, DirAssignments, DirFailureHandler, Flusher, Housekeeping, LogHome, LogMoves,
@@ -37,11 +35,10 @@ use crate::producer_ids::ProducerIds;
 use crate::registration;
 use crate::replication::{Fetchers, FetchersParts, IsrManager, watch_lag};
 use crate::services::Services;
+use crate::serving::{Door, Serving, bind};
 use crate::start_error::StartError;
 use crate::telemetry::{Health, Loggers, Metrics};
 
-/// Requests of one connection that are processed and not answered.
-const UNANSWERED_MAX: usize = 100;
 /// How often it is tried again to make logs for which there was no room.
 const ROOM_RETRY: Duration = Duration::from_secs(1);
 /// How long a stopping broker waits for others to take over what it leads.
@@ -56,7 +53,6 @@ const INSTALLED_AT_ONCE: usize = 256;
 pub struct Server {
     services: Arc<Services>,
     opener: Arc<Opener>,
-    addresses: Vec<String>,
     health: Arc<Health>,
     serving: Serving,
     /// The controller's listeners, where there are other voters.
@@ -96,53 +92,32 @@ impl Server {
         let clock = Clock::start();
         // Bound first, so that a port in use is found before anything is written.
         let listeners = bind(&config.net.listeners, &config).await?;
-        let links = Links::default();
-        let peers = cluster::peers(&config, &links);
-        let door = Door {
-            metrics: Arc::clone(&metrics),
-            limits: net_limits(&config),
-            memory: Arc::new(Memory::new(&config.memory, available_memory())),
-            cold_reads: ColdReads::new(metrics.broker.cold_reads.clone()),
-            admission: Admission::new(&config.net),
-        };
+        let door = Door::new(&config, Arc::clone(&metrics));
         let admission = Arc::clone(&door.admission);
-        let gate = match &peers {
-            // Nobody is served there but other voters, until all that they ask for is there.
-            Some(peers) => {
-                let dispatcher = Arc::new(Dispatcher::of_controller(peers.clone(), Arc::clone(&metrics)));
-                let listeners = bind(&config.net.controller_listeners, &config).await?;
-                Some(Serving::start(listeners, dispatcher, &door))
-            }
-            None => None,
-        };
-        let cluster_id = cluster_id(&disk, &config, peers.as_ref()).await?;
-        let home = Home::open(&disk, &config, cluster_id)?;
-        let identity =
-            Arc::new(Identity { cluster_id: Arc::clone(&home.cluster_id), node_id: config.node.node_id });
-        let of_controller = registration::controller_config(&config, &identity, &home, peers.clone());
-        let controller = Controller::start_on(disk, of_controller).await?;
-        let session_ms = u64::try_from(config.controller.session_timeout_ms).unwrap_or(0);
-        let log_dirs = home.directory_ids.clone();
-        let channel = ControllerChannel::new(controller.clone(), peers.clone(), links);
+        let base = NodeBase::start(disk, &config, &door).await?;
+        let is_alone = base.is_alone();
+        let log_dirs = base.home.directory_ids.clone();
+        let previous_broker_epoch = base.home.previous_broker_epoch;
+        let mut background = JoinSet::new();
+        base.watch_nodes(&config, &mut background);
+        let NodeBase { home, identity, controller, channel, peers, gate } = base;
         let services = services(config, identity, loggers, clock, channel, home.logs, door.clone())?;
-        let controllers_own = crate::apis::controller_table(&services);
+        let controllers_own = crate::apis::controller_table(&services.of_controller());
         services.channel.serve_locally(controllers_own.clone());
         if let Some(gate) = &gate {
             gate.dispatcher.open(controllers_own);
         }
-        let mut background = JoinSet::new();
-        let broker_epoch = if let Some(peers) = &peers {
-            background.spawn(cluster::hold_lifelines(peers.clone(), controller.clone()));
-            background.spawn(controller.clone().watch_brokers(Duration::from_millis(session_ms)));
+        let broker_epoch = if is_alone {
+            let config = services.config.load_full();
+            registration::register_alone(&controller, &config, &listeners, &log_dirs).await?
+        } else {
             let (config, identity) = (services.config.load_full(), &services.identity);
-            let introduction = registration::introduction(&config, identity, &listeners, &log_dirs);
+            let introduction =
+                registration::introduction(&config, identity, &listeners, &log_dirs, previous_broker_epoch);
             let epoch = cluster::register(&services.channel, &introduction).await?;
             // Before that the image may not know of topics whose logs are here.
             controller.reached(Offset(epoch)).await;
             epoch
-        } else {
-            let config = services.config.load_full();
-            registration::register_alone(&controller, &config, &listeners, &log_dirs).await?
         };
 
         services.fetchers.registered(broker_epoch);
@@ -187,21 +162,24 @@ impl Server {
             broker_epoch,
         ));
         let dispatcher = Arc::new(Dispatcher::new(crate::apis::table(&services), metrics));
-        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
-        let addresses = addresses.map(|address| address.to_string()).collect();
         let serving = Serving::start(listeners, dispatcher, &door);
         let (services, opener) = (Arc::new(services), Arc::new(opener));
         let membership = match peers {
-            Some(_) => Some(take_part(&services, broker_epoch, &mut background).await),
+            Some(_) => {
+                let membership = membership(&services, broker_epoch);
+                background.spawn(Arc::clone(&membership).run());
+                membership.let_in().await;
+                Some(membership)
+            }
             None => None,
         };
-        Ok(Self { services, opener, addresses, health, serving, gate, membership, background, broker_epoch })
+        Ok(Self { services, opener, health, serving, gate, membership, background, broker_epoch })
     }
 
     /// Where clients are served.
     #[must_use]
     pub fn addresses(&self) -> &[String] {
-        &self.addresses
+        &self.serving.addresses
     }
 
     /// The cluster's id.
@@ -268,95 +246,11 @@ fn close_threads(services: &Services, opener: &Opener) {
     services.flusher.close();
 }
 
-/// What bounds and counts connections, on whatever listener.
-#[derive(Clone, Debug)]
-struct Door {
-    metrics: Arc<Metrics>,
-    limits: NetLimits,
-    memory: Arc<Memory>,
-    cold_reads: ColdReads,
-    admission: Arc<Admission>,
-}
-
-/// Listeners that are served, until they are told to stop.
-#[derive(Debug)]
-struct Serving {
-    dispatcher: Arc<Dispatcher>,
-    stop: watch::Sender<bool>,
-    tasks: JoinSet<()>,
-}
-
-impl Serving {
-    fn start(listeners: Vec<Listener>, dispatcher: Arc<Dispatcher>, door: &Door) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        let mut tasks = JoinSet::new();
-        for listener in listeners {
-            tasks.spawn(listener.serve(
-                Arc::clone(&dispatcher),
-                door.limits,
-                Arc::clone(&door.memory),
-                door.cold_reads.clone(),
-                Arc::clone(&door.admission),
-                stopped.clone(),
-            ));
-        }
-        Self { dispatcher, stop, tasks }
-    }
-
-    fn tell(&self) {
-        self.stop.send_replace(true);
-    }
-
-    async fn ended(&mut self) {
-        while self.tasks.join_next().await.is_some() {}
-    }
-}
-
-/// What the cluster is called: as is known here, or as the voters agree.
-async fn cluster_id(
-    disk: &Arc<dyn Disk>,
-    config: &BrokerConfig,
-    peers: Option<&Peers>,
-) -> Result<String, StartError> {
-    match (Home::cluster_id(disk, config)?, peers) {
-        (Some(known), _) => Ok(known),
-        (None, None) => Ok(Home::new_cluster_id()),
-        (None, Some(peers)) => Ok(peers.agree_on_cluster_id(Home::new_cluster_id).await),
-    }
-}
-
-/// Tells the controller that this broker is there, and waits until it is let in.
-async fn take_part(
-    services: &Arc<Services>,
-    broker_epoch: i64,
-    background: &mut JoinSet<()>,
-) -> Arc<Membership> {
+fn membership(services: &Services, broker_epoch: i64) -> Arc<Membership> {
     let interval_ms = u64::try_from(services.config.load().controller.heartbeat_interval_ms).unwrap_or(0);
-    let unfenced = watch::Sender::new(false);
-    let mut let_in = unfenced.subscribe();
-    let membership = Arc::new(Membership {
-        channel: services.channel.clone(),
-        view: Arc::clone(&services.metadata),
-        broker_id: services.identity.node_id,
-        broker_epoch,
-        interval: Duration::from_millis(interval_ms.max(1)),
-        unfenced,
-    });
-    background.spawn(Arc::clone(&membership).run());
-    // The sender lives as long as `membership`.
-    let _ = let_in.wait_for(|unfenced| *unfenced).await;
-    membership
-}
-
-async fn bind(named: &[ottla_config::Listener], config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
-    let mut listeners = Vec::new();
-    for listener in named {
-        let host = if listener.host.is_empty() { "0.0.0.0" } else { &listener.host };
-        let address = format!("{host}:{}", listener.port);
-        let bound = Listener::bind(&listener.name, &address, &config.net).await;
-        listeners.push(bound.map_err(|source| StartError::Bind { address, source })?);
-    }
-    Ok(listeners)
+    let interval = Duration::from_millis(interval_ms.max(1));
+    let (channel, view) = (services.channel.clone(), Arc::clone(&services.metadata));
+    Arc::new(Membership::new(channel, view, services.identity.node_id, broker_epoch, interval))
 }
 
 fn services(
@@ -597,17 +491,5 @@ async fn retry(driver: &Arc<ReplicaDriver>, groups: &Arc<Groups>) {
     };
     if let Err(error) = tokio::task::spawn_blocking(retrying).await {
         tracing::error!(%error, "logs could not be made");
-    }
-}
-
-fn net_limits(config: &BrokerConfig) -> NetLimits {
-    let idle_ms = u64::try_from(config.net.connections_max_idle_ms).unwrap_or(u64::from(u32::MAX));
-    NetLimits {
-        frame_max_len: usize::try_from(config.net.request_bytes_max).unwrap_or(0),
-        unanswered_max: UNANSWERED_MAX,
-        sendfile_min_len: usize::try_from(config.fetch.sendfile_min_bytes).unwrap_or(0),
-        idle_timeout: Duration::from_millis(idle_ms),
-        stall_timeout: Duration::from_millis(u64::try_from(config.memory.stall_timeout_ms).unwrap_or(1)),
-        slow_after: u64::try_from(config.net.slow_request_ms).ok().map(Duration::from_millis),
     }
 }

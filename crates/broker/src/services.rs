@@ -22,6 +22,28 @@ use crate::producer_ids::ProducerIds;
 use crate::replication::{Fetchers, IsrProposals};
 use crate::telemetry::{Loggers, Metrics};
 
+/// What the controller's APIs are made of, on a node that may be no broker.
+#[derive(Clone, Debug)]
+pub(crate) struct ControllerServices {
+    pub identity: Arc<Identity>,
+    pub loggers: Arc<Loggers>,
+    pub config: Arc<ArcSwap<BrokerConfig>>,
+    pub metadata: Arc<MetadataView>,
+    pub controller: Controller,
+}
+
+impl Services {
+    pub(crate) fn of_controller(&self) -> ControllerServices {
+        ControllerServices {
+            identity: Arc::clone(&self.identity),
+            loggers: Arc::clone(&self.loggers),
+            config: Arc::clone(&self.config),
+            metadata: Arc::clone(&self.metadata),
+            controller: self.controller.clone(),
+        }
+    }
+}
+
 /// The broker's services.
 #[derive(Debug)]
 pub(crate) struct Services {

@@ -28,7 +28,7 @@ mod value;
 pub use broker::{
     BrokerConfig, CleanerConfig, ConfigMap, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Layers,
     Listener, ListenerLimits, LogDirsConfig, MemoryConfig, MigrationPolicy, NetConfig, NodeConfig,
-    OffsetsConfig, ProducerIdConfig, QuorumVoter, ReplicationConfig, TopicDefaults,
+    OffsetsConfig, ProducerIdConfig, QuorumVoter, ReplicationConfig, Roles, TopicDefaults,
 };
 pub use check::Check;
 pub use client_metrics::{ClientSelector, SubscriptionConfig};

@@ -10,8 +10,6 @@ use crate::{ConfigError, ConfigMap, Scope, definition, definitions};
 pub enum Warning {
     /// A setting that nobody knows.
     Unknown { name: String, nearest: Option<&'static str> },
-    /// The listeners of the controller role are accepted, but no Kafka client is served there.
-    ControllerListeners { names: Vec<String> },
 }
 
 impl fmt::Display for Warning {
@@ -21,13 +19,6 @@ impl fmt::Display for Warning {
                 write!(f, "unknown setting {name}; the nearest known name is {nearest}")
             }
             Self::Unknown { name, nearest: None } => write!(f, "unknown setting {name}"),
-            Self::ControllerListeners { names } => {
-                write!(
-                    f,
-                    "the controller listeners {} are accepted but not opened: nothing needs them on a single node",
-                    names.join(", ")
-                )
-            }
         }
     }
 }

@@ -25,6 +25,22 @@ public class StartVectors {
         "min.insync.replicas=2", "advertised.listeners=PLAINTEXT://0.0.0.0:9092", "listeners=PLAINTEXT://127.0.0.1:9092", "inter.broker.listener.name=NOPE", "broker.id=2",
         "log.dirs=", "log.dirs=/a,/a", "log.dir=/a", "log.local.retention.ms=999999999999", "connections.max.idle.ms=-1", "connections.max.idle.ms=0", "socket.request.max.bytes=0",
         "replica.fetch.max.bytes=-1", "controller.quorum.voters=2@h:1", "process.roles=nope", "node.id=-2", "producer.id.expiration.ms=0", "transaction.max.timeout.ms=0",
+        // Roles, each with its listeners; "-key" takes a setting out.
+        "process.roles=broker", "process.roles=broker listeners=PLAINTEXT://127.0.0.1:9092", "process.roles=broker listeners=PLAINTEXT://127.0.0.1:9092 controller.quorum.voters=2@127.0.0.1:9093",
+        "process.roles=broker listeners=PLAINTEXT://127.0.0.1:9092 -controller.quorum.voters", "process.roles=broker listeners=PLAINTEXT://127.0.0.1:9092 -controller.quorum.voters controller.quorum.bootstrap.servers=127.0.0.1:9093",
+        "process.roles=broker listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093 controller.quorum.voters=2@127.0.0.1:9093", "process.roles=broker listeners=CONTROLLER://127.0.0.1:9093 controller.quorum.voters=2@127.0.0.1:9093",
+        "process.roles=broker listeners=PLAINTEXT://127.0.0.1:9092 controller.quorum.voters=2@127.0.0.1:9093 -controller.listener.names",
+        "process.roles=broker listeners=PLAINTEXT://127.0.0.1:9092 controller.quorum.voters=2@127.0.0.1:9093 listener.security.protocol.map=PLAINTEXT:PLAINTEXT",
+        "process.roles=broker listeners=PLAINTEXT://127.0.0.1:9092 controller.quorum.voters=2@127.0.0.1:9093 controller.listener.names=CONTROLLER,OTHER",
+        "process.roles=controller", "process.roles=controller listeners=CONTROLLER://127.0.0.1:9093", "process.roles=controller listeners=PLAINTEXT://127.0.0.1:9092", "process.roles=controller listeners=CONTROLLER://127.0.0.1:9093 -controller.quorum.voters",
+        "process.roles=controller listeners=CONTROLLER://127.0.0.1:9093 -controller.quorum.voters controller.quorum.bootstrap.servers=127.0.0.1:9093", "process.roles=controller listeners=CONTROLLER://127.0.0.1:9093 controller.quorum.voters=2@127.0.0.1:9093",
+        "process.roles=controller listeners=CONTROLLER://127.0.0.1:9093 controller.listener.names=OTHER", "process.roles=controller listeners=CONTROLLER://127.0.0.1:9093 controller.listener.names=CONTROLLER,OTHER",
+        "process.roles=controller listeners=CONTROLLER://0.0.0.0:9093", "process.roles=controller listeners=CONTROLLER://:9093", "process.roles=controller listeners=CONTROLLER://127.0.0.1:9093 advertised.listeners=CONTROLLER://10.0.0.1:9093",
+        "process.roles=controller listeners=CONTROLLER://127.0.0.1:9093 advertised.listeners=PLAINTEXT://10.0.0.1:9093", "process.roles=controller listeners=CONTROLLER://127.0.0.1:9093 inter.broker.listener.name=PLAINTEXT",
+        "-controller.quorum.voters", "-controller.quorum.voters controller.quorum.bootstrap.servers=127.0.0.1:9093", "controller.quorum.bootstrap.servers=127.0.0.1:9093", "controller.quorum.voters=2@127.0.0.1:9093,3@127.0.0.1:9094",
+        "listeners=CONTROLLER://127.0.0.1:9093", "controller.listener.names=CONTROLLER,OTHER", "controller.listener.names=PLAINTEXT", "process.roles=controller,broker", "process.roles=broker,broker", "process.roles=",
+        "controller.quorum.bootstrap.servers=nope", "controller.quorum.bootstrap.servers=h:port", "controller.quorum.auto.join.enable=true", "-controller.quorum.voters controller.quorum.bootstrap.servers=127.0.0.1:9093 controller.quorum.auto.join.enable=true",
+        "process.roles=broker listeners=PLAINTEXT://127.0.0.1:9092 -controller.quorum.voters controller.quorum.bootstrap.servers=127.0.0.1:9093 controller.quorum.auto.join.enable=true",
         "principal.builder.class=no.Such", "unknown.key=1", "request.timeout.ms=-1", "initial.broker.registration.timeout.ms=-1", "log.segment.bytes=100",
     };
 
@@ -32,7 +48,10 @@ public class StartVectors {
         for (String set : SETS) {
             Map<String, String> settings = new TreeMap<>(Map.of("process.roles", "broker,controller", "node.id", "1", "controller.listener.names", "CONTROLLER",
                 "listeners", "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093", "controller.quorum.voters", "1@127.0.0.1:9093", "log.dirs", "/data"));
-            for (String pair : set.split(" ")) settings.put(pair.substring(0, pair.indexOf('=')), pair.substring(pair.indexOf('=') + 1));
+            for (String pair : set.split(" ")) {
+                if (pair.startsWith("-")) settings.remove(pair.substring(1));
+                else settings.put(pair.substring(0, pair.indexOf('=')), pair.substring(pair.indexOf('=') + 1));
+            }
             String verdict = "ok";
             try {
                 new KafkaConfig(settings, false);

@@ -9,7 +9,9 @@ use ottla_metadata::{
 };
 use ottla_model::{BrokerId, LeaderEpoch, Offset, PartitionEpoch, TopicId, TopicIdPartition};
 
-use crate::error::{AlterPartitionError, ConfigChangeError, ElectionError, ReassignmentError, TopicError};
+use crate::error::{
+    AlterPartitionError, ConfigChangeError, DirectoryError, ElectionError, ReassignmentError, TopicError,
+};
 
 /// CreateTopics.
 #[derive(Clone, Debug, Default)]
@@ -235,6 +237,8 @@ pub struct BrokerRegistrationRequest {
     pub features: Vec<BrokerFeature>,
     pub rack: Option<String>,
     pub log_dirs: Vec<DirectoryId>,
+    /// The broker epoch that its log dirs say they were closed in; -1 if they do not, as after a kill or with an empty disk.
+    pub previous_broker_epoch: i64,
     /// False for a broker that is ready to serve as soon as it is registered; others ask to be unfenced later.
     pub fenced: bool,
 }
@@ -284,7 +288,6 @@ pub struct IsrChange {
 pub struct ReplicaDirectories {
     pub broker_id: BrokerId,
     pub broker_epoch: i64,
-    /// Partitions that the broker has no replica of are passed over.
     pub directories: Vec<(TopicIdPartition, DirectoryId)>,
 }
 
@@ -300,5 +303,7 @@ pub type TopicAnswers<T> = Vec<Result<T, TopicError>>;
 pub type ConfigAnswers = Vec<Result<(), ConfigChangeError>>;
 /// One answer per partition named in the request, by topic, in its order.
 pub type ReassignmentAnswers = Vec<Vec<Result<(), ReassignmentError>>>;
+/// One answer per replica named in the request, in its order.
+pub type DirectoryAnswers = Vec<Result<(), DirectoryError>>;
 /// One answer per partition named in the request, in its order: the partition as it is then.
 pub type IsrAnswers = Vec<Result<PartitionRegistration, AlterPartitionError>>;

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ottla_metadata::{MetadataImage, MetadataRecord, Provenance, new_cluster_records};
+use ottla_metadata::{LeaderRecoveryState, MetadataImage, MetadataRecord, Provenance, new_cluster_records};
 use ottla_model::TimestampMs;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::decision::{Context, Randomness, Settings};
@@ -18,6 +19,9 @@ use crate::raft::{ProposeError, Quorum, QuorumStatus};
 const COMMANDS_PER_BATCH: usize = 1_024;
 /// An entry is closed once it has so many records; a single command may go beyond.
 const RECORDS_PER_ENTRY: usize = 10_000;
+
+/// How long a decision that is on its way has when the loop is stopped.
+const STOP_GRACE: Duration = Duration::from_millis(500);
 
 /// Tells the caller: the answer, or why there is none.
 type Finish = Box<dyn FnOnce(Result<(), ControllerError>) + Send>;
@@ -77,11 +81,18 @@ pub(crate) struct DecisionLoop {
     publisher: Arc<Publisher>,
     settings: Settings,
     random: SystemRandom,
+    /// Whoever stops the loop does not wait for a majority that may have gone.
+    stopping: watch::Receiver<bool>,
 }
 
 impl DecisionLoop {
-    pub(crate) fn new(quorum: Quorum, publisher: Arc<Publisher>, settings: Settings) -> Self {
-        Self { quorum, publisher, settings, random: SystemRandom }
+    pub(crate) fn new(
+        quorum: Quorum,
+        publisher: Arc<Publisher>,
+        settings: Settings,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { quorum, publisher, settings, random: SystemRandom, stopping }
     }
 
     pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
@@ -165,11 +176,31 @@ impl DecisionLoop {
         if records.is_empty() {
             return Ok(());
         }
-        self.quorum.propose(term, wall_clock(), records).await.map_err(|error| match error {
+        let unclean: Vec<MetadataRecord> =
+            records.iter().filter(|record| is_unclean(record)).cloned().collect();
+        let mut stopping = self.stopping.clone();
+        let given_up = async {
+            // A sender that has gone stops it, too.
+            let _ = stopping.wait_for(|stops| *stops).await;
+            sleep(STOP_GRACE).await;
+        };
+        let proposed = tokio::select! {
+            proposed = self.quorum.propose(term, wall_clock(), records) => proposed,
+            () = given_up => return Err(ControllerError::Closed),
+        };
+        proposed.map_err(|error| match error {
             ProposeError::NotLeader { leader } => ControllerError::NotController { leader },
             ProposeError::Failed(why) => ControllerError::Failed(why),
-        })
+        })?;
+        self.publisher.note_unclean(&unclean);
+        Ok(())
     }
+}
+
+/// Whether the record elects a leader that may lack records.
+fn is_unclean(record: &MetadataRecord) -> bool {
+    matches!(record, MetadataRecord::PartitionChange(change)
+        if change.leader_recovery_state == Some(LeaderRecoveryState::Recovering))
 }
 
 /// As a record of a batch, at most.

@@ -138,6 +138,20 @@ pub enum AlterPartitionError {
     NewLeaderElected,
 }
 
+/// Why a replica's log dir is not noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// UNKNOWN_TOPIC_ID
+    #[error("the topic id is not known")]
+    UnknownTopicId,
+    /// UNKNOWN_TOPIC_OR_PARTITION
+    #[error("the partition is not known")]
+    UnknownPartition,
+    /// NOT_LEADER_OR_FOLLOWER
+    #[error("the broker has no replica of the partition")]
+    NotAReplica,
+}
+
 /// Why features stay at their levels.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FeatureError {

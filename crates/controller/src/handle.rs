@@ -14,9 +14,9 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::command::{
     AlterConfigs, AlterPartition, AlterPartitionReassignments, BrokerHeartbeat, BrokerRegistrationRequest,
-    ConfigAnswers, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders,
-    HeartbeatAnswer, IsrAnswers, ProducerIdBlock, ReassignmentAnswers, ReplicaDirectories, TopicAnswers,
-    TopicElections, UpdateFeatures,
+    ConfigAnswers, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic,
+    DirectoryAnswers, ElectLeaders, HeartbeatAnswer, IsrAnswers, ProducerIdBlock, ReassignmentAnswers,
+    ReplicaDirectories, TopicAnswers, TopicElections, UpdateFeatures,
 };
 use crate::decision::{self, Context, Decision, Settings};
 use crate::decision_loop::{DecisionLoop, Job, Need, Outcome};
@@ -29,7 +29,7 @@ use crate::raft::{Quorum, QuorumConfig, QuorumStatus, SnapshotLimits};
 /// The metadata log's directory below `metadata.log.dir`.
 const LOG_DIR: &str = "__cluster_metadata-0";
 /// Commands that wait to be decided; a caller waits when there are more.
-const QUEUE_LEN: usize = 1_024;
+pub(crate) const QUEUE_LEN: usize = 1_024;
 
 /// How often it is looked at who is silent.
 const LIVENESS_CHECK: Duration = Duration::from_millis(100);
@@ -47,7 +47,7 @@ pub struct ControllerConfig {
     pub broker: BrokerConfig,
     /// Entries after which a snapshot is taken and the log before it purged.
     pub snapshot_every_entries: u64,
-    /// The other voters; `None` where this node is the only one.
+    /// The voters; `None` where this node is the only one, and nobody else ever asks it.
     pub peers: Option<Peers>,
 }
 
@@ -67,6 +67,7 @@ pub struct Controller {
     /// Why the metadata log cannot go on.
     failure: watch::Receiver<Option<String>>,
     leading: watch::Receiver<bool>,
+    stop: Arc<watch::Sender<bool>>,
     liveness: Arc<Mutex<Liveness>>,
     dead: Arc<Dead>,
     /// Times of liveness are since then.
@@ -98,7 +99,7 @@ impl Controller {
         publisher: Arc<Publisher>,
     ) -> Result<Self, StartError> {
         let (jobs, queue) = mpsc::channel(QUEUE_LEN);
-        let is_alone = config.peers.is_none();
+        let is_alone = config.peers.as_ref().is_none_or(Peers::is_alone);
         let leading = quorum.leading();
         let settings = Settings { node_id: config.node_id, broker: Arc::new(config.broker) };
         let (tell, failure) = watch::channel(None);
@@ -110,21 +111,26 @@ impl Controller {
                 () = tell.closed() => {}
             }
         });
-        let decisions = DecisionLoop::new(quorum, publisher.clone(), settings);
+        let (stop, stopping) = watch::channel(false);
+        let decisions = DecisionLoop::new(quorum, publisher.clone(), settings, stopping);
         tokio::spawn(decisions.run(queue));
-        let controller = Self {
-            jobs,
-            publisher,
-            failure,
-            leading,
-            liveness: Arc::default(),
-            dead: Arc::default(),
-            began: Instant::now(),
-        };
+        let controller = Self::of(jobs, publisher, failure, leading, stop);
         if is_alone {
             controller.bootstrap().await.map_err(|error| StartError::Raft(error.to_string()))?;
         }
         Ok(controller)
+    }
+
+    pub(crate) fn of(
+        jobs: mpsc::Sender<Job>,
+        publisher: Arc<Publisher>,
+        failure: watch::Receiver<Option<String>>,
+        leading: watch::Receiver<bool>,
+        stop: watch::Sender<bool>,
+    ) -> Self {
+        let (liveness, dead) = (Arc::default(), Arc::default());
+        let stop = Arc::new(stop);
+        Self { jobs, publisher, failure, leading, stop, liveness, dead, began: Instant::now() }
     }
 
     /// Ends when the metadata log cannot go on, and says why.
@@ -314,7 +320,7 @@ impl Controller {
     pub async fn assign_replicas_to_dirs(
         &self,
         request: ReplicaDirectories,
-    ) -> Result<Result<(), BrokerError>, ControllerError> {
+    ) -> Result<Result<DirectoryAnswers, BrokerError>, ControllerError> {
         self.decide(Need::Relief, move |context| decision::assign_replicas_to_dirs(&request, context)).await
     }
 
@@ -353,6 +359,7 @@ impl Controller {
     /// Stops: nothing is answered or written afterwards. Everything answered before stays.
     pub async fn shutdown(&self) {
         let (done, wait) = oneshot::channel();
+        self.stop.send_replace(true);
         if self.jobs.send(Job::Stop(done)).await.is_ok() {
             // An error says that the loop has ended already.
             let _ = wait.await;
@@ -380,7 +387,13 @@ impl Controller {
         self.decide(Need::Relief, |_| Decision { records: Vec::new(), answer: () }).await
     }
 
-    async fn decide<A: Send + 'static>(
+    /// Elections from outside the in-sync and the eligible replicas that this node has decided: each may have lost records.
+    #[must_use]
+    pub fn unclean_elections(&self) -> u64 {
+        self.publisher.unclean_elections()
+    }
+
+    pub(crate) async fn decide<A: Send + 'static>(
         &self,
         need: Need,
         decide: impl FnOnce(&mut Context<'_>) -> Decision<A> + Send + 'static,

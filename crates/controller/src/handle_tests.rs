@@ -43,6 +43,7 @@ pub(crate) fn registration() -> BrokerRegistrationRequest {
             .collect(),
         rack: None,
         log_dirs: vec![DirectoryId(uuid::Uuid::from_u128(7))],
+        previous_broker_epoch: -1,
         fenced: false,
     }
 }

@@ -12,28 +12,32 @@ mod decision_loop;
 mod error;
 mod handle;
 mod liveness;
+mod observing;
 mod peers;
 mod publish;
 mod raft;
+mod upkeep;
 
 pub use command::{
     AlterConfigOp, AlterConfigs, AlterPartition, AlterPartitionReassignments, BrokerHeartbeat,
     BrokerRegistrationRequest, ConfigAlteration, ConfigAnswers, ConfigChange, ConfigOp, CreatePartitions,
-    CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, ElectionType, FeatureUpdate,
-    FeatureUpgrade, HeartbeatAnswer, IsrAnswers, IsrChange, NewPartitions, NewTopic, ProducerIdBlock,
-    ReassignableTopic, ReassignmentAnswers, ReplicaDirectories, TopicAnswers, TopicElections, TopicRef,
-    UpdateFeatures,
+    CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, DirectoryAnswers, ElectLeaders, ElectionType,
+    FeatureUpdate, FeatureUpgrade, HeartbeatAnswer, IsrAnswers, IsrChange, NewPartitions, NewTopic,
+    ProducerIdBlock, ReassignableTopic, ReassignmentAnswers, ReplicaDirectories, TopicAnswers,
+    TopicElections, TopicRef, UpdateFeatures,
 };
 pub use error::{
-    AlterPartitionError, BrokerError, ConfigChangeError, ControllerError, ElectionError, FeatureError,
-    ReassignmentError, StartError, TopicError,
+    AlterPartitionError, BrokerError, ConfigChangeError, ControllerError, DirectoryError, ElectionError,
+    FeatureError, ReassignmentError, StartError, TopicError,
 };
 pub use handle::{Controller, ControllerConfig};
+pub use observing::ObserverConfig;
 pub use peers::{Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers};
 pub use publish::{MetadataSubscription, MetadataUpdate};
 #[doc(hidden)]
 pub use raft::fuzzing;
-pub use raft::{QuorumStatus, VoterStatus};
+pub use raft::{QuorumStatus, ReplicaStatus};
+pub use upkeep::Upkeep;
 
 #[cfg(test)]
 mod handle_tests;

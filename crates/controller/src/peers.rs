@@ -1,4 +1,5 @@
-//! The other voters: who they are, and how they are reached. Whoever starts a controller brings the transport.
+//! The controllers of the cluster: who they are, and how they are reached. Whoever starts a controller, or watches one from a
+//! broker, brings the transport.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -6,17 +7,36 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
+use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
 
 use crate::raft::PeerDoor;
 
-/// A voter and its controller's address.
+/// A controller and where it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
+    /// [`BrokerId::NONE`] of one that is only known by its address.
     pub id: BrokerId,
+    /// Of its metadata log; nil where it is not known, as of static voters.
+    pub directory_id: DirectoryId,
     pub host: String,
     pub port: u16,
+}
+
+impl Peer {
+    /// One of static voters.
+    #[must_use]
+    pub fn of_id(id: BrokerId, host: &str, port: u16) -> Self {
+        Self { id, directory_id: DirectoryId::UNASSIGNED, host: host.to_owned(), port }
+    }
+
+    /// One whose id nobody knows yet.
+    #[must_use]
+    pub fn at(host: &str, port: u16) -> Self {
+        Self::of_id(BrokerId::NONE, host, port)
+    }
 }
 
 /// Why a voter did not answer.
@@ -37,12 +57,22 @@ pub trait PeerTransport: Send + Sync + Debug + 'static {
     fn call(&self, peer: &Peer, request: Bytes, timeout: Duration) -> PeerAnswerFuture;
 }
 
-/// The voters of a quorum of several, as one of them sees them. Clones share it.
+/// How the controllers are found.
+#[derive(Clone, Debug)]
+enum Found {
+    /// `controller.quorum.voters`: what the file says of a voter is newer than what the log does.
+    Static,
+    /// `controller.quorum.bootstrap.servers`: addresses; the log says whose, and who else.
+    Bootstrap(Arc<[Peer]>),
+}
+
+/// The controllers, as one node sees them. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Peers {
     pub(crate) own: BrokerId,
-    /// All of them, this one included, by ascending id.
-    pub(crate) voters: Arc<[Peer]>,
+    found: Found,
+    /// By ascending id.
+    voters: Arc<ArcSwap<Vec<Peer>>>,
     pub(crate) transport: Arc<dyn PeerTransport>,
     pub(crate) door: Arc<PeerDoor>,
     /// The longest that a follower waits to hear of its leader.
@@ -50,19 +80,41 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// `voters` has `own`, and others.
+    /// Static voters, `own` among them unless this node is none.
     #[must_use]
     pub fn new(
         own: BrokerId,
-        mut voters: Vec<Peer>,
+        voters: Vec<Peer>,
         transport: Arc<dyn PeerTransport>,
         election_timeout: Duration,
     ) -> Self {
-        voters.sort_by_key(|voter| voter.id);
-        Self { own, voters: voters.into(), transport, door: Arc::new(PeerDoor::new(own)), election_timeout }
+        let peers = Self::found(own, Found::Static, transport, election_timeout);
+        peers.know(voters);
+        peers
     }
 
-    /// Answers what another voter's transport has brought.
+    /// Controllers that are found at these addresses.
+    #[must_use]
+    pub fn bootstrap(
+        own: BrokerId,
+        servers: Vec<Peer>,
+        transport: Arc<dyn PeerTransport>,
+        election_timeout: Duration,
+    ) -> Self {
+        Self::found(own, Found::Bootstrap(servers.into()), transport, election_timeout)
+    }
+
+    fn found(
+        own: BrokerId,
+        found: Found,
+        transport: Arc<dyn PeerTransport>,
+        election_timeout: Duration,
+    ) -> Self {
+        let door = Arc::new(PeerDoor::new(own));
+        Self { own, found, voters: Arc::default(), transport, door, election_timeout }
+    }
+
+    /// Answers what another node's transport has brought.
     pub async fn serve(&self, request: Bytes) -> Bytes {
         self.door.answer(request).await
     }
@@ -70,7 +122,7 @@ impl Peers {
     /// A voter's process is gone. If it led, nobody waits for its silence to last: the lowest of the others asks for votes,
     /// and the others let it.
     pub async fn leader_died(&self, id: BrokerId) {
-        if let Some(next) = self.voters.iter().find(|voter| voter.id != id) {
+        if let Some(next) = self.voters().iter().find(|voter| voter.id != id) {
             self.door.leader_died(id, next.id).await;
         }
     }
@@ -81,24 +133,58 @@ impl Peers {
         self.own
     }
 
-    /// All voters, by ascending id.
+    /// All voters that are known, by ascending id.
     #[must_use]
-    pub fn voters(&self) -> &[Peer] {
-        &self.voters
+    pub fn voters(&self) -> Arc<Vec<Peer>> {
+        self.voters.load_full()
     }
 
     /// The voter of that id.
     #[must_use]
-    pub fn voter(&self, id: BrokerId) -> Option<&Peer> {
-        self.voters.iter().find(|voter| voter.id == id)
+    pub fn voter(&self, id: BrokerId) -> Option<Peer> {
+        self.voters.load().iter().find(|voter| voter.id == id).cloned()
     }
 
-    pub(crate) fn others(&self) -> impl Iterator<Item = &Peer> {
-        self.voters.iter().filter(|voter| voter.id != self.own)
+    /// Whether this node is the only voter there shall be at first.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        let voters = self.voters.load();
+        matches!(self.found, Found::Static) && voters.len() == 1 && voters[0].id == self.own
+    }
+
+    /// Notes who votes, as the log or another node says it; of static voters nothing new.
+    pub(crate) fn learn(&self, voters: Vec<Peer>) {
+        if matches!(self.found, Found::Bootstrap(_)) && !voters.is_empty() {
+            self.know(voters);
+        }
+    }
+
+    fn know(&self, mut voters: Vec<Peer>) {
+        voters.sort_by_key(|voter| voter.id);
+        if **self.voters.load() != voters {
+            self.voters.store(Arc::new(voters));
+        }
+    }
+
+    /// Where controllers may be found beside those that are known.
+    pub(crate) fn bootstrap_servers(&self) -> &[Peer] {
+        match &self.found {
+            Found::Static => &[],
+            Found::Bootstrap(servers) => servers,
+        }
+    }
+
+    /// What the file says of a voter; `None` where the log says it.
+    pub(crate) fn configured(&self, id: BrokerId) -> Option<Peer> {
+        matches!(self.found, Found::Static).then(|| self.voter(id)).flatten()
+    }
+
+    pub(crate) fn others(&self) -> Vec<Peer> {
+        self.voters.load().iter().filter(|voter| voter.id != self.own).cloned().collect()
     }
 
     /// Voters that make a majority.
     pub(crate) fn majority(&self) -> usize {
-        self.voters.len() / 2 + 1
+        self.voters.load().len() / 2 + 1
     }
 }

@@ -1,9 +1,10 @@
 //! The published image: read without waiting, followed without missing a change.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use ottla_metadata::{MetadataDelta, MetadataImage};
+use ottla_metadata::{MetadataDelta, MetadataImage, MetadataRecord};
 use ottla_model::BrokerId;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -22,6 +23,8 @@ pub(crate) struct Publisher {
     slots: Mutex<Vec<Weak<Slot>>>,
     /// Who leads the quorum, as far as it is known here: elections are no records.
     controller: Mutex<Option<BrokerId>>,
+    /// Elections that may have lost records, decided here.
+    unclean_elections: AtomicU64,
 }
 
 /// What one subscriber has not seen yet.
@@ -43,6 +46,7 @@ impl Publisher {
             image: ArcSwap::from_pointee(image),
             slots: Mutex::new(Vec::new()),
             controller: Mutex::new(None),
+            unclean_elections: AtomicU64::new(0),
         }
     }
 
@@ -78,6 +82,22 @@ impl Publisher {
             slot.push(&image, delta);
             true
         });
+    }
+
+    pub(crate) fn unclean_elections(&self) -> u64 {
+        self.unclean_elections.load(Ordering::Relaxed)
+    }
+
+    /// Says and counts elections of leaders that may lack records.
+    pub(crate) fn note_unclean(&self, records: &[MetadataRecord]) {
+        let image = self.image();
+        for record in records {
+            let MetadataRecord::PartitionChange(change) = record else { continue };
+            self.unclean_elections.fetch_add(1, Ordering::Relaxed);
+            let topic = image.topic_by_id(change.topic_id).map_or("", |topic| &topic.name);
+            let (partition, leader) = (change.partition_id, change.leader.unwrap_or(BrokerId::NONE));
+            tracing::error!(topic, partition, %leader, "unclean leader election: acknowledged records may be lost");
+        }
     }
 
     pub(crate) fn subscribe(&self) -> MetadataSubscription {

@@ -1,6 +1,6 @@
 //! AssignReplicasToDirs (KIP-858): which log dirs a broker's replicas are in.
 
-use ottla_controller::{Controller, ReplicaDirectories};
+use ottla_controller::{Controller, DirectoryAnswers, ReplicaDirectories};
 use ottla_metadata::DirectoryId;
 use ottla_model::{BrokerId, TopicId, TopicIdPartition};
 use ottla_protocol::ErrorCode;
@@ -27,7 +27,7 @@ impl Handler for AssignReplicasToDirs {
         let controller = self.controller.clone();
         Reply::ordered(async move {
             match controller.assign_replicas_to_dirs(directories(&request)).await {
-                Ok(Ok(())) => noted(&request),
+                Ok(Ok(answers)) => noted(&request, &answers),
                 Ok(Err(error)) => refused(error_map::broker(&error)),
                 Err(error) => refused(error_map::controller(&error)),
             }
@@ -55,16 +55,25 @@ fn directories(request: &AssignReplicasToDirsRequest) -> ReplicaDirectories {
     ReplicaDirectories { broker_id, broker_epoch: request.broker_epoch, directories }
 }
 
-/// Each partition, without an error.
-fn noted(request: &AssignReplicasToDirsRequest) -> AssignReplicasToDirsResponse {
-    let directories = request.directories.iter().map(|directory| {
-        let topics = directory.topics.iter().map(|topic| {
-            let partitions = topic.partitions.iter();
-            let partitions = partitions
-                .map(|partition| PartitionData::default().with_partition_index(partition.partition_index));
-            TopicData::default().with_topic_id(topic.topic_id).with_partitions(partitions.collect())
-        });
-        DirectoryData::default().with_id(directory.id).with_topics(topics.collect())
-    });
-    AssignReplicasToDirsResponse::default().with_directories(directories.collect())
+/// Each partition with what came of it, in the request's order.
+fn noted(request: &AssignReplicasToDirsRequest, answers: &DirectoryAnswers) -> AssignReplicasToDirsResponse {
+    let mut answers = answers.iter();
+    let mut code =
+        || answers.next().and_then(|answer| answer.err()).map_or(ErrorCode::None, error_map::directory);
+    let mut directories = Vec::new();
+    for directory in &request.directories {
+        let mut topics = Vec::new();
+        for topic in &directory.topics {
+            let partitions = topic.partitions.iter().map(|partition| {
+                PartitionData::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(code().code())
+            });
+            topics.push(
+                TopicData::default().with_topic_id(topic.topic_id).with_partitions(partitions.collect()),
+            );
+        }
+        directories.push(DirectoryData::default().with_id(directory.id).with_topics(topics));
+    }
+    AssignReplicasToDirsResponse::default().with_directories(directories)
 }

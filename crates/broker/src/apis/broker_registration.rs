@@ -70,6 +70,7 @@ fn introduction(request: &BrokerRegistrationRequest) -> Option<Introduction> {
         features: features.collect(),
         rack: request.rack.as_ref().map(ToString::to_string),
         log_dirs: request.log_dirs.iter().copied().map(DirectoryId).collect(),
+        previous_broker_epoch: request.previous_broker_epoch,
         fenced: true,
     })
 }

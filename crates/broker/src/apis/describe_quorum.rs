@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use ottla_controller::{Controller, ControllerError, QuorumStatus};
+use ottla_controller::{Controller, ControllerError, Peer, QuorumStatus, ReplicaStatus};
 use ottla_metadata::MetadataImage;
-use ottla_model::TimestampMs;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::describe_quorum_request::TopicData as AskedTopic;
 use ottla_protocol::messages::describe_quorum_response::{
@@ -12,7 +11,6 @@ use ottla_protocol::messages::describe_quorum_response::{
 };
 use ottla_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse, StrBytes};
 
-use crate::clock::Clock;
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
 use crate::metadata_view::MetadataView;
@@ -29,7 +27,8 @@ const FIRST_WITH_NODES: i16 = 2;
 pub(crate) struct DescribeQuorum {
     pub controller: Controller,
     pub view: Arc<MetadataView>,
-    pub clock: Clock,
+    /// The controller listener's name; `None` of a node without one.
+    pub listener: Option<String>,
 }
 
 impl Handler for DescribeQuorum {
@@ -44,10 +43,11 @@ impl Handler for DescribeQuorum {
             return Reply::Ready(unknown(&request.topics));
         }
         let version = context.version;
-        let (controller, view, clock) = (self.controller.clone(), Arc::clone(&self.view), self.clock);
+        let (controller, view) = (self.controller.clone(), Arc::clone(&self.view));
+        let listener = self.listener.clone();
         Reply::ordered(async move {
             match controller.describe_quorum().await {
-                Ok(status) => described(&status, &view.image(), clock.now().wall, version),
+                Ok(status) => described(&status, &view.image(), listener.as_deref(), version),
                 Err(error) => failed(&error),
             }
         })
@@ -83,46 +83,59 @@ fn unknown(asked: &[AskedTopic]) -> DescribeQuorumResponse {
 fn described(
     status: &QuorumStatus,
     image: &MetadataImage,
-    now: TimestampMs,
+    listener: Option<&str>,
     version: i16,
 ) -> DescribeQuorumResponse {
-    let voters = status.voters.iter().map(|voter| {
-        let leads = voter.id == status.leader;
-        // A leader has always just caught up with itself; of another voter only its offset is known.
-        let seen_ms = if leads { now.get() } else { -1 };
-        let state = ReplicaState::default()
-            .with_replica_id(voter.id.get().into())
-            .with_log_end_offset(voter.log_end_offset);
-        if version < FIRST_WITH_TIMES {
-            return state;
-        }
-        state.with_last_fetch_timestamp(seen_ms).with_last_caught_up_timestamp(seen_ms)
-    });
+    let states = |replicas: &[ReplicaStatus]| replicas.iter().map(|one| state(one, version)).collect();
     let partition = PartitionData::default()
         .with_leader_id(status.leader.get().into())
         .with_leader_epoch(status.leader_epoch)
         .with_high_watermark(status.high_watermark)
-        .with_current_voters(voters.collect());
+        .with_current_voters(states(&status.voters))
+        .with_observers(states(&status.observers));
     let topic = TopicData::default()
         .with_topic_name(ottla_protocol::messages::TopicName(StrBytes::from_static_str(
             CLUSTER_METADATA_TOPIC,
         )))
         .with_partitions(vec![partition]);
-    let nodes = if version < FIRST_WITH_NODES { Vec::new() } else { nodes(status, image) };
+    let nodes = if version < FIRST_WITH_NODES { Vec::new() } else { nodes(status, image, listener) };
     DescribeQuorumResponse::default().with_topics(vec![topic]).with_nodes(nodes)
 }
 
-/// Where the voters are reached: there is no listener for controllers alone, each listener takes requests to them.
-fn nodes(status: &QuorumStatus, image: &MetadataImage) -> Vec<Node> {
-    let nodes = status.voters.iter().map(|voter| {
-        let endpoints = image.brokers().get(voter.id).into_iter().flat_map(|broker| &broker.endpoints);
+fn state(replica: &ReplicaStatus, version: i16) -> ReplicaState {
+    let mut state = ReplicaState::default()
+        .with_replica_id(replica.id.get().into())
+        .with_log_end_offset(replica.log_end_offset);
+    if version >= FIRST_WITH_TIMES {
+        state.last_fetch_timestamp = replica.last_fetch.get();
+        state.last_caught_up_timestamp = replica.last_caught_up.get();
+    }
+    if version >= FIRST_WITH_NODES {
+        state.replica_directory_id = replica.directory_id.0;
+    }
+    state
+}
+
+/// Where the voters are reached. Of one without a listener for controllers, each listener takes requests to it.
+fn nodes(status: &QuorumStatus, image: &MetadataImage, listener: Option<&str>) -> Vec<Node> {
+    let text = |text: &str| StrBytes::from_string(text.to_owned());
+    let of_controller = |peer: &Peer| {
+        let listener = Listener::default().with_name(text(listener?)).with_host(text(&peer.host));
+        (peer.port != 0).then(|| vec![listener.with_port(peer.port)])
+    };
+    let of_broker = |peer: &Peer| {
+        let endpoints = image.brokers().get(peer.id).into_iter().flat_map(|broker| &broker.endpoints);
         let listeners = endpoints.map(|endpoint| {
             Listener::default()
-                .with_name(StrBytes::from_string(endpoint.name.clone()))
-                .with_host(StrBytes::from_string(endpoint.host.clone()))
+                .with_name(text(&endpoint.name))
+                .with_host(text(&endpoint.host))
                 .with_port(endpoint.port)
         });
-        Node::default().with_node_id(voter.id.get().into()).with_listeners(listeners.collect())
+        listeners.collect()
+    };
+    let nodes = status.nodes.iter().map(|peer| {
+        let listeners = of_controller(peer).unwrap_or_else(|| of_broker(peer));
+        Node::default().with_node_id(peer.id.get().into()).with_listeners(listeners)
     });
     nodes.collect()
 }

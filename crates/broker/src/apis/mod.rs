@@ -59,7 +59,7 @@ use std::sync::Arc;
 use crate::cluster::{AtController, ControllerApi, Direct, Forwarded};
 use crate::configs::Alterer;
 use crate::dispatch::{Api, Typed};
-use crate::services::Services;
+use crate::services::{ControllerServices, Services};
 
 pub(crate) use fetch::FetchSessions;
 
@@ -109,11 +109,11 @@ pub(crate) fn table(services: &Services) -> Vec<Arc<dyn Api>> {
     apis.extend(admin(services));
     apis.extend(switched_off());
     apis.extend(group_apis(services));
-    advertise(services, apis)
+    advertise(&services.of_controller(), apis)
 }
 
 /// The table, with the API that says what is in it.
-fn advertise(services: &Services, mut apis: Vec<Arc<dyn Api>>) -> Vec<Arc<dyn Api>> {
+fn advertise(services: &ControllerServices, mut apis: Vec<Arc<dyn Api>>) -> Vec<Arc<dyn Api>> {
     let advertised = apis.iter().map(|api| api.key()).chain([ottla_protocol::ApiKey::ApiVersions]);
     let mut advertised: Vec<_> = advertised.collect();
     advertised.sort_by_key(|key| key.code());
@@ -128,7 +128,7 @@ fn advertise(services: &Services, mut apis: Vec<Arc<dyn Api>>) -> Vec<Arc<dyn Ap
 /// What the controller decides, wherever it is, and what is answered from its image.
 fn admin(services: &Services) -> Vec<Arc<dyn Api>> {
     let view = || Arc::clone(&services.metadata);
-    let forwarded = of_controller(services).into_iter();
+    let forwarded = of_controller(&services.of_controller()).into_iter();
     let forwarded =
         forwarded.map(|api| Arc::new(Forwarded { api, channel: services.channel.clone() }) as Arc<dyn Api>);
     let own = [
@@ -197,7 +197,7 @@ fn group_apis(services: &Services) -> Vec<Arc<dyn Api>> {
 
 /// What brokers and other controllers ask the active controller, on its own listener. Clients may, too
 /// (`--bootstrap-controller`, KIP-919).
-pub(crate) fn controller_table(services: &Services) -> Vec<Arc<dyn Api>> {
+pub(crate) fn controller_table(services: &ControllerServices) -> Vec<Arc<dyn Api>> {
     let controller = || services.controller.clone();
     let mut apis = vec![
         typed(broker_registration::BrokerRegistration {
@@ -215,7 +215,7 @@ pub(crate) fn controller_table(services: &Services) -> Vec<Arc<dyn Api>> {
 }
 
 /// What only the active controller answers, wherever it is asked.
-fn of_controller(services: &Services) -> Vec<Arc<dyn ControllerApi>> {
+fn of_controller(services: &ControllerServices) -> Vec<Arc<dyn ControllerApi>> {
     let controller = || services.controller.clone();
     let view = || Arc::clone(&services.metadata);
     let config = || Arc::clone(&services.config);
@@ -250,7 +250,7 @@ fn of_controller(services: &Services) -> Vec<Arc<dyn ControllerApi>> {
         Arc::new(AtController(describe_quorum::DescribeQuorum {
             controller: controller(),
             view: view(),
-            clock: services.clock,
+            listener: controller_listener(services),
         })),
         Arc::new(AtController(update_features::UpdateFeatures { controller: controller(), view: view() })),
         Arc::new(AtController(unregister_broker::UnregisterBroker {
@@ -258,6 +258,11 @@ fn of_controller(services: &Services) -> Vec<Arc<dyn ControllerApi>> {
             view: view(),
         })),
     ]
+}
+
+/// What the listener is called that controllers are reached at.
+fn controller_listener(services: &ControllerServices) -> Option<String> {
+    Some(services.config.load().net.controller_listeners.first()?.name.clone())
 }
 
 fn typed<H: crate::dispatch::Handler>(handler: H) -> Arc<dyn Api> {

@@ -106,7 +106,14 @@ fn listen(settings: &ConfigMap, address: &str) -> String {
     let listeners = settings.get("listeners").map_or("", String::as_str);
     let entries = listeners.split(',').map(str::trim).filter(|entry| !entry.is_empty());
     let (controller, served): (Vec<&str>, Vec<&str>) = entries.partition(is_controller);
-    let name = served.first().and_then(|entry| entry.split_once("://")).map_or("PLAINTEXT", |(name, _)| name);
+    let name_of = |entry: Option<&&str>| Some(entry?.split_once("://")?.0.to_owned());
+    if settings.get("process.roles").is_some_and(|roles| roles.trim() == "controller") {
+        // Nobody else is served than who asks for a controller.
+        let name = name_of(controller.first())
+            .unwrap_or_else(|| names.split(',').next().unwrap_or_default().to_owned());
+        return format!("{name}://{}", everywhere(address));
+    }
+    let name = name_of(served.first()).unwrap_or_else(|| "PLAINTEXT".to_owned());
     let own = format!("{name}://{}", everywhere(address));
     std::iter::once(own.as_str()).chain(controller).collect::<Vec<_>>().join(",")
 }
@@ -167,6 +174,18 @@ mod tests {
         let launch = Launch::prepare(&args).expect("prepares");
         assert_eq!(address(&launch), "CLIENTS://:3");
         assert_eq!(launch.config.net.controller_listeners.len(), 1);
+    }
+
+    #[test]
+    fn a_controller_alone_listens_with_its_own_listener() {
+        let file = file(
+            "process.roles=controller\ncontroller.listener.names=C\ncontroller.quorum.voters=1@h:2\n\
+             listeners=C://:2\nlistener.security.protocol.map=C:PLAINTEXT\n",
+        );
+        let args = Args { listen: Some("127.0.0.1:3".to_owned()), ..with_file(&file) };
+        let net = Launch::prepare(&args).expect("prepares").config.net;
+        assert_eq!((net.listeners.len(), net.controller_listeners.len()), (0, 1));
+        assert_eq!((net.controller_listeners[0].name.as_str(), net.controller_listeners[0].port), ("C", 3));
     }
 
     #[test]

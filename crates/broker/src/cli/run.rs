@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{Args, Banner, Launch, explain, health_check, parse_args};
-use crate::Server;
+use crate::Node;
 use crate::telemetry::{Health, Loggers, Metrics, MetricsServer, init_logging};
 
 /// How long what still runs on other threads may take once everything is flushed and closed.
@@ -80,7 +80,7 @@ async fn serve(launch: Launch, loggers: Arc<Loggers>, started: Instant) -> Resul
     };
     let data_dir = launch.config.log.dirs.first().cloned().unwrap_or_default();
     let server = tokio::select! {
-        server = Server::start(launch.config, loggers, Arc::clone(&metrics), Arc::clone(&health)) => {
+        server = Node::start(launch.config, loggers, Arc::clone(&metrics), Arc::clone(&health)) => {
             server.map_err(|error| explain(&error))?
         }
         name = signals.next() => {

@@ -134,7 +134,7 @@ impl ControllerChannel {
             return Err(TryError::NoLeader);
         }
         let limit = deadline.saturating_duration_since(Instant::now()).min(TRY_MAX);
-        Ok(self.links.exchange(&address(peer), frame, limit).await?)
+        Ok(self.links.exchange(&address(&peer), frame, limit).await?)
     }
 
     async fn ask_local(&self, header: &RequestHeader, mut frame: Bytes) -> Result<BytesMut, TryError> {

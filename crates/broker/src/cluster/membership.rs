@@ -34,6 +34,8 @@ pub(crate) struct Introduction {
     pub endpoints: Vec<BrokerEndpoint>,
     pub rack: Option<String>,
     pub log_dirs: Vec<Uuid>,
+    /// In which its log dirs were closed in order; -1 if they were not.
+    pub previous_broker_epoch: i64,
 }
 
 /// Registers with the controller; gives the broker epoch. The broker is fenced until it says that it has caught up.
@@ -74,22 +76,39 @@ fn registration(introduction: &Introduction) -> BrokerRegistrationRequest {
         .with_features(features.collect())
         .with_rack(introduction.rack.as_deref().map(text))
         .with_log_dirs(introduction.log_dirs.clone())
-        .with_previous_broker_epoch(-1)
+        .with_previous_broker_epoch(introduction.previous_broker_epoch)
 }
 
 /// A registered broker's heartbeats.
 #[derive(Debug)]
 pub(crate) struct Membership {
-    pub channel: ControllerChannel,
-    pub view: Arc<MetadataView>,
-    pub broker_id: BrokerId,
-    pub broker_epoch: i64,
+    channel: ControllerChannel,
+    view: Arc<MetadataView>,
+    broker_id: BrokerId,
+    broker_epoch: i64,
     /// `broker.heartbeat.interval.ms`.
-    pub interval: Duration,
-    pub unfenced: watch::Sender<bool>,
+    interval: Duration,
+    unfenced: watch::Sender<bool>,
 }
 
 impl Membership {
+    pub(crate) fn new(
+        channel: ControllerChannel,
+        view: Arc<MetadataView>,
+        broker_id: BrokerId,
+        broker_epoch: i64,
+        interval: Duration,
+    ) -> Self {
+        Self { channel, view, broker_id, broker_epoch, interval, unfenced: watch::Sender::new(false) }
+    }
+
+    /// Waits until the controller has let this broker in, which [`Self::run`] asks for.
+    pub(crate) async fn let_in(&self) {
+        let mut let_in = self.unfenced.subscribe();
+        // The sender lives as long as `self`.
+        let _ = let_in.wait_for(|unfenced| *unfenced).await;
+    }
+
     /// Runs until it is aborted.
     pub(crate) async fn run(self: Arc<Self>) {
         loop {

@@ -1,5 +1,6 @@
 //! The voters of the quorum, and the bytes that they exchange over each other's controller listeners.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
@@ -16,17 +17,26 @@ const ELECTION_TIMEOUT: Duration = Duration::from_millis(300);
 /// A shorter silence is a busy machine.
 const ELECTION_TIMEOUT_MIN_MS: i32 = 30;
 
-/// The voters; `None` where this node is the only one.
+/// The controllers, as the settings say where they are; `None` of a node that is the only one, and that nobody can reach.
 pub(crate) fn peers(config: &BrokerConfig, links: &Links) -> Option<Peers> {
-    let voters = &config.controller.voters;
-    if voters.len() < 2 {
-        return None;
-    }
-    let voters = voters.iter().map(|voter| Peer { id: voter.id, host: voter.host.clone(), port: voter.port });
-    let set = config.controller.election_timeout_ms.map(|ms| ms.max(ELECTION_TIMEOUT_MIN_MS).unsigned_abs());
+    let (own, settings) = (config.node.node_id, &config.controller);
+    let set = settings.election_timeout_ms.map(|ms| ms.max(ELECTION_TIMEOUT_MIN_MS).unsigned_abs());
     let election_timeout = set.map_or(ELECTION_TIMEOUT, |ms| Duration::from_millis(u64::from(ms)));
-    let transport = Transport { links: links.clone(), correlation_id: AtomicI32::new(0) };
-    Some(Peers::new(config.node.node_id, voters.collect(), std::sync::Arc::new(transport), election_timeout))
+    let transport = Arc::new(Transport { links: links.clone(), correlation_id: AtomicI32::new(0) });
+    if !settings.voters.is_empty() {
+        if config.node.roles.controller && config.net.controller_listeners.is_empty() {
+            return None;
+        }
+        let voters = settings.voters.iter().map(|voter| Peer::of_id(voter.id, &voter.host, voter.port));
+        return Some(Peers::new(own, voters.collect(), transport, election_timeout));
+    }
+    if !settings.bootstrap_servers.is_empty() {
+        let servers = settings.bootstrap_servers.iter().map(|(host, port)| Peer::at(host, *port));
+        return Some(Peers::bootstrap(own, servers.collect(), transport, election_timeout));
+    }
+    let listener = config.net.advertised_controller_listeners.first()?;
+    let voter = Peer::of_id(own, &listener.host, listener.port);
+    Some(Peers::new(own, vec![voter], transport, election_timeout))
 }
 
 pub(super) fn address(peer: &Peer) -> String {

@@ -29,6 +29,8 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
     let cleaner = Arc::downgrade(&services.cleaner);
     let (client_metrics, clock) = (Arc::clone(&services.client_metrics), services.clock);
     let node_id = services.identity.node_id;
+    // Not kept alive after its end: it only answers that it has stopped.
+    let controller = services.controller.clone();
     let tasks = tokio::runtime::Handle::try_current().ok().map(|runtime| runtime.metrics());
     let max = usize::try_from(services.config.load().net.series_partitions_max).unwrap_or(usize::MAX);
     metrics.on_scrape(Box::new(move |metrics, out| {
@@ -42,6 +44,7 @@ pub(crate) fn register(metrics: &Metrics, services: &Services) {
         gauges.log_dirs_offline.set(number(offline));
         gauges.log_dirs_full.set(number(failures.room().full_count()));
         gauges.log_dir_refusals.absolute(failures.room().refusals());
+        gauges.unclean_elections.absolute(controller.unclean_elections());
         gauges.log_damages.set(number(failures.damage().count()));
         fetch_sessions(gauges, &sessions.lock(), &memory);
         for (at, pool) in memory.pools().into_iter().enumerate() {

@@ -93,6 +93,10 @@ pub(super) const ALIASES: &[Alias] = &[
     gauge("ottla_partitions_under_replicated", "kafka_server_replicamanager_underreplicatedpartitions"),
     gauge("ottla_partitions_under_min_isr", "kafka_server_replicamanager_underminisrpartitioncount"),
     gauge("ottla_partitions_offline", "kafka_controller_kafkacontroller_offlinepartitionscount"),
+    counter(
+        "ottla_controller_unclean_elections_total",
+        "kafka_controller_controllerstats_uncleanleaderelections_total",
+    ),
     gauge("ottla_topics", "kafka_controller_kafkacontroller_globaltopiccount"),
     gauge("ottla_controller_active", "kafka_controller_kafkacontroller_activecontrollercount"),
     gauge("ottla_log_dirs_offline", "kafka_log_logmanager_offlinelogdirectorycount"),

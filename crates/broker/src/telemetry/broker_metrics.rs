@@ -44,6 +44,7 @@ pub struct BrokerMetrics {
     pub log_damages: Gauge,
     /// What was refused because a log dir was full.
     pub log_dir_refusals: Counter,
+    pub unclean_elections: Counter,
     /// Time of each flush of a log.
     pub log_flush: Histogram,
     pub fetch_sessions: Gauge,
@@ -158,6 +159,7 @@ impl BrokerMetrics {
             log_dirs_full: gauge(names::LOG_DIRS_FULL),
             log_damages: gauge(names::LOG_DAMAGES),
             log_dir_refusals: counter(names::LOG_DIR_REFUSALS),
+            unclean_elections: counter(names::UNCLEAN_ELECTIONS),
             log_flush: Histogram::default(),
             fetch_sessions: gauge(names::FETCH_SESSIONS),
             tasks: gauge(names::TASKS),

@@ -170,6 +170,7 @@ catalogue! {
     CLIENT_SUM = "ottla_client_sum_total", Counter, Count, ["metric", "client_id", "client_instance_id"],
         "What clients pushed of their counters, added up; with labels for the attributes that the client gave.";
 
+    UNCLEAN_ELECTIONS = "ottla_controller_unclean_elections_total", Counter, Count, "Leaders elected by this node's controller that may lack acknowledged records.";
     CONTROLLER_ACTIVE = "ottla_controller_active", Gauge, Count, "1 on the node whose controller leads.";
     METADATA_OFFSET = "ottla_metadata_offset", Gauge, Count, "Last applied offset of the metadata log.";
 

@@ -11,7 +11,7 @@ use super::listeners;
 use super::types::{
     CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, ListenerLimits, LogDirsConfig,
     MemoryConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, QuorumVoter,
-    ReplicationConfig, TopicDefaults,
+    ReplicationConfig, Roles, TopicDefaults,
 };
 use crate::{ConfigError, Value, synonyms};
 
@@ -20,9 +20,17 @@ const MINUTE_MS: i64 = 60_000;
 pub(super) fn node(layers: &Layers) -> Result<NodeConfig, ConfigError> {
     Ok(NodeConfig {
         node_id: node_id(layers)?,
+        roles: roles(layers),
         cluster_id: layers.non_empty("ottla.cluster.id"),
         rack: layers.non_empty("broker.rack"),
     })
+}
+
+/// `process.roles`.
+pub(super) fn roles(layers: &Layers) -> Roles {
+    let roles = layers.list("process.roles");
+    let has = |role: &str| roles.iter().any(|have| have == role);
+    Roles { broker: has("broker"), controller: has("controller") }
 }
 
 /// `node.id`, or its old name `broker.id`.
@@ -36,11 +44,12 @@ pub(super) fn node_id(layers: &Layers) -> Result<BrokerId, ConfigError> {
 }
 
 pub(super) fn net(layers: &Layers) -> Result<NetConfig, ConfigError> {
-    let listeners = listeners::resolve(layers)?;
+    let listeners = listeners::resolve(layers, roles(layers))?;
     Ok(NetConfig {
         listeners: listeners.served,
         advertised_listeners: listeners.advertised,
         controller_listeners: listeners.controller,
+        advertised_controller_listeners: listeners.advertised_controller,
         inter_broker_listener: listeners.inter_broker,
         request_bytes_max: layers.int("socket.request.max.bytes")?,
         send_buffer_bytes: layers.int("socket.send.buffer.bytes")?,
@@ -294,10 +303,18 @@ pub(super) fn controller(layers: &Layers) -> Result<ControllerConfig, ConfigErro
         record_bytes_between_snapshots_max: layers.long("metadata.log.max.record.bytes.between.snapshots")?,
         snapshot_interval_max_ms: layers.long("metadata.log.max.snapshot.interval.ms")?,
         voters: voters(layers)?,
+        bootstrap_servers: bootstrap_servers(layers)?,
+        auto_join: layers.boolean("controller.quorum.auto.join.enable")?,
         election_timeout_ms: match layers.set("controller.quorum.election.timeout.ms") {
             Some(_) => Some(layers.int("controller.quorum.election.timeout.ms")?),
             None => None,
         },
+        balance_leaders_interval_s: if layers.boolean("auto.leader.rebalance.enable")? {
+            Some(layers.long("leader.imbalance.check.interval.seconds")?)
+        } else {
+            None
+        },
+        elect_uncleanly_interval_ms: layers.long("unclean.leader.election.interval.ms")?,
         heartbeat_interval_ms: layers.int("broker.heartbeat.interval.ms")?,
         session_timeout_ms: layers.int("broker.session.timeout.ms")?,
     })
@@ -319,4 +336,15 @@ pub(super) fn voters(layers: &Layers) -> Result<Vec<QuorumVoter>, ConfigError> {
     voters.sort_by_key(|voter: &QuorumVoter| voter.id);
     voters.dedup_by_key(|voter| voter.id);
     Ok(voters)
+}
+
+/// `controller.quorum.bootstrap.servers`.
+pub(super) fn bootstrap_servers(layers: &Layers) -> Result<Vec<(String, u16)>, ConfigError> {
+    const NAME: &str = "controller.quorum.bootstrap.servers";
+    let entries = layers.list(NAME).into_iter().filter(|entry| !entry.is_empty());
+    let servers = entries.map(|entry| {
+        let bad = || ConfigError::invalid(NAME, &entry, "Expected host:port");
+        crate::check::host_and_port(&entry).map(|(host, port)| (host.to_owned(), port)).ok_or_else(bad)
+    });
+    servers.collect()
 }

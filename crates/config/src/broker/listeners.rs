@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::layers::Layers;
-use super::types::Listener;
+use super::types::{Listener, Roles};
 use crate::ConfigError;
 
 /// The listeners of a node, told apart.
@@ -12,21 +12,44 @@ pub(super) struct Listeners {
     pub(super) served: Vec<Listener>,
     pub(super) advertised: Vec<Listener>,
     pub(super) controller: Vec<Listener>,
+    pub(super) advertised_controller: Vec<Listener>,
     pub(super) inter_broker: String,
 }
 
-pub(super) fn resolve(layers: &Layers) -> Result<Listeners, ConfigError> {
-    let controller_names: Vec<String> =
-        layers.list("controller.listener.names").iter().map(|name| name.to_ascii_uppercase()).collect();
+/// `controller.listener.names`, in upper case.
+pub(super) fn controller_names(layers: &Layers) -> Vec<String> {
+    layers.list("controller.listener.names").iter().map(|name| name.to_ascii_uppercase()).collect()
+}
+
+pub(super) fn resolve(layers: &Layers, roles: Roles) -> Result<Listeners, ConfigError> {
+    let controller_names = controller_names(layers);
     let all = parse_list("listeners", layers)?;
     check_distinct(&all, layers)?;
     let protocols = protocols(layers)?;
     for listener in &all {
-        check_protocol(listener, &protocols, controller_names.contains(&listener.name))?;
+        let is_controller = controller_names.contains(&listener.name);
+        check_protocol(listener, &protocols, is_controller, &layers.list("listeners"))?;
     }
     let (controller, served): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|listener| controller_names.contains(&listener.name));
-    if served.is_empty() {
+    let advertised_controller = advertised_controller(layers, &controller, &controller_names)?;
+    if !roles.broker {
+        // Of a controller that serves no clients the rest is not looked at.
+        return Ok(Listeners {
+            served,
+            advertised: Vec::new(),
+            controller,
+            advertised_controller,
+            inter_broker: String::new(),
+        });
+    }
+    if served.is_empty() && !controller.is_empty() && roles.controller {
+        return Err(ConfigError::conflict(
+            "requirement failed: There must be at least one broker advertised listener. Perhaps all listeners appear in \
+             controller.listener.names?",
+        ));
+    }
+    if served.is_empty() && controller.is_empty() {
         let listeners = layers.text("listeners").unwrap_or_default();
         return Err(ConfigError::invalid(
             "listeners",
@@ -36,7 +59,19 @@ pub(super) fn resolve(layers: &Layers) -> Result<Listeners, ConfigError> {
     }
     let advertised = advertised(layers, &served, &controller_names)?;
     let inter_broker = inter_broker(layers, &served)?;
-    Ok(Listeners { served, advertised, controller, inter_broker })
+    Ok(Listeners { served, advertised, controller, advertised_controller, inter_broker })
+}
+
+/// Where other nodes find each controller listener.
+fn advertised_controller(
+    layers: &Layers,
+    controller: &[Listener],
+    controller_names: &[String],
+) -> Result<Vec<Listener>, ConfigError> {
+    let mut named = parse_list("advertised.listeners", layers)?;
+    named.retain(|listener| controller_names.contains(&listener.name));
+    let of = |own: &Listener| named.iter().find(|listener| listener.name == own.name).unwrap_or(own).clone();
+    Ok(controller.iter().map(of).collect())
 }
 
 /// One for each served listener, in the same order.
@@ -128,7 +163,7 @@ fn check_distinct(listeners: &[Listener], layers: &Layers) -> Result<(), ConfigE
 }
 
 /// `listener.security.protocol.map`: listener name -> protocol, both in upper case.
-fn protocols(layers: &Layers) -> Result<BTreeMap<String, String>, ConfigError> {
+pub(super) fn protocols(layers: &Layers) -> Result<BTreeMap<String, String>, ConfigError> {
     const NAME: &str = "listener.security.protocol.map";
     let mut protocols = BTreeMap::new();
     for entry in layers.list(NAME).iter().filter(|entry| !entry.is_empty()) {
@@ -153,6 +188,7 @@ fn check_protocol(
     listener: &Listener,
     protocols: &BTreeMap<String, String>,
     is_controller: bool,
+    all: &[String],
 ) -> Result<(), ConfigError> {
     match protocols.get(&listener.name).map(String::as_str) {
         Some("PLAINTEXT") => Ok(()),
@@ -164,10 +200,10 @@ fn check_protocol(
         )),
         // Kafka maps controller listeners without an entry to PLAINTEXT.
         None if is_controller => Ok(()),
-        None => Err(ConfigError::invalid(
-            "listener.security.protocol.map",
-            &listener.name,
-            format!("No security protocol defined for listener {}", listener.name),
-        )),
+        None => Err(ConfigError::conflict(format!(
+            "Error creating broker listeners from '[{}]': No security protocol defined for listener {}",
+            all.join(", "),
+            listener.name
+        ))),
     }
 }

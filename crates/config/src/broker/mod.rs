@@ -12,7 +12,7 @@ pub use layers::{ConfigMap, Layers};
 pub use types::{
     CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Listener, ListenerLimits,
     LogDirsConfig, MemoryConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig,
-    QuorumVoter, ReplicationConfig, TopicDefaults,
+    QuorumVoter, ReplicationConfig, Roles, TopicDefaults,
 };
 
 use crate::{ConfigError, Scope, Warning, definition, review};
@@ -56,12 +56,7 @@ impl BrokerConfig {
     /// The first value that is not allowed, or that asks for what is not built yet.
     pub fn load(fixed: ConfigMap) -> Result<(Self, Vec<Warning>), ConfigError> {
         let config = Self::from_static(fixed)?;
-        let mut warnings = review::review(&config.layers.fixed)?;
-        let controller = &config.net.controller_listeners;
-        if !controller.is_empty() && config.controller.voters.len() < 2 {
-            let names = controller.iter().map(|listener| listener.name.clone()).collect();
-            warnings.push(Warning::ControllerListeners { names });
-        }
+        let warnings = review::review(&config.layers.fixed)?;
         Ok((config, warnings))
     }
 

@@ -1,6 +1,9 @@
 //! What a single node's settings must agree on: roles, voters, ids, log dirs.
 
+use ottla_model::BrokerId;
+
 use super::layers::Layers;
+use super::listeners::Listeners;
 use crate::ConfigError;
 
 /// # Errors
@@ -8,7 +11,6 @@ use crate::ConfigError;
 pub(super) fn check(layers: &Layers) -> Result<(), ConfigError> {
     check_ids(layers)?;
     check_roles(layers)?;
-    check_voters(layers)?;
     check_cordoned(layers)
 }
 
@@ -52,35 +54,114 @@ fn check_ids(layers: &Layers) -> Result<(), ConfigError> {
     ))
 }
 
+/// Kafka's rules of roles, voters and controller listeners, in its order (`KafkaConfig.validateValues`). One relaxation: a node
+/// of both roles that names neither voters nor controllers is a quorum of its own, and needs no controller listener.
 fn check_roles(layers: &Layers) -> Result<(), ConfigError> {
-    let roles = layers.list("process.roles");
-    if ["broker", "controller"].iter().all(|role| roles.iter().any(|have| have == role)) {
-        return Ok(());
-    }
-    let reason = "Only broker,controller is supported so far: each node serves clients and votes";
-    Err(ConfigError::invalid("process.roles", &roles.join(","), reason))
-}
-
-fn check_voters(layers: &Layers) -> Result<(), ConfigError> {
-    const NAME: &str = "controller.quorum.voters";
-    let voters = super::groups::voters(layers)?;
-    if voters.is_empty() {
-        return Ok(());
-    }
-    let node_id = super::groups::node_id(layers)?;
-    if !voters.iter().any(|voter| voter.id == node_id) {
-        let ids: Vec<String> = voters.iter().map(|voter| voter.id.to_string()).collect();
-        return Err(ConfigError::conflict(format!(
-            "requirement failed: If process.roles contains the 'controller' role, the node id {node_id} must be included in the set of \
-             voters {NAME}=Set({})",
-            ids.join(", ")
-        )));
-    }
-    if voters.len() > 1 && super::listeners::resolve(layers)?.controller.is_empty() {
+    let roles = super::groups::roles(layers);
+    let listeners = super::listeners::resolve(layers, roles)?;
+    let quorum = Quorum::of(layers)?;
+    if !(roles.broker && roles.controller) && quorum.voters.is_empty() && !quorum.has_bootstrap_servers {
         return Err(ConfigError::conflict(
-            "requirement failed: controller.listener.names must contain at least one value appearing in the 'listeners' \
-             configuration when running the KRaft controller role",
+            "If using process.roles, either controller.quorum.bootstrap.servers must contain the set of bootstrap controllers or \
+             controller.quorum.voters must contain a parseable set of controllers.",
         ));
     }
-    Ok(())
+    if !roles.controller {
+        return check_broker_only(layers, &listeners, &quorum);
+    }
+    if !roles.broker && !listeners.served.is_empty() {
+        return Err(required(
+            "The listeners config must only contain KRaft controller listeners from controller.listener.names when \
+             process.roles=controller",
+        ));
+    }
+    check_controller(layers, &listeners, &quorum)
+}
+
+/// What the settings say of the quorum.
+struct Quorum {
+    voters: Vec<BrokerId>,
+    has_bootstrap_servers: bool,
+    node_id: BrokerId,
+}
+
+impl Quorum {
+    fn of(layers: &Layers) -> Result<Self, ConfigError> {
+        Ok(Self {
+            voters: super::groups::voters(layers)?.into_iter().map(|voter| voter.id).collect(),
+            has_bootstrap_servers: !super::groups::bootstrap_servers(layers)?.is_empty(),
+            node_id: super::groups::node_id(layers)?,
+        })
+    }
+
+    /// As Scala shows a set.
+    fn shown(&self) -> String {
+        let ids: Vec<String> = self.voters.iter().map(ToString::to_string).collect();
+        format!("controller.quorum.voters=Set({})", ids.join(", "))
+    }
+}
+
+fn check_broker_only(layers: &Layers, listeners: &Listeners, quorum: &Quorum) -> Result<(), ConfigError> {
+    if layers.boolean("controller.quorum.auto.join.enable")? {
+        return Err(required(
+            "controller.quorum.auto.join.enable is only supported when process.roles contains the 'controller' role.",
+        ));
+    }
+    if quorum.voters.contains(&quorum.node_id) {
+        return Err(required(&format!(
+            "If process.roles contains just the 'broker' role, the node id {} must not be included in the set of voters {}",
+            quorum.node_id,
+            quorum.shown()
+        )));
+    }
+    if !listeners.controller.is_empty() {
+        return Err(required(
+            "controller.listener.names must not contain a value appearing in the 'listeners' configuration when running KRaft with \
+             just the broker role",
+        ));
+    }
+    let protocols = super::listeners::protocols(layers)?;
+    let is_mapped_by_default = layers.set("listener.security.protocol.map").is_none();
+    let names = super::listeners::controller_names(layers);
+    match names.iter().find(|name| !is_mapped_by_default && !protocols.contains_key(*name)) {
+        None => Ok(()),
+        Some(name) => Err(ConfigError::conflict(format!(
+            "Controller listener with name {name} defined in controller.listener.names not found in \
+             listener.security.protocol.map  (an explicit security mapping for each controller listener is required if \
+             listener.security.protocol.map is non-empty, or if there are security protocols other than PLAINTEXT in use)"
+        ))),
+    }
+}
+
+fn check_controller(layers: &Layers, listeners: &Listeners, quorum: &Quorum) -> Result<(), ConfigError> {
+    if !quorum.voters.is_empty() && !quorum.voters.contains(&quorum.node_id) {
+        return Err(required(&format!(
+            "If process.roles contains the 'controller' role, the node id {} must be included in the set of voters {}",
+            quorum.node_id,
+            quorum.shown()
+        )));
+    }
+    let is_alone = quorum.voters.len() < 2 && !quorum.has_bootstrap_servers;
+    if listeners.controller.is_empty() {
+        if is_alone {
+            return Ok(());
+        }
+        return Err(required(
+            "controller.listener.names must contain at least one value appearing in the 'listeners' configuration when running the \
+             KRaft controller role",
+        ));
+    }
+    let is_there = |name: &String| listeners.controller.iter().any(|listener| listener.name == *name);
+    if super::listeners::controller_names(layers).iter().all(is_there) {
+        return Ok(());
+    }
+    Err(required(
+        "controller.listener.names must only contain values appearing in the 'listeners' configuration when running the KRaft \
+         controller role",
+    ))
+}
+
+/// In the words of Scala's `require`.
+fn required(what: &str) -> ConfigError {
+    ConfigError::conflict(format!("requirement failed: {what}"))
 }

@@ -11,10 +11,21 @@ use ottla_model::batch::Compression;
 pub struct NodeConfig {
     /// `node.id`.
     pub node_id: BrokerId,
+    /// `process.roles`.
+    pub roles: Roles,
     /// `ottla.cluster.id`: the id of a new cluster; a random one without.
     pub cluster_id: Option<String>,
     /// `broker.rack`.
     pub rack: Option<String>,
+}
+
+/// What a node is; at least one of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Serves clients, and keeps their records.
+    pub broker: bool,
+    /// Keeps the cluster's metadata, and may vote.
+    pub controller: bool,
 }
 
 /// One entry of `listeners` or `advertised.listeners`: `NAME://host:port`.
@@ -46,6 +57,8 @@ pub struct NetConfig {
     pub advertised_listeners: Vec<Listener>,
     /// Listeners of `controller.listener.names`: where voters and brokers reach this node's controller.
     pub controller_listeners: Vec<Listener>,
+    /// Where other nodes find them, one for each, in the same order.
+    pub advertised_controller_listeners: Vec<Listener>,
     /// `inter.broker.listener.name`.
     pub inter_broker_listener: String,
     /// `socket.request.max.bytes`.
@@ -270,8 +283,16 @@ pub struct ControllerConfig {
     pub snapshot_interval_max_ms: i64,
     /// `controller.quorum.voters`, by ascending id; empty: this node is the only one.
     pub voters: Vec<QuorumVoter>,
+    /// `controller.quorum.bootstrap.servers`, host and port: where controllers are found whose ids are not known yet.
+    pub bootstrap_servers: Vec<(String, u16)>,
+    /// `controller.quorum.auto.join.enable`: a controller that is no voter asks to become one.
+    pub auto_join: bool,
     /// `controller.quorum.election.timeout.ms` where somebody has set it.
     pub election_timeout_ms: Option<i32>,
+    /// `leader.imbalance.check.interval.seconds`; `None` without `auto.leader.rebalance.enable`.
+    pub balance_leaders_interval_s: Option<i64>,
+    /// `unclean.leader.election.interval.ms`.
+    pub elect_uncleanly_interval_ms: i64,
     /// `broker.heartbeat.interval.ms`.
     pub heartbeat_interval_ms: i32,
     /// `broker.session.timeout.ms`.

@@ -1,9 +1,9 @@
 //! Settings of the log, most of them defaults of topics.
 
-use super::{Definition, ONE_NODE, boolean, double, int, internal, list, long, string};
+use super::{Definition, boolean, double, int, internal, list, long, string};
 use crate::Check::{Any, AtLeast, Between, Fraction, GzipLevel, ListOf, OneOf};
 use crate::DefaultValue::{Null, Text};
-use crate::Effect::{Honoured, Inert};
+use crate::Effect::Honoured;
 use crate::UpdateMode::{ClusterWide, PerBroker, ReadOnly};
 
 pub(super) const ROWS: &[Definition] = &[
@@ -84,5 +84,5 @@ pub(super) const ROWS: &[Definition] = &[
     int("message.max.bytes", Text("1048588"), AtLeast(0), ClusterWide, Honoured),
     int("min.insync.replicas", Text("1"), AtLeast(1), ClusterWide, Honoured),
     int("num.recovery.threads.per.data.dir", Text("2"), AtLeast(1), ClusterWide, Honoured),
-    boolean("unclean.leader.election.enable", Text("false"), Any, ClusterWide, Inert(ONE_NODE)),
+    boolean("unclean.leader.election.enable", Text("false"), Any, ClusterWide, Honoured),
 ];

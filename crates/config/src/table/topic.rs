@@ -74,5 +74,5 @@ pub(super) const ROWS: &[Definition] = &[
     int("segment.index.bytes", Text("10485760"), AtLeast(4), ClusterWide, Honoured),
     long("segment.jitter.ms", Text("0"), AtLeast(0), ClusterWide, Honoured),
     long("segment.ms", Text("604800000"), AtLeast(1), ClusterWide, Honoured),
-    boolean("unclean.leader.election.enable", Text("false"), Any, ClusterWide, Inert(ONE_NODE)),
+    boolean("unclean.leader.election.enable", Text("false"), Any, ClusterWide, Honoured),
 ];

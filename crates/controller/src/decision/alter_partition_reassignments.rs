@@ -76,9 +76,15 @@ fn reassign<'a>(
         missing.sort_unstable();
         missing
     };
-    change.removing = missing(&before.replicas, target);
-    change.adding = missing(target, &before.replicas);
-    change.replicas = [target, &change.removing].concat();
+    let (removing, adding) = (missing(&before.replicas, target), missing(target, &before.replicas));
+    change.replicas = [target, &removing].concat();
+    // Those who are new already stay so: a request that is made again changes nothing.
+    if !removing.is_empty() {
+        change.removing = removing;
+    }
+    if !adding.is_empty() {
+        change.adding = adding;
+    }
     change
 }
 

@@ -46,7 +46,11 @@ pub fn register_broker(
         cordoned_log_dirs: None,
     })];
     if request.fenced {
-        records.extend(leave(context, request.broker_id));
+        // What a process that was not stopped in order has acknowledged may have gone with its page cache, and all of it with its
+        // disk (KIP-966): it is no longer in sync, nor eligible.
+        let is_clean = previous.is_some_and(|previous| previous.epoch == request.previous_broker_epoch);
+        let id = request.broker_id;
+        records.extend(if is_clean { leave(context, id) } else { lose(context, id) });
     } else {
         records.extend(lead_anew(context, request.broker_id, &request.log_dirs));
     }
@@ -141,8 +145,18 @@ fn lead_the_leaderless(context: &Context<'_>, id: BrokerId) -> Vec<MetadataRecor
 fn leave(context: &Context<'_>, id: BrokerId) -> Vec<MetadataRecord> {
     let concerned = |before: &PartitionRegistration| before.leader == id || before.isr.contains(&id);
     changes(context, concerned, |change| {
-        change.leaving = Some(id);
-        change.isr.retain(|member| *member != id);
+        change.leave(id);
+    })
+}
+
+/// Takes a broker out of leadership, out of every ISR, and out of those that are eligible: it may lack what it had.
+fn lose(context: &Context<'_>, id: BrokerId) -> Vec<MetadataRecord> {
+    let concerned = |before: &PartitionRegistration| {
+        before.leader == id || before.isr.contains(&id) || before.elr.contains(&id)
+    };
+    changes(context, concerned, |change| {
+        change.leave(id);
+        change.lost = Some(id);
     })
 }
 

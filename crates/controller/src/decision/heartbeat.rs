@@ -82,8 +82,5 @@ fn hand_over(context: &Context<'_>, id: BrokerId) -> Vec<ottla_metadata::Metadat
     let concerned = |before: &PartitionRegistration| {
         (before.leader == id || before.isr.contains(&id)) && others_in_sync(context.image, before, id)
     };
-    changes(context, concerned, |change| {
-        change.leaving = Some(id);
-        change.isr.retain(|member| *member != id);
-    })
+    changes(context, concerned, |change| change.leave(id))
 }

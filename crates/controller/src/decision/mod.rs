@@ -17,6 +17,7 @@ mod partition_change;
 mod placement;
 mod producer_ids;
 mod update_features;
+mod upkeep;
 
 pub use alter_configs::alter_configs;
 pub use alter_partition::alter_partition;
@@ -30,6 +31,7 @@ pub use elect_leaders::elect_leaders;
 pub use heartbeat::broker_heartbeat;
 pub use producer_ids::{PRODUCER_ID_BLOCK_LEN, allocate_producer_ids};
 pub use update_features::update_features;
+pub use upkeep::{ELECTIONS_MAX, balance_leaders, elect_uncleanly};
 
 use std::borrow::Cow;
 use std::sync::Arc;

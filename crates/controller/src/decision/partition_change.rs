@@ -37,10 +37,14 @@ pub(super) struct PartitionChange<'a> {
     pub(super) election: Election,
     /// A broker that counts as gone, though the image has it still.
     pub(super) leaving: Option<BrokerId>,
+    /// A broker that may lack what it has acknowledged: it is not eligible.
+    pub(super) lost: Option<BrokerId>,
     /// A broker that counts as active, though the image does not say so yet.
     pub(super) arriving: Option<BrokerId>,
     /// A broker's log dirs that work, though the image says something else: a replica in another one does not lead.
     pub(super) log_dirs: Option<(BrokerId, Vec<DirectoryId>)>,
+    /// A broker's replica is in this dir from now on.
+    pub(super) directory: Option<(BrokerId, DirectoryId)>,
     /// Whoever leads does so in a new epoch, though it be the same broker.
     pub(super) anew: bool,
     /// What the leader says of its recovery from an unclean election.
@@ -68,12 +72,20 @@ impl<'a> PartitionChange<'a> {
             adding: before.adding_replicas.clone(),
             election: Election::Online,
             leaving: None,
+            lost: None,
             arriving: None,
             log_dirs: None,
+            directory: None,
             anew: false,
             recovery: before.leader_recovery_state,
             elr: before.elr.clone(),
         }
+    }
+
+    /// Takes a broker out of leadership and of the ISR.
+    pub(super) fn leave(&mut self, id: BrokerId) {
+        self.leaving = Some(id);
+        self.isr.retain(|member| *member != id);
     }
 
     /// The record that makes it so; `None` if nothing changes.
@@ -121,7 +133,7 @@ impl<'a> PartitionChange<'a> {
         }
         let mut eligible = self.before.elr.clone();
         eligible.extend(self.before.isr.iter().filter(|id| !self.before.elr.contains(id)));
-        eligible.retain(|id| !self.isr.contains(id) && self.replicas.contains(id));
+        eligible.retain(|id| !self.isr.contains(id) && self.replicas.contains(id) && self.lost != Some(*id));
         eligible.sort_unstable();
         self.elr = eligible;
     }
@@ -205,8 +217,10 @@ impl<'a> PartitionChange<'a> {
         record.removing_replicas = changed(&self.removing, &self.before.removing_replicas);
         record.adding_replicas = changed(&self.adding, &self.before.adding_replicas);
         let brokers = self.image.brokers();
-        let directory =
-            |id: &BrokerId| self.before.directory(*id).unwrap_or_else(|| default_directory(brokers, *id));
+        let directory = |id: &BrokerId| match self.directory {
+            Some((broker, directory)) if broker == *id => directory,
+            _ => self.before.directory(*id).unwrap_or_else(|| default_directory(brokers, *id)),
+        };
         let directories: Vec<DirectoryId> = self.replicas.iter().map(directory).collect();
         if directories != self.before.directories {
             record.directories = Some(directories);
@@ -216,7 +230,17 @@ impl<'a> PartitionChange<'a> {
     fn is_active(&self, id: BrokerId) -> bool {
         self.leaving != Some(id)
             && (self.arriving == Some(id) || self.image.brokers().is_active(id))
-            && is_online(self.before, id, self.log_dirs_of(id))
+            && self.is_online(id)
+    }
+
+    fn is_online(&self, id: BrokerId) -> bool {
+        let online = self.log_dirs_of(id);
+        match self.directory {
+            Some((broker, directory)) if broker == id => {
+                directory.is_reserved() || online.contains(&directory)
+            }
+            _ => is_online(self.before, id, online),
+        }
     }
 
     fn log_dirs_of(&self, id: BrokerId) -> &[DirectoryId] {

@@ -1,3 +1,4 @@
+mod elections;
 mod leadership;
 mod membership;
 
@@ -16,7 +17,7 @@ use crate::command::{
     CreatePartitions, CreateTopics, DeleteTopics, ElectionType, NewPartitions, NewTopic, ReplicaDirectories,
     TopicRef,
 };
-use crate::error::{BrokerError, ConfigChangeError, TopicError};
+use crate::error::{BrokerError, ConfigChangeError, DirectoryError, TopicError};
 
 /// Numbers that look random and repeat.
 struct Sequence(u128);
@@ -131,6 +132,7 @@ fn registration(
             .collect(),
         rack: rack.map(str::to_owned),
         log_dirs: vec![DirectoryId(Uuid::from_u128(u128::from(id.unsigned_abs()) + 100))],
+        previous_broker_epoch: -1,
         fenced,
     }
 }
@@ -468,7 +470,8 @@ fn a_replica_in_a_log_dir_that_does_not_work_leads_nothing_until_the_dir_is_back
     let id = |partition| TopicIdPartition { topic_id, partition };
     let directories = vec![(id(0), first), (id(1), second), (id(7), first)];
     let request = ReplicaDirectories { broker_id: BrokerId(1), broker_epoch, directories };
-    cluster.decide(|context| assign_replicas_to_dirs(&request, context)).unwrap();
+    let answers = cluster.decide(|context| assign_replicas_to_dirs(&request, context)).unwrap();
+    assert_eq!(answers, [Ok(()), Ok(()), Err(DirectoryError::UnknownPartition)]);
     assert_eq!(partition(&cluster, 1).directories, [second]);
     let offset = cluster.image.provenance().offset;
     cluster.decide(|context| assign_replicas_to_dirs(&request, context)).unwrap();
@@ -477,7 +480,8 @@ fn a_replica_in_a_log_dir_that_does_not_work_leads_nothing_until_the_dir_is_back
 
     cluster.decide(|context| set_online_log_dirs(BrokerId(1), broker_epoch, &[first], context)).unwrap();
     assert_eq!(leaders(&cluster), [1, -1]);
-    assert_eq!(partition(&cluster, 1).isr, [BrokerId(1)]);
+    let offline = partition(&cluster, 1);
+    assert_eq!((&offline.isr[..], &offline.elr[..]), (&[][..], &[BrokerId(1)][..]));
     register(&mut cluster, &[first, second]);
     assert_eq!(leaders(&cluster), [1, 1]);
     register(&mut cluster, &[second]);
@@ -604,7 +608,9 @@ fn check(image: &MetadataImage) {
             assert_eq!(replicas.len(), partition.replicas.len(), "{place}");
             assert_eq!(partition.directories.len(), partition.replicas.len(), "{place}");
             // Whoever was in sync last is in the ISR, or stays eligible (KIP-966).
-            assert!(!partition.isr.is_empty() || !partition.elr.is_empty(), "{place}");
+            // One that may have lost what it had is remembered as the last that led, if it did.
+            let last_known = !partition.last_known_elr.is_empty();
+            assert!(!partition.isr.is_empty() || !partition.elr.is_empty() || last_known, "{place}");
             for ids in
                 [&partition.isr, &partition.elr, &partition.adding_replicas, &partition.removing_replicas]
             {

@@ -17,6 +17,7 @@ use super::snapshot_clock::SnapshotLimits;
 use super::twin_store::TwinStore;
 use crate::command::{CreateTopics, NewTopic};
 use crate::handle::{Controller, ControllerConfig};
+use crate::observing::ObserverConfig;
 use crate::peers::{Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers};
 use crate::publish::Publisher;
 
@@ -95,7 +96,7 @@ impl Cluster {
     }
 
     fn peers(&self, id: i32) -> Peers {
-        let voter = |node: &Node| Peer { id: BrokerId(node.id), host: "sim".to_owned(), port: 1 };
+        let voter = |node: &Node| Peer::of_id(BrokerId(node.id), "sim", 1);
         let wire = Wire { own: id, wires: self.wires.clone() };
         let voters = self.nodes.iter().map(voter).collect();
         Peers::new(BrokerId(id), voters, Arc::new(wire), ELECTION_TIMEOUT)
@@ -218,6 +219,16 @@ impl Cluster {
                 sleep(Duration::from_millis(5)).await;
             }
         }
+    }
+
+    /// A node without a vote that knows these voters.
+    fn observe(&self, id: i32, voters: &[i32]) -> Controller {
+        let wire = Wire { own: id, wires: self.wires.clone() };
+        let voters = voters.iter().map(|id| Peer::of_id(BrokerId(*id), "sim", 1)).collect();
+        let peers = Peers::new(BrokerId(id), voters, Arc::new(wire), ELECTION_TIMEOUT);
+        let any = self.running().next().expect("a node").1;
+        let cluster_id = any.image().cluster_id().to_string();
+        Controller::observe(ObserverConfig { cluster_id, directory_id: DirectoryId::UNASSIGNED, peers })
     }
 
     async fn stop(mut self) {
@@ -391,4 +402,86 @@ async fn what_was_answered_outlives_a_bad_network() {
         cluster.agree(&names).await;
         cluster.stop().await;
     }
+}
+
+/// Waits until the node shows these topics.
+async fn shows(controller: &Controller, names: &BTreeSet<String>) {
+    let began = Instant::now();
+    while topics_of(controller) != *names {
+        assert!(began.elapsed() < PATIENCE, "{:?}, not {names:?}", topics_of(controller));
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn topics_of(controller: &Controller) -> BTreeSet<String> {
+    controller.image().topics().iter().map(|topic| topic.name.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_observer_follows_whoever_leads_and_a_late_one_takes_a_snapshot() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all().await;
+    cluster.create("a", None).await;
+    let observer = cluster.observe(9, &[1, 2, 3]);
+    let mut names = BTreeSet::from(["a".to_owned()]);
+    shows(&observer, &names).await;
+    for n in 0..120 {
+        let name = format!("t{n}");
+        cluster.create(&name, None).await;
+        names.insert(name);
+    }
+    shows(&observer, &names).await;
+    shows(&cluster.observe(10, &[1, 2, 3]), &names).await;
+    let leader = cluster.active(None).await;
+    cluster.kill(leader).await;
+    cluster.create("after", None).await;
+    names.insert("after".to_owned());
+    shows(&observer, &names).await;
+    let status =
+        cluster.node(cluster.active(None).await).controller.clone().unwrap().describe_quorum().await.unwrap();
+    let seen: BTreeSet<i32> = status.observers.iter().map(|observer| observer.id.get()).collect();
+    assert!(seen.contains(&9) && status.voters.len() == 3, "{status:?}");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_stopped_hands_over_first() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all().await;
+    cluster.create("a", None).await;
+    let leader = cluster.active(None).await;
+    let controller = cluster.node_mut(leader).controller.take().unwrap();
+    controller.shutdown().await;
+    // Nobody has waited for its silence: others may ask for votes after half of the timeout at the earliest.
+    let stopped = Instant::now();
+    cluster.active(Some(leader)).await;
+    assert!(stopped.elapsed() < ELECTION_TIMEOUT / 2, "{:?}", stopped.elapsed());
+    cluster.create("b", Some(leader)).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_observer_sees_nothing_that_is_not_committed() {
+    let mut cluster = Cluster::new(3);
+    cluster.start_all().await;
+    cluster.create("a", None).await;
+    let names = BTreeSet::from(["a".to_owned()]);
+    let leader = cluster.active(None).await;
+    cluster.isolate(leader);
+    let old = cluster.node(leader).controller.clone().unwrap();
+    let request = CreateTopics { topics: vec![NewTopic::named("lost")], validate_only: false };
+    let writing = tokio::spawn(async move { old.create_topics(request).await });
+    // It is in the old leader's log, and nowhere else.
+    sleep(Duration::from_millis(100)).await;
+    // The observer hears of nobody but the old leader.
+    let observer = cluster.observe(9, &[leader]);
+    shows(&observer, &names).await;
+    let began = Instant::now();
+    while began.elapsed() < ELECTION_TIMEOUT {
+        assert_eq!(topics_of(&observer), names);
+        sleep(Duration::from_millis(5)).await;
+    }
+    writing.abort();
+    cluster.heal();
+    cluster.stop().await;
 }

@@ -13,13 +13,16 @@ use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
 use parking_lot::Mutex;
 
+use super::log_store::blocking;
 use super::peer_codec::{
     Envelope, Hello, PeerAnswer, PeerRequest, SnapshotPiece, answer_bytes, read_request,
 };
 use super::quorum::{OurRaft, node};
+use super::serving::Serving;
 use super::snapshot::SnapshotState;
 use super::standing::Standing;
 use super::types::{TypeConfig, Vote};
+use crate::peers::Peer;
 
 /// A snapshot longer than this is refused, so that no peer fills the memory.
 const SNAPSHOT_LEN_MAX: u64 = 1 << 30;
@@ -31,6 +34,7 @@ pub(super) struct Started {
     pub(super) cluster_id: Arc<str>,
     /// False while this voter has not caught up with what it may have promised.
     pub(super) may_vote: Arc<AtomicBool>,
+    pub(super) serving: Arc<Serving>,
 }
 
 /// The one place where other voters' requests come in.
@@ -55,12 +59,7 @@ impl std::fmt::Debug for PeerDoor {
 
 impl PeerDoor {
     pub(crate) fn new(own: BrokerId) -> Self {
-        Self {
-            own,
-            hello: Mutex::new(Hello::default()),
-            started: Mutex::new(None),
-            incoming: Mutex::new(None),
-        }
+        Self { own, hello: Mutex::new(Hello::of(own)), started: Mutex::new(None), incoming: Mutex::new(None) }
     }
 
     pub(super) fn hello(&self) -> Hello {
@@ -87,6 +86,11 @@ impl PeerDoor {
             Standing::Founder(founders) => founders.clone(),
             _ => Vec::new(),
         };
+    }
+
+    /// Who is known to vote.
+    pub(super) fn know(&self, voters: Vec<Peer>) {
+        self.hello.lock().voters = voters;
     }
 
     pub(super) fn open(&self, started: Started) {
@@ -122,9 +126,7 @@ impl PeerDoor {
     }
 
     async fn handle(&self, envelope: Envelope, request: PeerRequest) -> Result<PeerAnswer, String> {
-        if envelope.to != self.own {
-            return Err(format!("this is node {}, not {}", self.own, envelope.to));
-        }
+        self.check_receiver(&envelope)?;
         if let PeerRequest::Hello(_) = request {
             return Ok(PeerAnswer::Hello(self.hello()));
         }
@@ -158,8 +160,31 @@ impl PeerDoor {
                 answer.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
                 Ok(PeerAnswer::TransferLeader)
             }
+            PeerRequest::Pull(pull) => {
+                let voters = self.hello.lock().voters.clone();
+                let pulled = started.serving.pull(envelope.from, &pull, voters).await;
+                pulled.map(PeerAnswer::Pulled).map_err(|error| failed(&error))
+            }
+            PeerRequest::PullSnapshot(asked) => {
+                let serving = Arc::clone(&started.serving);
+                let piece = blocking(move || serving.snapshot_piece(&asked)).await;
+                piece.map(PeerAnswer::PulledPiece).map_err(|error| failed(&error))
+            }
             PeerRequest::Hello(_) => Ok(PeerAnswer::Hello(self.hello())),
         }
+    }
+
+    /// A node with another metadata log is not the one that is meant: it knows nothing of what that one has promised (KIP-853).
+    fn check_receiver(&self, envelope: &Envelope) -> Result<(), String> {
+        if envelope.to != BrokerId::NONE && envelope.to != self.own {
+            return Err(format!("this is node {}, not {}", self.own, envelope.to));
+        }
+        let own = self.hello.lock().directory_id;
+        let is_known = |directory: DirectoryId| directory != DirectoryId::UNASSIGNED;
+        if is_known(envelope.to_directory) && is_known(own) && envelope.to_directory != own {
+            return Err(format!("this is directory {own}, not {}", envelope.to_directory));
+        }
+        Ok(())
     }
 
     async fn snapshot(&self, started: &Started, piece: SnapshotPiece) -> Result<PeerAnswer, String> {

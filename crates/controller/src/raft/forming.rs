@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
 
 use super::network::greet;
 use super::peer_codec::{Hello, HelloStanding};
 use super::standing::Standing;
-use crate::peers::Peers;
+use crate::peers::{Peer, Peers};
 
 /// Between two rounds of greetings.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -18,15 +19,16 @@ const REMIND: Duration = Duration::from_secs(10);
 impl Peers {
     /// The id of the cluster that the voters are: what any of them knows, or else what the voter with the lowest id says,
     /// once it has heard from a majority that nobody knows. It only names a new cluster: to form one, that voter must be
-    /// there.
+    /// there. Where only addresses are known, all must have told their ids before.
     pub async fn agree_on_cluster_id(&self, propose: impl FnOnce() -> String) -> String {
-        let names = self.voters.first().is_some_and(|lowest| lowest.id == self.own);
         let mut reminder = Reminder::default();
         loop {
-            let others = self.greet_all(String::new()).await;
-            if let Some(known) = others.iter().find_map(|(_, hello)| hello.cluster_id.clone()) {
+            let others = self.meet(String::new()).await;
+            if let Some(known) = others.iter().find_map(|hello| hello.cluster_id.clone()) {
                 return known;
             }
+            let voters = self.voters();
+            let names = voters.first().is_some_and(|lowest| lowest.id == self.own);
             if names && others.len() + 1 >= self.majority() {
                 return propose();
             }
@@ -35,21 +37,49 @@ impl Peers {
         }
     }
 
-    /// What each of the other voters says that can be reached.
+    /// What each of the other voters says that can be reached. Where the voters are not known, whoever is at the addresses is
+    /// asked: what the voters are if one of them knows, else they are those at the addresses, once all have answered.
+    async fn meet(&self, cluster_id: String) -> Vec<Hello> {
+        if !self.voters().is_empty() {
+            return self.greet_all(cluster_id).await.into_iter().map(|(_, hello)| hello).collect();
+        }
+        let servers = self.bootstrap_servers();
+        let hellos = self.greet_each(servers.to_vec(), cluster_id).await;
+        if let Some((_, knows)) = hellos.iter().find(|(_, hello)| !hello.voters.is_empty()) {
+            self.learn(knows.voters.clone());
+        } else if hellos.len() == servers.len() && hellos.iter().any(|(_, hello)| hello.id == self.own) {
+            let founders = hellos.iter().map(|(server, hello)| Peer { id: hello.id, ..server.clone() });
+            self.learn(founders.collect());
+        }
+        self.door.know(self.voters().to_vec());
+        hellos.into_iter().map(|(_, hello)| hello).filter(|hello| hello.id != self.own).collect()
+    }
+
     async fn greet_all(&self, cluster_id: String) -> Vec<(BrokerId, Hello)> {
+        let hellos = self.greet_each(self.others(), cluster_id).await;
+        hellos.into_iter().map(|(peer, hello)| (peer.id, hello)).collect()
+    }
+
+    async fn greet_each(&self, whom: Vec<Peer>, cluster_id: String) -> Vec<(Peer, Hello)> {
         let own = self.door.hello();
-        let greetings = self.others().map(|peer| {
+        let greetings = whom.into_iter().map(|peer| {
             let (own, cluster_id) = (own.clone(), cluster_id.clone());
-            async move { greet(self, cluster_id, peer, own).await.map(|hello| (peer.id, hello)) }
+            async move { greet(self, cluster_id, &peer, own).await.map(|hello| (peer, hello)) }
         });
         join_all(greetings).await.into_iter().flatten().collect()
     }
 
-    /// What becomes of a voter with an empty disk, and the term that it must not go below.
-    pub(super) async fn stand_up(&self, cluster_id: &str) -> (Standing, u64) {
+    /// What becomes of a controller with an empty disk, and the term that it must not go below.
+    pub(super) async fn stand_up(&self, cluster_id: &str, directory_id: DirectoryId) -> (Standing, u64) {
         let mut reminder = Reminder::default();
         loop {
-            let own = self.door.hello();
+            if self.voters().is_empty() {
+                self.meet(cluster_id.to_owned()).await;
+            }
+            let (voters, own) = (self.voters(), self.door.hello());
+            if let Some(standing) = newcomer(&voters, (self.own, directory_id)) {
+                return (standing, 0);
+            }
             let others = self.greet_all(cluster_id.to_owned()).await;
             // One that has no cluster yet has no directory yet, either, by which it would be known again.
             let settled = others.into_iter().filter(|(_, hello)| hello.cluster_id.is_some());
@@ -59,7 +89,9 @@ impl Peers {
                 reminder.say(&format!("voter {id} belongs to another cluster than {cluster_id}"));
             }
             let own = (self.own, own.directory_id);
-            if let Some(decided) = decide(self.voters.len(), own, &same) {
+            if !voters.is_empty()
+                && let Some(decided) = decide(voters.len(), own, &same)
+            {
                 return decided;
             }
             reminder.say("waits for the other voters: its disk is empty, and it must not forget what it may have promised");
@@ -68,7 +100,18 @@ impl Peers {
     }
 }
 
-type Own = (BrokerId, ottla_metadata::DirectoryId);
+/// Whoever is no voter, or is one with another disk, has promised nothing with this one: it has a vote when the log gives it
+/// one (KIP-853).
+fn newcomer(voters: &[Peer], own: Own) -> Option<Standing> {
+    let known = voters.iter().find(|voter| voter.id == own.0);
+    let is_new = match known {
+        None => !voters.is_empty(),
+        Some(voter) => voter.directory_id != DirectoryId::UNASSIGNED && voter.directory_id != own.1,
+    };
+    is_new.then_some(Standing::Member)
+}
+
+type Own = (BrokerId, DirectoryId);
 
 /// The rule, for `voters` voters. Nobody can tell a new voter from one whose disk was emptied, but by the others:
 ///
@@ -111,8 +154,6 @@ impl Reminder {
 
 #[cfg(test)]
 mod tests {
-    use ottla_metadata::DirectoryId;
-
     use super::*;
 
     fn dir(n: u128) -> DirectoryId {
@@ -120,18 +161,33 @@ mod tests {
     }
 
     fn blank(n: u128) -> Hello {
-        Hello { directory_id: dir(n), ..Hello::default() }
+        Hello { directory_id: dir(n), ..Hello::of(BrokerId(9)) }
     }
 
     fn member(term: u64, log_len: u64, founders: &[Own]) -> Hello {
         let founders = founders.to_vec();
-        Hello { standing: HelloStanding::Member, term, log_len, founders, ..Hello::default() }
+        Hello { standing: HelloStanding::Member, term, log_len, founders, ..Hello::of(BrokerId(9)) }
     }
 
     const OWN: BrokerId = BrokerId(1);
 
     fn own() -> Own {
         (OWN, dir(1))
+    }
+
+    #[test]
+    fn a_newcomer_is_no_voter_or_has_another_disk() {
+        let voter =
+            |id, directory| Peer { directory_id: dir(directory), ..Peer::of_id(BrokerId(id), "h", 1) };
+        assert_eq!(newcomer(&[], own()), None, "it is not known yet who votes");
+        assert_eq!(newcomer(&[voter(1, 1), voter(2, 2)], own()), None);
+        assert_eq!(
+            newcomer(&[voter(1, 0), voter(2, 0)], own()),
+            None,
+            "static voters are known by their ids only"
+        );
+        assert_eq!(newcomer(&[voter(1, 9), voter(2, 2)], own()), Some(Standing::Member));
+        assert_eq!(newcomer(&[voter(2, 2), voter(3, 3)], own()), Some(Standing::Member));
     }
 
     #[test]

@@ -21,12 +21,14 @@ use super::peer_codec::{
     Envelope, Hello, HelloStanding, PeerAnswer, PeerRequest, SnapshotPiece, answer_bytes, read_answer,
     read_request, request_bytes,
 };
+use super::pull::{News, Pull, PullSnapshot, Pulled};
 use super::segmented_log::{EntryPlace, Known, SegmentedLog};
 use super::snapshot::SnapshotState;
 use super::standing::Standing;
 use super::types::{
     Entry, LeaderId, Membership, Payload, Proposal, SnapshotMeta, StoredMembership, Vote, Voter, log_id,
 };
+use crate::peers::Peer;
 
 const DIR: &str = "/log";
 const SEGMENT_BYTES: u64 = 1_000;
@@ -174,8 +176,18 @@ fn peer_seeds(payloads: &[Payload]) -> Vec<(u8, Vec<u8>)> {
         term: 3,
         log_len: 10,
         founders: vec![(BrokerId(1), DirectoryId::default())],
-        ..Hello::default()
+        voters: vec![Peer::of_id(BrokerId(1), "host", 9)],
+        ..Hello::of(BrokerId(1))
     };
+    let pull = Pull {
+        directory_id: DirectoryId::default(),
+        last,
+        end_offset: 12,
+        leader: BrokerId(1),
+        wait_ms: 500,
+    };
+    let pulled =
+        |news| Pulled { leader: BrokerId(1), voters: vec![Peer::of_id(BrokerId(1), "host", 9)], news };
     let requests = [
         PeerRequest::Append(append),
         PeerRequest::Vote(VoteRequest::new(vote, last)),
@@ -183,16 +195,26 @@ fn peer_seeds(payloads: &[Payload]) -> Vec<(u8, Vec<u8>)> {
         PeerRequest::Snapshot(piece),
         PeerRequest::TransferLeader(TransferLeaderRequest::new(vote, 2, last)),
         PeerRequest::Hello(hello.clone()),
+        PeerRequest::Pull(pull),
+        PeerRequest::PullSnapshot(PullSnapshot { name: "1-1.checkpoint".to_owned(), pos: 5 }),
     ];
     let answers = [
         Ok(PeerAnswer::Append(AppendEntriesResponse::PartialSuccess(last))),
         Ok(PeerAnswer::Append(AppendEntriesResponse::HigherVote(vote))),
         Ok(PeerAnswer::Vote(VoteResponse::new(vote, last, true))),
         Ok(PeerAnswer::Hello(hello)),
+        Ok(PeerAnswer::Pulled(pulled(News::Entries(vec![Bytes::from_static(b"batch")])))),
+        Ok(PeerAnswer::Pulled(pulled(News::Snapshot { name: "1-1.checkpoint".to_owned(), len: 9 }))),
+        Ok(PeerAnswer::PulledPiece(Bytes::from_static(b"snap"))),
         Ok(PeerAnswer::Piece),
         Err("no".to_owned()),
     ];
-    let envelope = Envelope { cluster_id: "cluster".to_owned(), from: BrokerId(1), to: BrokerId(2) };
+    let envelope = Envelope {
+        cluster_id: "cluster".to_owned(),
+        from: BrokerId(1),
+        to: BrokerId(2),
+        to_directory: DirectoryId::UNASSIGNED,
+    };
     let requests = requests.iter().map(|request| {
         let bytes = request_bytes(&envelope, request).unwrap_or_default();
         (9, bytes.to_vec())

@@ -6,6 +6,7 @@ use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use ottla_storage::Disk;
@@ -14,7 +15,7 @@ use parking_lot::Mutex;
 use super::codec::{Purged, log_id_bytes, purged_bytes, read_log_id, read_purged, read_vote, vote_bytes};
 use super::flusher::Flusher;
 use super::meta_store::{MetaKey, MetaStore};
-use super::segmented_log::{Known, SegmentedLog};
+use super::segmented_log::{EntryPlace, Known, SegmentedLog};
 use super::types::{Entry, LogId, TypeConfig, Vote};
 
 /// The log, its flush thread and the store of votes and pointers; clones share them.
@@ -83,6 +84,41 @@ impl LogStore {
         self.shared.log.lock().end_offset(index)
     }
 
+    /// The batches of the entries behind `last` up to `committed`, of `bytes_max` and one batch more at most; `None` if the log
+    /// does not go back so far.
+    ///
+    /// # Errors
+    /// I/O, or a `last` that this log never had.
+    pub(super) fn committed_batches(
+        &self,
+        last: Option<LogId>,
+        committed: Option<LogId>,
+        bytes_max: usize,
+    ) -> io::Result<Option<Vec<Bytes>>> {
+        let first = last.map_or(0, |last| last.index + 1);
+        let end = committed.map_or(0, |committed| committed.index + 1);
+        let (before, places) = {
+            let log = self.shared.log.lock();
+            let before = last.and_then(|last| log.places(last.index, first).first().map(EntryPlace::log_id));
+            (before, log.places(first, end))
+        };
+        if let (Some(last), Some(before)) = (last, before)
+            && last != before
+        {
+            return Err(io::Error::other(format!("entry {last} is {before} here")));
+        }
+        if places.first().is_none_or(|place| place.log_id().index != first) {
+            return Ok(None);
+        }
+        let mut len = 0;
+        let room = places.iter().take_while(|place| {
+            let fits = len < bytes_max;
+            len += place.len();
+            fits
+        });
+        room.map(|place| place.read_batch().map(Bytes::from)).collect::<io::Result<_>>().map(Some)
+    }
+
     /// Whether there never was an entry.
     pub(crate) fn is_empty(&self) -> bool {
         self.last_log_id().is_none()
@@ -119,7 +155,7 @@ impl RaftLogReader<TypeConfig> for LogStore {
             Bound::Unbounded => u64::MAX,
         };
         let places = self.shared.log.lock().places(start, end);
-        places.iter().map(super::segmented_log::EntryPlace::read).collect()
+        places.iter().map(EntryPlace::read).collect()
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {

@@ -9,6 +9,7 @@ mod damage_tests;
 mod door;
 mod entry_batch;
 mod flusher;
+mod followers;
 mod forming;
 pub mod fuzzing;
 mod log_store;
@@ -16,13 +17,20 @@ mod meta_copy;
 mod meta_pair;
 mod meta_store;
 mod network;
+mod observer;
+mod observers;
 mod peer_codec;
 #[cfg(test)]
+mod peer_codec_tests;
+#[cfg(test)]
 mod power_tests;
+mod pull;
 mod quorum;
+mod replayed;
 mod segmented_log;
 #[cfg(test)]
 mod segmented_log_tests;
+mod serving;
 #[cfg(test)]
 mod sled_power;
 mod sled_store;
@@ -35,8 +43,9 @@ mod twin_store;
 mod types;
 
 pub(crate) use door::PeerDoor;
+pub(crate) use observer::Observer;
 pub(crate) use quorum::{ProposeError, Quorum, QuorumConfig};
-pub use quorum::{QuorumStatus, VoterStatus};
+pub use quorum::{QuorumStatus, ReplicaStatus};
 pub(crate) use snapshot_clock::SnapshotLimits;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use ottla_model::BrokerId;
 use uuid::Uuid;
 
 use super::peer_codec::{Envelope, PeerAnswer, PeerRequest, SnapshotPiece, read_answer, request_bytes};
+use super::pull::{Pull, PullSnapshot, Pulled};
 use super::types::{Snapshot, TypeConfig, Vote, Voter};
 use crate::peers::{Peer, PeerError, Peers};
 
@@ -46,16 +47,30 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     async fn new_client(&mut self, target: u64, node: &Voter) -> Self::Network {
         let id = i32::try_from(target).map_or(BrokerId::NONE, BrokerId);
         // What this node's file says of a voter is newer than what the log does.
-        let configured = self.peers.as_ref().and_then(|peers| peers.voter(id)).cloned();
-        let peer = configured.unwrap_or_else(|| Peer { id, host: node.host.clone(), port: node.port });
+        let configured = self.peers.as_ref().and_then(|peers| peers.configured(id));
+        let peer = configured.unwrap_or_else(|| peer_of(id, node));
         PeerClient { network: self.clone(), peer }
     }
+}
+
+/// A voter as the log has it.
+pub(super) fn peer_of(id: BrokerId, node: &Voter) -> Peer {
+    Peer { id, directory_id: node.directory_id, host: node.host.clone(), port: node.port }
 }
 
 /// What one call came to.
 enum Failure {
     Unreachable(String),
     Other(io::Error),
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unreachable(why) => Self::other(why),
+            Failure::Other(error) => error,
+        }
+    }
 }
 
 impl From<Failure> for RPCError<TypeConfig> {
@@ -108,7 +123,7 @@ async fn ask(
     request: &PeerRequest,
     timeout: Duration,
 ) -> Result<PeerAnswer, Failure> {
-    let envelope = Envelope { cluster_id, from: peers.own, to: peer.id };
+    let envelope = Envelope { cluster_id, from: peers.own, to: peer.id, to_directory: peer.directory_id };
     let bytes = request_bytes(&envelope, request).map_err(Failure::Other)?;
     let answer = peers.transport.call(peer, bytes, timeout).await.map_err(|error| match error {
         PeerError::Unreachable(why) => Failure::Unreachable(why),
@@ -116,6 +131,35 @@ async fn ask(
     })?;
     let answer = read_answer(&answer).map_err(Failure::Other)?;
     answer.map_err(|why| Failure::Other(io::Error::other(why)))
+}
+
+/// What is committed behind what an observer has, from the controller that it takes for the leader.
+pub(super) async fn pull(
+    peers: &Peers,
+    cluster_id: &str,
+    peer: &Peer,
+    question: Pull,
+    wait: Duration,
+) -> io::Result<Pulled> {
+    let request = PeerRequest::Pull(question);
+    match ask(peers, cluster_id.to_owned(), peer, &request, wait + APPEND_TIMEOUT).await? {
+        PeerAnswer::Pulled(pulled) => Ok(pulled),
+        other => Err(unexpected(&other).into()),
+    }
+}
+
+/// Bytes of a snapshot.
+pub(super) async fn pull_snapshot(
+    peers: &Peers,
+    cluster_id: &str,
+    peer: &Peer,
+    asked: PullSnapshot,
+) -> io::Result<Bytes> {
+    let request = PeerRequest::PullSnapshot(asked);
+    match ask(peers, cluster_id.to_owned(), peer, &request, SNAPSHOT_TIMEOUT).await? {
+        PeerAnswer::PulledPiece(bytes) => Ok(bytes),
+        other => Err(unexpected(&other).into()),
+    }
 }
 
 /// What a voter says of itself; `None` if it says nothing.
@@ -129,7 +173,7 @@ pub(super) async fn greet(
         Ok(PeerAnswer::Hello(hello)) => Some(hello),
         Ok(_) => None,
         Err(Failure::Unreachable(why)) => {
-            tracing::debug!(peer = %peer.id, %why, "not reached");
+            tracing::debug!(peer = %peer.id, host = peer.host, port = peer.port, %why, "not reached");
             None
         }
         Err(Failure::Other(error)) => {

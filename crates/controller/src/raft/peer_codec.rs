@@ -4,7 +4,8 @@
 //! |--|--|
 //! | version | int8, 0 |
 //! | cluster id of the sender; empty while it has none | string |
-//! | sender, receiver | int32, int32 |
+//! | sender, receiver | int32, int32; the receiver -1: whoever is there |
+//! | the receiver's directory id; nil: any | uuid |
 //! | kind | int8 |
 //! | what the kind has | see [`PeerRequest`] |
 //!
@@ -27,7 +28,9 @@ use super::codec::{
     begin, corrupt, get_optional_log_id, get_u64, get_vote, parse, put_optional_log_id, put_u64, put_vote,
 };
 use super::entry_batch;
+use super::pull::{Pull, PullSnapshot, Pulled, get_peers, put_peers};
 use super::types::{Entry, LogId, TypeConfig, Vote};
+use crate::peers::Peer;
 
 /// Entries of one request at most; openraft sends fewer.
 const ENTRIES_MAX: usize = 10_000;
@@ -37,7 +40,10 @@ const ENTRIES_MAX: usize = 10_000;
 pub(super) struct Envelope {
     pub(super) cluster_id: String,
     pub(super) from: BrokerId,
+    /// [`BrokerId::NONE`]: whoever is at the address.
     pub(super) to: BrokerId,
+    /// Of the receiver's metadata log; nil where the sender does not know it.
+    pub(super) to_directory: DirectoryId,
 }
 
 /// What one voter asks another.
@@ -51,6 +57,9 @@ pub(super) enum PeerRequest {
     TransferLeader(TransferLeaderRequest<TypeConfig>),
     /// Before there is a quorum: what are you?
     Hello(Hello),
+    /// An observer's question.
+    Pull(Pull),
+    PullSnapshot(PullSnapshot),
 }
 
 /// Part of a snapshot's file.
@@ -65,8 +74,9 @@ pub(super) struct SnapshotPiece {
 }
 
 /// What a node says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hello {
+    pub(super) id: BrokerId,
     pub(super) cluster_id: Option<String>,
     pub(super) directory_id: DirectoryId,
     pub(super) standing: HelloStanding,
@@ -76,6 +86,24 @@ pub(super) struct Hello {
     pub(super) log_len: u64,
     /// Those that were as new as this node when it first took part.
     pub(super) founders: Vec<(BrokerId, DirectoryId)>,
+    /// The voters that it knows of.
+    pub(super) voters: Vec<Peer>,
+}
+
+impl Hello {
+    /// Of a node that knows nothing yet.
+    pub(super) fn of(id: BrokerId) -> Self {
+        Self {
+            id,
+            cluster_id: None,
+            directory_id: DirectoryId::UNASSIGNED,
+            standing: HelloStanding::Blank,
+            term: 0,
+            log_len: 0,
+            founders: Vec::new(),
+            voters: Vec::new(),
+        }
+    }
 }
 
 /// How far a node's word goes.
@@ -100,6 +128,9 @@ pub(super) enum PeerAnswer {
     Piece,
     TransferLeader,
     Hello(Hello),
+    Pulled(Pulled),
+    /// Bytes of a snapshot that was asked for.
+    PulledPiece(Bytes),
 }
 
 const APPEND: i8 = 0;
@@ -109,6 +140,8 @@ const SNAPSHOT: i8 = 3;
 const TRANSFER_LEADER: i8 = 4;
 const HELLO: i8 = 5;
 const PIECE: i8 = 6;
+const PULL: i8 = 7;
+const PULL_SNAPSHOT: i8 = 8;
 
 /// # Errors
 /// An entry that does not fit a batch.
@@ -117,6 +150,7 @@ pub(super) fn request_bytes(envelope: &Envelope, request: &PeerRequest) -> io::R
     out.string(&envelope.cluster_id);
     out.i32(envelope.from.get());
     out.i32(envelope.to.get());
+    out.topic_id(TopicId(envelope.to_directory.0));
     match request {
         PeerRequest::Append(request) => {
             out.i8(APPEND);
@@ -148,6 +182,14 @@ pub(super) fn request_bytes(envelope: &Envelope, request: &PeerRequest) -> io::R
             out.i8(HELLO);
             put_hello(&mut out, hello);
         }
+        PeerRequest::Pull(pull) => {
+            out.i8(PULL);
+            pull.put(&mut out);
+        }
+        PeerRequest::PullSnapshot(pull) => {
+            out.i8(PULL_SNAPSHOT);
+            pull.put(&mut out);
+        }
     }
     Ok(out.into_vec().into())
 }
@@ -157,7 +199,9 @@ pub(super) fn request_bytes(envelope: &Envelope, request: &PeerRequest) -> io::R
 pub(super) fn read_request(bytes: &Bytes) -> io::Result<(Envelope, PeerRequest)> {
     let (envelope, raw) = parse("peer request", bytes, |from| {
         let cluster_id = from.string()?.to_owned();
-        let envelope = Envelope { cluster_id, from: BrokerId(from.i32()?), to: BrokerId(from.i32()?) };
+        let (sender, to) = (BrokerId(from.i32()?), BrokerId(from.i32()?));
+        let to_directory = DirectoryId(from.topic_id()?.0);
+        let envelope = Envelope { cluster_id, from: sender, to, to_directory };
         Ok((envelope, RawRequest::read(from)?))
     })?;
     Ok((envelope, raw.finish()?))
@@ -218,6 +262,8 @@ impl<'a> RawRequest<'a> {
                 PeerRequest::TransferLeader(TransferLeaderRequest::new(vote, to, last))
             }
             HELLO => PeerRequest::Hello(get_hello(from)?),
+            PULL => PeerRequest::Pull(Pull::get(from)?),
+            PULL_SNAPSHOT => PeerRequest::PullSnapshot(PullSnapshot::get(from)?),
             kind => return Err(WireError::BadLength(i64::from(kind))),
         }))
     }
@@ -250,7 +296,8 @@ impl<'a> RawRequest<'a> {
     }
 }
 
-fn read_entry(batch: &[u8]) -> io::Result<Entry> {
+/// The entry of a batch that another node has sent.
+pub(super) fn read_entry(batch: &[u8]) -> io::Result<Entry> {
     let header = BatchHeader::read(batch).map_err(|error| corrupt("entry", error))?;
     if header.size() != batch.len() {
         return Err(corrupt("entry", "its length is not its batch's"));
@@ -283,6 +330,7 @@ fn get_vote_request(from: &mut Reader<'_>) -> Result<VoteRequest<TypeConfig>, Wi
 }
 
 fn put_hello(out: &mut Writer, hello: &Hello) {
+    out.i32(hello.id.get());
     out.nullable_string(hello.cluster_id.as_deref());
     out.topic_id(TopicId(hello.directory_id.0));
     out.i8(match hello.standing {
@@ -293,10 +341,12 @@ fn put_hello(out: &mut Writer, hello: &Hello) {
     put_u64(out, hello.term);
     put_u64(out, hello.log_len);
     put_founders(out, &hello.founders);
+    put_peers(out, &hello.voters);
 }
 
 fn get_hello(from: &mut Reader<'_>) -> Result<Hello, WireError> {
     Ok(Hello {
+        id: BrokerId(from.i32()?),
         cluster_id: from.nullable_string()?.map(str::to_owned),
         directory_id: DirectoryId(from.topic_id()?.0),
         standing: match from.i8()? {
@@ -308,6 +358,7 @@ fn get_hello(from: &mut Reader<'_>) -> Result<Hello, WireError> {
         term: get_u64(from)?,
         log_len: get_u64(from)?,
         founders: get_founders(from)?,
+        voters: get_peers(from)?,
     })
 }
 
@@ -360,6 +411,14 @@ fn put_answer(out: &mut Writer, answer: &PeerAnswer) {
             out.i8(HELLO);
             put_hello(out, hello);
         }
+        PeerAnswer::Pulled(pulled) => {
+            out.i8(PULL);
+            pulled.put(out);
+        }
+        PeerAnswer::PulledPiece(bytes) => {
+            out.i8(PULL_SNAPSHOT);
+            out.bytes(bytes);
+        }
     }
 }
 
@@ -380,6 +439,8 @@ fn get_answer(from: &mut Reader<'_>) -> Result<PeerAnswer, WireError> {
         PIECE => PeerAnswer::Piece,
         TRANSFER_LEADER => PeerAnswer::TransferLeader,
         HELLO => PeerAnswer::Hello(get_hello(from)?),
+        PULL => PeerAnswer::Pulled(Pulled::get(from)?),
+        PULL_SNAPSHOT => PeerAnswer::PulledPiece(Bytes::copy_from_slice(from.bytes()?)),
         other => return Err(WireError::BadLength(i64::from(other))),
     })
 }

@@ -276,7 +276,13 @@ impl World {
         let log = LogStore::open(Arc::clone(&disk), dir, Arc::clone(&meta), SEGMENT_BYTES)?;
         let publisher = Arc::new(Publisher::new(MetadataImage::new("cluster")));
         let snapshots = SnapshotStore::new(disk, dir, meta);
-        let machine = StateMachine::open("cluster".into(), Arc::clone(&publisher), snapshots, log.clone())?;
+        let machine = StateMachine::open(
+            "cluster".into(),
+            Arc::clone(&publisher),
+            snapshots,
+            log.clone(),
+            tokio::sync::watch::Sender::new(None),
+        )?;
         Ok(Node { log, machine, publisher })
     }
 

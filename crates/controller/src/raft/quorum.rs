@@ -13,23 +13,26 @@ use openraft::{Config, Raft, RaftMetrics, ReadPolicy, ServerState, SnapshotPolic
 use ottla_metadata::{DirectoryId, MetadataRecord};
 use ottla_model::{BrokerId, TimestampMs};
 use ottla_storage::Disk;
+use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::codec::{Identity, identity_bytes, purged_bytes, read_identity, read_vote, vote_bytes};
 use super::damage::{Remedy, damaged, is_damage};
 use super::door::Started;
+use super::followers::Followers;
 use super::log_store::LogStore;
 use super::meta_pair::{MetaPair, SLED_DIR};
 use super::meta_store::{MetaKey, MetaStore};
-use super::network::Network;
+use super::network::{Network, peer_of};
+use super::serving::{Serving, wall_clock};
 use super::snapshot::SnapshotStore;
 use super::snapshot_clock::{SnapshotClock, SnapshotLimits};
 use super::standing::Standing;
 use super::state_machine::StateMachine;
-use super::types::{Applied, LeaderId, Proposal, TypeConfig, Vote, Voter};
+use super::types::{Applied, LeaderId, LogId, Membership, Proposal, TypeConfig, Vote, Voter};
 use crate::error::StartError;
-use crate::peers::Peers;
+use crate::peers::{Peer, Peers};
 use crate::publish::Publisher;
 
 pub(super) type OurRaft = Raft<TypeConfig, StateMachine>;
@@ -45,8 +48,15 @@ pub(crate) struct QuorumConfig {
     pub(crate) segment_bytes: u64,
     pub(crate) snapshot_every_entries: u64,
     pub(crate) snapshots: SnapshotLimits,
-    /// The other voters; `None` where this node is the only one.
+    /// The voters; `None` where this node is the only one, and nobody else ever asks it.
     pub(crate) peers: Option<Peers>,
+}
+
+impl QuorumConfig {
+    /// The voters, unless this node is the only one.
+    fn several(&self) -> Option<&Peers> {
+        self.peers.as_ref().filter(|peers| !peers.is_alone())
+    }
 }
 
 /// Why a proposal was not applied.
@@ -66,15 +76,24 @@ pub struct QuorumStatus {
     pub leader_epoch: i32,
     /// The offset after the last record that is committed and applied here.
     pub high_watermark: i64,
-    pub voters: Vec<VoterStatus>,
+    pub voters: Vec<ReplicaStatus>,
+    /// Who follows without a vote.
+    pub observers: Vec<ReplicaStatus>,
+    /// Where each controller is reached that the log or the file knows of.
+    pub nodes: Vec<Peer>,
 }
 
-/// How far one voter's log reaches.
+/// How far one node's log reaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VoterStatus {
+pub struct ReplicaStatus {
     pub id: BrokerId,
+    /// Of its metadata log; nil where it is not known.
+    pub directory_id: DirectoryId,
     /// The offset after its last record; -1 if the leader has not heard yet.
     pub log_end_offset: i64,
+    /// When the leader last heard from it, and when it last had all that the leader had; -1: never.
+    pub last_fetch: TimestampMs,
+    pub last_caught_up: TimestampMs,
 }
 
 /// A voter that has started.
@@ -83,6 +102,8 @@ pub(crate) struct Quorum {
     log: LogStore,
     snapshots: SnapshotClock,
     peers: Option<Peers>,
+    serving: Arc<Serving>,
+    followers: Arc<Mutex<Followers>>,
     watch: JoinHandle<()>,
     leading: watch::Receiver<bool>,
     /// Ends once the store is closed, so that the next start can open it.
@@ -119,7 +140,7 @@ impl Quorum {
     ) -> Result<Self, StartError> {
         claim(&config, disk.as_ref(), meta.as_ref())?;
         let standing = stand(&config, meta.as_ref()).await?;
-        let (log, machine) =
+        let (log, machine, applied) =
             open(&config, &disk, &meta, &publisher).map_err(|source| start_error(&config, source))?;
         let network = Network { peers: config.peers.clone(), cluster_id: config.cluster_id.to_string() };
         let raft_config = raft_config(&config, standing.may_vote())?;
@@ -127,19 +148,45 @@ impl Quorum {
         let raft = raft.await.map_err(raft_error)?;
         let snapshots = SnapshotClock::start(raft.clone(), log.clone(), config.snapshots);
         let may_vote = Arc::new(AtomicBool::new(standing.may_vote()));
+        let (tell_leader, leader) = watch::channel(BrokerId::NONE);
+        let serving = Arc::new(Serving {
+            own: config.node_id,
+            log: log.clone(),
+            snapshots: SnapshotStore::new(disk.clone(), &config.dir, meta.clone()),
+            applied,
+            leader,
+            observers: Mutex::default(),
+        });
         if let Some(peers) = &config.peers {
-            let cluster_id = Arc::clone(&config.cluster_id);
-            peers.door.open(Started { raft: raft.clone(), cluster_id, may_vote: Arc::clone(&may_vote) });
+            peers.door.open(Started {
+                raft: raft.clone(),
+                cluster_id: Arc::clone(&config.cluster_id),
+                may_vote: Arc::clone(&may_vote),
+                serving: Arc::clone(&serving),
+            });
         }
         let (leads, leading) = watch::channel(false);
         let peers = config.peers.clone();
-        let watch = Watch { raft: raft.clone(), publisher, meta, may_vote, standing, peers, leads };
+        let followers = Arc::<Mutex<Followers>>::default();
+        let is_founder = matches!(standing, Standing::Founder(_));
+        let watch = Watch {
+            raft: raft.clone(),
+            publisher,
+            meta,
+            may_vote,
+            standing,
+            peers,
+            leads,
+            tell_leader,
+            serving: Arc::clone(&serving),
+            followers: Arc::clone(&followers),
+        };
         let watch = tokio::spawn(watch.run());
         let peers = config.peers.clone();
-        let quorum = Self { raft, log, snapshots, peers, watch, leading, closed: None };
-        match &config.peers {
+        let quorum = Self { raft, log, snapshots, peers, serving, followers, watch, leading, closed: None };
+        match config.several() {
             None => quorum.lead(&config).await?,
-            Some(peers) => quorum.take_part(peers).await?,
+            Some(peers) => quorum.take_part(peers, is_founder).await?,
         }
         Ok(quorum)
     }
@@ -178,22 +225,38 @@ impl Quorum {
         if metrics.state != ServerState::Leader {
             return None;
         }
-        let matching = |id: &u64| metrics.replication.as_ref()?.get(id)?.as_ref().map(|log_id| log_id.index);
-        let log_end_offset = |id: u64| match matching(&id) {
-            _ if id == metrics.id => self.log.next_offset(),
-            Some(index) => self.log.end_offset(index).unwrap_or(-1),
-            None => -1,
-        };
-        let voters = metrics.membership_config.voter_ids();
-        let voters = voters.map(|id| VoterStatus { id: broker_id(id), log_end_offset: log_end_offset(id) });
+        let mut followers = self.followers.lock();
+        followers.hear(&metrics, &self.log);
+        let replica = |id: u64, node: &Voter| followers.status(id, node, metrics.id, &self.log);
+        let membership = metrics.membership_config.membership();
+        let is_voter = |id: &u64| membership.voter_ids().any(|voter| voter == *id);
+        let (voters, learners): (Vec<_>, Vec<_>) = membership.nodes().partition(|(id, _)| is_voter(id));
+        let learners = learners.into_iter().map(|(id, node)| replica(*id, node));
+        let observers = self.serving.observers.lock().list(wall_clock());
+        let observers = observers.into_iter().map(|(id, directory_id, progress)| ReplicaStatus {
+            id,
+            directory_id,
+            log_end_offset: progress.log_end_offset,
+            last_fetch: progress.last_fetch,
+            last_caught_up: progress.last_caught_up,
+        });
+        let nodes = membership.nodes().map(|(id, node)| self.known(broker_id(*id), node));
         let applied = metrics.last_applied.as_ref().and_then(|applied| self.log.end_offset(applied.index));
         Some(QuorumStatus {
             leader: broker_id(metrics.id),
             leader_epoch: i32::try_from(metrics.current_term).unwrap_or(i32::MAX),
             // What is purged is below what a snapshot holds, and the leader's first entry is after it.
             high_watermark: applied.unwrap_or_else(|| self.log.next_offset()),
-            voters: voters.collect(),
+            voters: voters.into_iter().map(|(id, node)| replica(*id, node)).collect(),
+            observers: learners.chain(observers).collect(),
+            nodes: nodes.collect(),
         })
+    }
+
+    /// A controller as the file knows it, or else the log.
+    fn known(&self, id: BrokerId, node: &Voter) -> Peer {
+        let configured = self.peers.as_ref().and_then(|peers| peers.configured(id));
+        configured.map_or_else(|| peer_of(id, node), |peer| Peer { directory_id: node.directory_id, ..peer })
     }
 
     /// Reserves room in the log for `bytes` of records where there is some; gives for how many bytes it will not fail.
@@ -223,6 +286,7 @@ impl Quorum {
 
     /// Stops, and waits until another may open the log.
     pub(crate) async fn shutdown(mut self) {
+        self.hand_over().await;
         self.snapshots.stop().await;
         if let Some(peers) = &self.peers {
             peers.door.close();
@@ -235,6 +299,7 @@ impl Quorum {
         }
         drop(self.raft);
         drop(self.log);
+        drop(self.serving);
         // openraft's workers end by themselves after its core; the last to go closes the store.
         if let Some(closed) = self.closed
             && tokio::time::timeout(CLOSE_WAIT, closed).await.is_err()
@@ -243,16 +308,44 @@ impl Quorum {
         }
     }
 
+    /// Whoever has come furthest leads on, so that nobody waits for an election timeout.
+    async fn hand_over(&self) {
+        let (own, next) = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            let Some(matching) = &metrics.replication else { return };
+            let reached = |id: &u64| matching.get(id).and_then(Option::as_ref).map(|log_id| log_id.index);
+            let voters = metrics.membership_config.voter_ids().filter(|id| *id != metrics.id);
+            (metrics.id, voters.max_by_key(reached))
+        };
+        let Some(next) = next else { return };
+        if self.raft.trigger().transfer_leader(next).await.is_err() {
+            return;
+        }
+        let is_led =
+            |metrics: &RaftMetrics<TypeConfig>| metrics.current_leader.is_some_and(|leader| leader != own);
+        match self.raft.wait(Some(HAND_OVER_MAX)).metrics(is_led, "another voter leads").await {
+            Ok(_) => tracing::info!(node = next, "leads the quorum in this voter's place"),
+            Err(error) => tracing::warn!(%error, "nobody leads the quorum in this voter's place yet"),
+        }
+    }
+
     /// With others, who leads is seen later; whoever is first to time out asks for votes.
-    async fn take_part(&self, peers: &Peers) -> Result<(), StartError> {
+    async fn take_part(&self, peers: &Peers, is_founder: bool) -> Result<(), StartError> {
         if self.raft.is_initialized().await.map_err(raft_error)? {
             return Ok(());
         }
-        let voters = peers.voters().iter().map(|peer| {
+        let voters = peers.voters();
+        if !is_founder && voters.iter().all(|voter| voter.id != peers.own) {
+            // The leader brings it what there is.
+            return Ok(());
+        }
+        let voters = voters.iter().map(|peer| {
             // Static voters carry no directory id (KIP-853): `standing` tells who remembers.
             (node(peer.id), Voter { host: peer.host.clone(), port: peer.port, ..Voter::default() })
         });
-        match self.raft.initialize(voters.collect::<BTreeMap<u64, Voter>>()).await {
+        let voters: BTreeMap<u64, Voter> = voters.collect();
+        match self.raft.initialize(voters).await {
             // Another voter was quicker.
             Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
             Err(error) => Err(raft_error(error)),
@@ -281,6 +374,8 @@ impl Quorum {
 
 /// The election of a single voter waits for its disk only.
 const ELECTION_WAIT: Duration = Duration::from_secs(60);
+/// How long a voter that stops waits until another one leads.
+const HAND_OVER_MAX: Duration = Duration::from_secs(1);
 /// openraft's workers stop within moments; a snapshot that is being written takes a little longer.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
 const SNAPSHOT_TIMEOUT_MS: u64 = 60_000;
@@ -297,7 +392,7 @@ pub(super) fn node(id: BrokerId) -> u64 {
     u64::try_from(id.get()).unwrap_or(0)
 }
 
-fn broker_id(node: u64) -> BrokerId {
+pub(super) fn broker_id(node: u64) -> BrokerId {
     i32::try_from(node).map_or(BrokerId::NONE, BrokerId)
 }
 
@@ -307,7 +402,7 @@ fn raft_error(error: impl std::fmt::Display) -> StartError {
 
 fn raft_config(config: &QuorumConfig, may_vote: bool) -> Result<Arc<Config>, StartError> {
     // With one voter there is nobody to beat the heart for, nor anybody whose silence could be noticed.
-    let several = config.peers.is_some();
+    let several = config.several().is_some();
     let silence = config.peers.as_ref().map_or(Duration::from_millis(300), |peers| peers.election_timeout);
     let silence_ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX).max(12);
     let config = Config {
@@ -343,8 +438,8 @@ fn raft_config(config: &QuorumConfig, may_vote: bool) -> Result<Arc<Config>, Sta
 fn forget_lonely_vote(config: &QuorumConfig, log: &LogStore, meta: &dyn MetaStore) -> io::Result<()> {
     let vote = meta.get(MetaKey::Vote)?.map(|bytes| read_vote(&bytes)).transpose()?;
     // Among others a lonely vote may be the term that a voter with an emptied disk keeps to.
-    let is_ours =
-        config.peers.is_none() && vote.is_some_and(|vote| vote.leader_id.voted_for == node(config.node_id));
+    let is_ours = config.several().is_none()
+        && vote.is_some_and(|vote| vote.leader_id.voted_for == node(config.node_id));
     if is_ours && log.is_empty() && meta.get(MetaKey::Snapshot)?.is_none() {
         let none = Vote { leader_id: LeaderId { term: 0, voted_for: 0 }, committed: false };
         meta.save(MetaKey::Vote, &vote_bytes(&none))?;
@@ -358,7 +453,7 @@ fn open(
     disk: &Arc<dyn Disk>,
     meta: &Arc<dyn MetaStore>,
     publisher: &Arc<Publisher>,
-) -> io::Result<(LogStore, StateMachine)> {
+) -> io::Result<(LogStore, StateMachine, watch::Receiver<Option<LogId>>)> {
     let cluster_id = &config.cluster_id;
     let snapshots = SnapshotStore::new(disk.clone(), &config.dir, meta.clone());
     let open_log = || LogStore::open(disk.clone(), &config.dir, meta.clone(), config.segment_bytes);
@@ -372,8 +467,11 @@ fn open(
         opened => opened?,
     };
     forget_lonely_vote(config, &log, meta.as_ref())?;
-    let open_machine =
-        || StateMachine::open(cluster_id.clone(), publisher.clone(), snapshots.clone(), log.clone());
+    let (applied, replayable) = watch::channel(None);
+    let open_machine = || {
+        let (snapshots, log) = (snapshots.clone(), log.clone());
+        StateMachine::open(cluster_id.clone(), publisher.clone(), snapshots, log, applied.clone())
+    };
     let machine = match open_machine() {
         Err(error) if is_damage(&error) && log.is_whole() => {
             tracing::warn!(%error, "the metadata is made anew of its log");
@@ -382,7 +480,7 @@ fn open(
         }
         opened => opened?,
     };
-    Ok((log, machine))
+    Ok((log, machine, replayable))
 }
 
 fn start_error(config: &QuorumConfig, source: io::Error) -> StartError {
@@ -404,7 +502,7 @@ fn claim(config: &QuorumConfig, disk: &dyn Disk, meta: &dyn MetaStore) -> Result
     };
     let Some(found) = meta.get(MetaKey::Identity).map_err(io)? else {
         check_is_new(disk, &config.dir).map_err(io)?;
-        if config.peers.is_some() {
+        if config.several().is_some() {
             Standing::Blank.save(meta).map_err(io)?;
         }
         return meta.save(MetaKey::Identity, &identity_bytes(&ours)).map_err(io);
@@ -428,10 +526,11 @@ async fn stand(config: &QuorumConfig, meta: &dyn MetaStore) -> Result<Standing, 
     let Some(peers) = &config.peers else { return Ok(Standing::Member) };
     let io = |source| start_error(config, source);
     let mut standing = Standing::load(meta).map_err(io)?;
+    peers.door.know(peers.voters().to_vec());
     peers.door.introduce(&config.cluster_id, config.directory_id);
     peers.door.stand(&standing);
     if standing == Standing::Blank {
-        let (next, term) = peers.stand_up(&config.cluster_id).await;
+        let (next, term) = peers.stand_up(&config.cluster_id, config.directory_id).await;
         if let Standing::CatchingUp { log_len } = next {
             tracing::warn!(term, log_len, "this voter's disk is empty: it votes again once it has caught up");
             let leader_id = LeaderId { term, voted_for: node(config.node_id) };
@@ -466,6 +565,9 @@ struct Watch {
     standing: Standing,
     peers: Option<Peers>,
     leads: watch::Sender<bool>,
+    tell_leader: watch::Sender<BrokerId>,
+    serving: Arc<Serving>,
+    followers: Arc<Mutex<Followers>>,
 }
 
 impl Watch {
@@ -475,15 +577,33 @@ impl Watch {
             let (leader, leads, applied) = {
                 let metrics = metrics.borrow_watched();
                 let applied = metrics.last_applied.map(|log_id| log_id.index + 1);
+                self.followers.lock().hear(&metrics, &self.serving.log);
+                self.learn(metrics.membership_config.membership());
                 (metrics.current_leader, leading_term(&metrics).is_some(), applied)
             };
-            self.publisher.set_controller(leader.map_or(BrokerId::NONE, broker_id));
+            let leader = leader.map_or(BrokerId::NONE, broker_id);
+            self.publisher.set_controller(leader);
+            let changed = |known: &mut BrokerId| std::mem::replace(known, leader) != leader;
+            if self.tell_leader.send_if_modified(changed) {
+                self.serving.observers.lock().forget();
+            }
             self.leads.send_if_modified(|led| std::mem::replace(led, leads) != leads);
             self.catch_up(applied.unwrap_or(0)).await;
             if metrics.changed().await.is_err() {
                 return;
             }
         }
+    }
+
+    /// Who votes, as the log has it.
+    fn learn(&self, membership: &Membership) {
+        let Some(peers) = &self.peers else { return };
+        let voters = membership.voter_ids().filter_map(|id| {
+            let node = membership.get_node(&id)?;
+            Some(peer_of(broker_id(id), node))
+        });
+        peers.learn(voters.collect());
+        peers.door.know(peers.voters().to_vec());
     }
 
     async fn catch_up(&mut self, log_len: u64) {

@@ -34,9 +34,18 @@ impl EntryPlace {
     }
 
     pub(crate) fn read(&self) -> io::Result<Entry> {
+        decode(&self.read_batch()?)
+    }
+
+    /// The batch as it stands in the log.
+    pub(super) fn read_batch(&self) -> io::Result<Vec<u8>> {
         let mut batch = vec![0; self.header.len];
         self.file.read_exact_at(&mut batch, self.pos)?;
-        decode(&batch)
+        Ok(batch)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.header.len
     }
 }
 

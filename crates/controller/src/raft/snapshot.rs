@@ -248,6 +248,28 @@ impl SnapshotStore {
         Ok(state.meta.last_log_id.map(|log_id| Purged { log_id, end_offset }))
     }
 
+    /// The name and length of the current snapshot's file; `None` before the first.
+    pub(super) fn current(&self) -> io::Result<Option<(String, u64)>> {
+        let Some(name) = self.current_name()? else { return Ok(None) };
+        let len = self.disk.open(&self.dir.join(&name), OpenMode::Read)?.len()?;
+        Ok(Some((name, len)))
+    }
+
+    /// Bytes of the current snapshot's file, from `pos` on.
+    ///
+    /// # Errors
+    /// I/O, or another snapshot has taken the place of this one.
+    pub(super) fn piece(&self, name: &str, pos: u64, len_max: usize) -> io::Result<Bytes> {
+        if self.current_name()?.as_deref() != Some(name) {
+            return Err(io::Error::other(format!("snapshot {name} is not the current one")));
+        }
+        let file = self.disk.open(&self.dir.join(name), OpenMode::Read)?;
+        let left = usize::try_from(file.len()?.saturating_sub(pos)).unwrap_or(usize::MAX);
+        let mut piece = vec![0; left.min(len_max)];
+        file.read_exact_at(&mut piece, pos)?;
+        Ok(piece.into())
+    }
+
     /// There is no current snapshot any more.
     pub(super) fn forget(&self) -> io::Result<()> {
         self.meta.save(MetaKey::Snapshot, b"")

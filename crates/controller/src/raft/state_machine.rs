@@ -7,31 +7,28 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
-use ottla_metadata::{MetadataDelta, MetadataImage, Provenance};
-use ottla_model::TimestampMs;
+use ottla_metadata::MetadataDelta;
+use tokio::sync::watch;
 
-use super::codec::corrupt;
 use super::log_store::{LogStore, blocking};
-use super::snapshot::{SnapshotState, SnapshotStore, no_membership};
-use super::types::{
-    Applied, Entry, LogId, Payload, Proposal, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
-};
+use super::replayed::Replayed;
+use super::snapshot::{SnapshotState, SnapshotStore};
+use super::types::{Applied, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::publish::Publisher;
 
 /// What openraft calls a snapshot's data: the bytes of its file.
 type SnapshotData = Bytes;
 type OurSnapshot = Snapshot<SnapshotData>;
 
-/// The replicated state and how far in the log it stands.
+/// The replicated state, where it is published, and what is written of it.
 #[derive(Debug)]
 pub(crate) struct StateMachine {
-    image: MetadataImage,
-    last_applied: Option<LogId>,
-    membership: StoredMembership,
-    timestamp: TimestampMs,
+    replayed: Replayed,
     publisher: Arc<Publisher>,
     snapshots: SnapshotStore,
     log: LogStore,
+    /// What others may replay.
+    applied: watch::Sender<Option<LogId>>,
 }
 
 impl StateMachine {
@@ -41,16 +38,10 @@ impl StateMachine {
         publisher: Arc<Publisher>,
         snapshots: SnapshotStore,
         log: LogStore,
+        applied: watch::Sender<Option<LogId>>,
     ) -> io::Result<Self> {
-        let mut machine = Self {
-            image: MetadataImage::new(cluster_id.clone()),
-            last_applied: None,
-            membership: no_membership(),
-            timestamp: TimestampMs::NONE,
-            publisher,
-            snapshots,
-            log,
-        };
+        let replayed = Replayed::new(cluster_id.clone());
+        let mut machine = Self { replayed, publisher, snapshots, log, applied };
         if let Some((_, state)) = machine.snapshots.load(&cluster_id)? {
             machine.restore(state);
         }
@@ -59,48 +50,13 @@ impl StateMachine {
 
     fn restore(&mut self, state: SnapshotState) {
         let delta = MetadataDelta::between(&self.publisher.image(), &state.image);
-        self.last_applied = state.meta.last_log_id;
-        self.membership = state.meta.last_membership;
-        self.timestamp = state.timestamp;
-        self.image = state.image;
-        self.publisher.publish(self.image.clone(), &delta);
+        self.replayed.restore(state);
+        self.publish(&delta);
     }
 
-    fn apply_entry(&mut self, entry: Entry, delta: &mut MetadataDelta) -> io::Result<Applied> {
-        let term = **entry.log_id.committed_leader_id();
-        let (count, applied) = match entry.payload {
-            Payload::Normal(proposal) => {
-                (proposal.records.len(), self.apply_proposal(term, &proposal, delta)?)
-            }
-            Payload::Blank => (1, true),
-            Payload::Membership(membership) => {
-                self.membership = StoredMembership::new(Some(entry.log_id), membership);
-                (1, true)
-            }
-        };
-        self.last_applied = Some(entry.log_id);
-        let offset = self.image.provenance().offset.plus(i64::try_from(count).unwrap_or(i64::MAX));
-        let epoch = i32::try_from(term).map_err(|_| corrupt("entry", "its term is too large"))?;
-        self.image.set_provenance(Provenance { offset, epoch });
-        Ok(if applied { Applied::At(offset) } else { Applied::Dropped })
-    }
-
-    /// Whether the proposal was replayed: not if another term's leader appended it than had computed it.
-    fn apply_proposal(
-        &mut self,
-        term: u64,
-        proposal: &Proposal,
-        delta: &mut MetadataDelta,
-    ) -> io::Result<bool> {
-        if proposal.term != term {
-            return Ok(false);
-        }
-        for record in &proposal.records {
-            delta.note(&self.image, record);
-            self.image.replay(record).map_err(|error| corrupt("metadata log", error))?;
-        }
-        self.timestamp = self.timestamp.max(proposal.timestamp);
-        Ok(true)
+    fn publish(&self, delta: &MetadataDelta) {
+        self.publisher.publish(self.replayed.image.clone(), delta);
+        self.applied.send_replace(self.replayed.last_applied);
     }
 }
 
@@ -109,7 +65,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     type SnapshotBuilder = SnapshotBuilder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
-        Ok((self.last_applied, self.membership.clone()))
+        Ok((self.replayed.last_applied, self.replayed.membership.clone()))
     }
 
     async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>
@@ -120,11 +76,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let mut answers: Vec<(ApplyResponder<TypeConfig>, Applied)> = Vec::new();
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
-            let applied = self.apply_entry(entry, &mut delta)?;
+            let applied = self.replayed.apply(entry, &mut delta)?;
             answers.extend(responder.map(|responder| (responder, applied)));
         }
         // Published before anyone is answered: who has an answer reads what it wrote.
-        self.publisher.publish(self.image.clone(), &delta);
+        self.publish(&delta);
         for (responder, applied) in answers {
             responder.send(applied);
         }
@@ -132,9 +88,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
-        let meta = SnapshotMeta { last_log_id: self.last_applied, last_membership: self.membership.clone() };
-        let state = SnapshotState { meta, image: self.image.clone(), timestamp: self.timestamp };
-        SnapshotBuilder { state, snapshots: self.snapshots.clone() }
+        SnapshotBuilder { state: self.replayed.state(), snapshots: self.snapshots.clone() }
     }
 
     async fn install_snapshot(
@@ -142,7 +96,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         meta: &SnapshotMeta,
         snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
-        let mut state = SnapshotState::decode(self.image.cluster_id().clone(), &snapshot)?;
+        let mut state = SnapshotState::decode(self.replayed.image.cluster_id().clone(), &snapshot)?;
         state.meta = meta.clone();
         let (snapshots, saved) = (self.snapshots.clone(), state.clone());
         if !blocking(move || snapshots.save(&saved, &snapshot)).await? {
@@ -154,7 +108,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<OurSnapshot>, io::Error> {
-        let loaded = self.snapshots.load(self.image.cluster_id())?;
+        let loaded = self.snapshots.load(self.replayed.image.cluster_id())?;
         Ok(loaded.map(|(bytes, state)| Snapshot { meta: state.meta, snapshot: bytes }))
     }
 }

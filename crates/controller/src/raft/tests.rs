@@ -30,7 +30,14 @@ fn stores(disk: Arc<dyn Disk>, dir: &Path, meta: Arc<dyn MetaStore>) -> (LogStor
     let log = LogStore::open(disk.clone(), dir, meta.clone(), SEGMENT_BYTES).unwrap();
     let publisher = Arc::new(Publisher::new(MetadataImage::new("cluster")));
     let snapshots = SnapshotStore::new(disk, dir, meta);
-    let machine = StateMachine::open("cluster".into(), publisher, snapshots, log.clone()).unwrap();
+    let machine = StateMachine::open(
+        "cluster".into(),
+        publisher,
+        snapshots,
+        log.clone(),
+        tokio::sync::watch::Sender::new(None),
+    )
+    .unwrap();
     (log, machine)
 }
 
