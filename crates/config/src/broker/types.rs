@@ -285,8 +285,6 @@ pub struct ControllerConfig {
     pub voters: Vec<QuorumVoter>,
     /// `controller.quorum.bootstrap.servers`, host and port: where controllers are found whose ids are not known yet.
     pub bootstrap_servers: Vec<(String, u16)>,
-    /// `controller.quorum.auto.join.enable`: a controller that is no voter asks to become one.
-    pub auto_join: bool,
     /// `controller.quorum.election.timeout.ms` where somebody has set it.
     pub election_timeout_ms: Option<i32>,
     /// `leader.imbalance.check.interval.seconds`; `None` without `auto.leader.rebalance.enable`.
