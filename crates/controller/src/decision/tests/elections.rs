@@ -104,6 +104,10 @@ impl Model {
             }
             Event::Restart(id, clean) => self.restart(id, clean),
             Event::Unfence(id) => {
+                // A process that has said it goes does not come back: a new one registers.
+                if self.cluster.image.brokers().get(BrokerId(id)).unwrap().in_controlled_shutdown {
+                    return;
+                }
                 let epoch = self.epoch(BrokerId(id));
                 self.cluster.decide(|context| unfence_broker(BrokerId(id), epoch, context)).unwrap();
             }
