@@ -134,9 +134,11 @@ impl Model {
                 let mut isr = self.partition(p).isr;
                 if !isr.contains(&BrokerId(id)) && self.partition(p).has_leader() {
                     isr.push(BrokerId(id));
-                    if self.alter(p, &isr, 0).is_ok() {
+                    let leader = self.partition(p).leader;
+                    let answer = self.alter(p, &isr, 0);
+                    // With it a move may be complete, and another one lead.
+                    if matches!(answer, Ok(()) | Err(crate::AlterPartitionError::NewLeaderElected)) {
                         // It has all that the leader has.
-                        let leader = self.partition(p).leader;
                         let complete = self.complete.get_mut(&p).unwrap();
                         if complete.contains(&leader) {
                             complete.insert(BrokerId(id));
@@ -233,7 +235,8 @@ impl Model {
             return;
         }
         assert!(self.is_active(now.leader), "{event:?}: {now:?}");
-        let is_clean = before.isr.contains(&now.leader) || before.elr.contains(&now.leader);
+        let has_joined = matches!(event, Event::Expand(at, id) if at == p && BrokerId(id) == now.leader);
+        let is_clean = has_joined || before.isr.contains(&now.leader) || before.elr.contains(&now.leader);
         if !is_clean {
             assert_eq!(now.leader_recovery_state, LeaderRecoveryState::Recovering, "{event:?}: {now:?}");
             // KIP-966: the last known leader, with whatever it has.
