@@ -295,6 +295,11 @@ impl LogHome {
         }
     }
 
+    /// Nobody writes checkpoints while this is held; to be taken before a partition's lock.
+    pub(super) fn hold_checkpoints(&self) -> impl Drop + '_ {
+        self.checkpoints_final.lock()
+    }
+
     /// Writes the recovery points, log starts or high watermarks of all logs, those that are not open yet included.
     pub(crate) fn write_checkpoint(&self, which: OffsetCheckpoint, partitions: &Partitions) {
         let checkpoints_final = self.checkpoints_final.lock();

@@ -111,7 +111,7 @@ impl LogDir {
     /// Puts `future`, which lies in this dir and ends where `current` does, in the place of `current`, which lies in
     /// `from`. The owner holds the partition's lock: nothing is appended meanwhile, and what the future log holds is
     /// durable afterwards. An error leaves `current` as it was. The checkpoints of `from` are the caller's to mend
-    /// ([`LogDir::forget_moved`]).
+    /// ([`LogDir::forget_moved`]), who lets nobody write those of this dir meanwhile.
     pub fn replace_by_future(
         &self,
         from: &LogDir,
@@ -131,6 +131,7 @@ impl LogDir {
             clean: true,
             cleaned_to: current.cleaned_to(),
         };
+        self.expect_log_start(&topic_partition, future.log_start_to_checkpoint())?;
         let (filling, taken) = (future.dir().to_path_buf(), partition_dir(&self.path, &topic_partition));
         drop(future);
         self.disk.rename(&filling, &taken).at("rename", &filling)?;

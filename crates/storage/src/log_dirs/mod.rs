@@ -288,6 +288,18 @@ impl LogDir {
         Ok(())
     }
 
+    /// Says where a log starts before it is put here: whoever finds it after a kill must not find what was deleted of it.
+    fn expect_log_start(
+        &self,
+        partition: &TopicPartition,
+        log_start: Option<Offset>,
+    ) -> Result<(), StorageError> {
+        let Some(log_start) = log_start else { return Ok(()) };
+        let mut offsets = self.read_checkpoint(OffsetCheckpoint::LogStart)?;
+        offsets.insert(partition.clone(), log_start);
+        OffsetCheckpoint::LogStart.write(&*self.disk, &self.path, &offsets)
+    }
+
     /// Removes the files of a deleted partition.
     pub fn remove_deleted(&self, deleted: &DeletedPartition) -> Result<(), StorageError> {
         for entry in self.disk.list(&deleted.path).at("list", &deleted.path)? {

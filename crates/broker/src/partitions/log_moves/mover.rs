@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ottla_metadata::DirectoryId;
 use ottla_model::TopicPartition;
-use ottla_storage::{CopyStep, MoveError, Moved, OffsetCheckpoint, PartitionLog, copy_step};
+use ottla_storage::{CopyStep, MoveError, Moved, PartitionLog, copy_step};
 use uuid::Uuid;
 
 use super::throttle::Throttle;
@@ -175,6 +175,8 @@ impl Mover {
         let Some(from) = dirs.iter().position(|dir| from_path.as_deref() == Some(dir.path())) else {
             return Ok(Progress::Done);
         };
+        // Of the new dir: another one would not know of the log that is about to be there.
+        let checkpoints = self.parts.logs.hold_checkpoints();
         let replaced = job.partition.lend_log(|log| {
             let now = self.parts.clock.now();
             let mut steps = 0;
@@ -188,6 +190,7 @@ impl Mover {
             let moved = self.dir(job.to).replace_by_future(&dirs[from], log, future, Uuid::new_v4, now);
             moved.map(Ok).map_err(MoveError::To)
         });
+        drop(checkpoints);
         match replaced {
             None => Ok(Progress::Done),
             Some(Ok(Ok(moved))) => {
@@ -204,8 +207,6 @@ impl Mover {
 
     fn moved(&self, job: &Move, from: usize, moved: Moved) {
         let (name, logs) = (&job.partition.name, &self.parts.logs);
-        // Before the old dir forgets it: records below are deleted.
-        logs.write_checkpoint(OffsetCheckpoint::LogStart, &self.parts.partitions);
         logs.moved(name, self.dir(from), job.to);
         self.parts.assignments.assign(job.partition.id, DirectoryId(self.dir(job.to).directory_id()));
         match moved.old {
