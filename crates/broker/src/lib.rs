@@ -39,6 +39,7 @@ mod services;
 mod serving;
 mod start_error;
 pub mod telemetry;
+mod throttle;
 
 pub use controller_server::ControllerServer;
 pub use node::Node;

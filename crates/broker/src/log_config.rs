@@ -1,6 +1,6 @@
 //! A topic's settings as its logs and its partition machines take them.
 
-use ottla_config::{BrokerConfig, CompressionType, ConfigError, ConfigMap, TopicConfig};
+use ottla_config::{BrokerConfig, CompressionType, ConfigError, ConfigMap, ThrottledReplicas, TopicConfig};
 use ottla_metadata::{ConfigResourceType, MetadataImage};
 use ottla_model::batch::Compression;
 use ottla_replication::{Durability, PartitionConfig};
@@ -11,6 +11,8 @@ use ottla_storage::{CleanupPolicy, LogConfig};
 pub(crate) struct ReplicaConfig {
     pub log: LogConfig,
     pub machine: PartitionConfig,
+    /// What is throttled on leaders, and on followers.
+    pub throttled: (ThrottledReplicas, ThrottledReplicas),
 }
 
 impl ReplicaConfig {
@@ -24,7 +26,8 @@ impl ReplicaConfig {
         broker: &BrokerConfig,
     ) -> Result<Self, ConfigError> {
         let topic = TopicConfig::resolve(&overrides(image, ConfigResourceType::Topic, topic), broker)?;
-        Ok(Self { log: log(&topic, broker), machine: machine(&topic, broker) })
+        let throttled = (topic.leader_throttled.clone(), topic.follower_throttled.clone());
+        Ok(Self { log: log(&topic, broker), machine: machine(&topic, broker), throttled })
     }
 }
 

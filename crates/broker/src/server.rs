@@ -33,7 +33,7 @@ use crate::partitions::{
 };
 use crate::producer_ids::ProducerIds;
 use crate::registration;
-use crate::replication::{Fetchers, FetchersParts, IsrManager, watch_lag};
+use crate::replication::{Fetchers, FetchersParts, IsrManager, ReplicationQuotas, watch_lag};
 use crate::services::Services;
 use crate::serving::{Door, Serving, bind};
 use crate::start_error::StartError;
@@ -311,7 +311,9 @@ fn services(
         usize::try_from(net.client_series_max).unwrap_or_default(),
         metrics.clients.clone(),
     );
+    let quotas = Arc::new(ReplicationQuotas::new(Arc::clone(&parts.config)));
     let fetchers = FetchersParts {
+        quotas: Arc::clone(&quotas),
         broker_id: identity.node_id,
         view: Arc::clone(&metadata),
         config: Arc::clone(&parts.config),
@@ -322,6 +324,7 @@ fn services(
     Ok(Services {
         fetchers: Arc::new(Fetchers::new(fetchers)),
         isr_proposals: Arc::default(),
+        replication_quotas: quotas,
         client_metrics: Arc::new(client_metrics),
         identity,
         loggers,

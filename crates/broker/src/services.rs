@@ -19,7 +19,7 @@ use crate::memory::Memory;
 use crate::metadata_view::MetadataView;
 use crate::partitions::{Checker, Cleaner, DirAssignments, Flusher, LogHome, LogMoves, Partitions};
 use crate::producer_ids::ProducerIds;
-use crate::replication::{Fetchers, IsrProposals};
+use crate::replication::{Fetchers, IsrProposals, ReplicationQuotas};
 use crate::telemetry::{Loggers, Metrics};
 
 /// What the controller's APIs are made of, on a node that may be no broker.
@@ -72,4 +72,5 @@ pub(crate) struct Services {
     pub client_metrics: Arc<ClientMetrics>,
     pub fetchers: Arc<Fetchers>,
     pub isr_proposals: Arc<IsrProposals>,
+    pub replication_quotas: Arc<ReplicationQuotas>,
 }

@@ -44,7 +44,7 @@ pub use properties::{Properties, Property};
 pub use replication_factor::clamp_replication_factor;
 pub use review::Warning;
 pub use table::{definition, definitions, dynamic_only_definitions};
-pub use topic::{CleanupPolicy, CompressionType, TopicConfig};
+pub use topic::{CleanupPolicy, CompressionType, ThrottledReplicas, TopicConfig};
 pub use validate::{
     BrokerResource, ListChange, change_list, validate_broker, validate_client_metrics, validate_group,
     validate_topic,

@@ -24,6 +24,40 @@ pub enum CompressionType {
     Zstd,
 }
 
+/// Replicas whose copying is throttled while they are not in sync (KIP-73).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ThrottledReplicas {
+    #[default]
+    None,
+    All,
+    /// By partition and broker.
+    Some(Vec<(i32, i32)>),
+}
+
+impl ThrottledReplicas {
+    #[must_use]
+    pub fn has(&self, partition: i32, broker: i32) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Some(replicas) => replicas.contains(&(partition, broker)),
+        }
+    }
+
+    /// Of a list that has been checked.
+    pub(crate) fn from_list(items: &[String]) -> Self {
+        if items.iter().any(|item| item.trim() == "*") {
+            return Self::All;
+        }
+        let replicas = items.iter().filter_map(|item| {
+            let (partition, broker) = item.split_once(':')?;
+            Some((partition.trim().parse().ok()?, broker.trim().parse().ok()?))
+        });
+        let replicas: Vec<(i32, i32)> = replicas.collect();
+        if replicas.is_empty() { Self::None } else { Self::Some(replicas) }
+    }
+}
+
 /// What Ottla does by a topic's settings, with the effective values. Numbers mean what they mean in Kafka: -1 is "no limit" for
 /// retention, `i64::MAX` "never" for flushing.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +71,9 @@ pub struct TopicConfig {
     pub file_delete_delay_ms: i64,
     pub flush_messages: i64,
     pub flush_ms: i64,
+    pub follower_throttled: ThrottledReplicas,
     pub index_interval_bytes: i32,
+    pub leader_throttled: ThrottledReplicas,
     pub max_compaction_lag_ms: i64,
     pub max_decompressed_message_bytes: i32,
     pub max_message_bytes: i32,

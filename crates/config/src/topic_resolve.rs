@@ -6,8 +6,8 @@ use ottla_model::batch::TimestampType;
 
 use crate::value::split_list;
 use crate::{
-    BrokerConfig, CleanupPolicy, CompressionType, ConfigError, ConfigMap, Layers, Scope, TopicConfig, Value,
-    definition, synonyms,
+    BrokerConfig, CleanupPolicy, CompressionType, ConfigError, ConfigMap, Layers, Scope, ThrottledReplicas,
+    TopicConfig, Value, definition, synonyms,
 };
 
 pub(crate) fn resolve(overrides: &ConfigMap, broker: &BrokerConfig) -> Result<TopicConfig, ConfigError> {
@@ -22,6 +22,12 @@ pub(crate) fn resolve(overrides: &ConfigMap, broker: &BrokerConfig) -> Result<To
         file_delete_delay_ms: effective.long("file.delete.delay.ms")?,
         flush_messages: effective.long("flush.messages")?,
         flush_ms: effective.long("flush.ms")?,
+        follower_throttled: ThrottledReplicas::from_list(
+            &effective.list("follower.replication.throttled.replicas"),
+        ),
+        leader_throttled: ThrottledReplicas::from_list(
+            &effective.list("leader.replication.throttled.replicas"),
+        ),
         index_interval_bytes: effective.int("index.interval.bytes")?,
         max_compaction_lag_ms: effective.long("max.compaction.lag.ms")?,
         max_decompressed_message_bytes: effective.int("max.decompressed.message.bytes")?,

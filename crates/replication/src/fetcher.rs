@@ -120,7 +120,15 @@ impl Fetcher {
         }
         let pause_ms = FIRST_DELAY_MS << followed.failures.min(20);
         followed.failures = followed.failures.saturating_add(1);
-        let until = now.plus_ms(pause_ms.min(self.delay_max_ms));
+        self.hold(id, now.plus_ms(pause_ms.min(self.delay_max_ms)));
+    }
+
+    /// Leaves a partition out until then.
+    pub fn hold(&mut self, id: TopicIdPartition, until: MonoMs) {
+        let Some(followed) = self.partitions.get_mut(&id) else { return };
+        if followed.delayed_until.is_some() {
+            return;
+        }
         followed.delayed_until = Some(until);
         self.delayed.insert((until, id));
         self.changed.remove(&id);

@@ -83,6 +83,7 @@ pub(crate) fn table(services: &Services) -> Vec<Arc<dyn Api>> {
             cold_reads: services.cold_reads.clone(),
             clock: services.clock,
             response_max_len: usize::try_from(config.fetch.response_bytes_max).unwrap_or(0),
+            quotas: Arc::clone(&services.replication_quotas),
             to_closest_replica: config.replication.to_closest_replica,
         }),
         typed(list_offsets::ListOffsets { partitions: Arc::clone(&services.partitions) }),

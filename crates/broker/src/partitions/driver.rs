@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
@@ -300,7 +301,16 @@ impl ReplicaDriver {
         let machine = PartitionMachine::new(self.node_id, config.machine, offsets_of(&homed));
         let (failures, producers) = (self.logs.failures(), self.producers.account());
         let proposals = Arc::clone(&self.proposals);
-        Arc::new(Partition::new(name, id, homed.log, machine, failures, proposals, producers))
+        let replica = Partition::new(name, id, homed.log, machine, failures, proposals, producers);
+        self.throttle(&replica, config);
+        Arc::new(replica)
+    }
+
+    fn throttle(&self, partition: &Partition, config: &ReplicaConfig) {
+        let (leader, follower) = &config.throttled;
+        let (index, broker) = (partition.name.partition, self.node_id.get());
+        partition.throttled.0.store(leader.has(index, broker), Ordering::Relaxed);
+        partition.throttled.1.store(follower.has(index, broker), Ordering::Relaxed);
     }
 
     fn remove_topics(&self, ids: impl Iterator<Item = TopicId>) {
@@ -332,8 +342,9 @@ impl ReplicaDriver {
 
     fn configure_topic(&self, image: &MetadataImage, topic: &str) {
         let Some(config) = self.resolve(image, topic) else { return };
-        let log_config = Arc::new(config.log);
+        let log_config = Arc::new(config.log.clone());
         for partition in self.partitions.of_topic(topic) {
+            self.throttle(&partition, &config);
             partition.configure(Arc::clone(&log_config), config.machine, self.clock.now().mono);
         }
     }

@@ -2,7 +2,6 @@
 //! puts each copy in its log's place once it has caught up.
 
 mod mover;
-mod throttle;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

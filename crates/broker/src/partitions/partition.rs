@@ -13,6 +13,7 @@ mod producers;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ottla_model::{MonoMs, Now, Offset, TopicIdPartition, TopicPartition};
 use ottla_replication::{
@@ -66,6 +67,8 @@ pub(crate) struct Partition {
     pub id: TopicIdPartition,
     state: Mutex<State>,
     pub traffic: Traffic,
+    /// Copies of it are throttled while they are not in sync: led here, and followed here.
+    pub throttled: (AtomicBool, AtomicBool),
     flush_turn: Mutex<FlushTurn>,
     cleaning: CleaningGate,
 }
@@ -158,6 +161,7 @@ impl Partition {
             id,
             state: Mutex::new(state),
             traffic: Traffic::default(),
+            throttled: Default::default(),
             flush_turn: Mutex::default(),
             cleaning: CleaningGate::default(),
         }

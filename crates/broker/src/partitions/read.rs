@@ -55,6 +55,10 @@ pub(crate) struct PartitionRead {
     pub diverging: Option<(LeaderEpoch, Offset)>,
     /// The replica to read from instead (KIP-392).
     pub preferred: Option<BrokerId>,
+    /// It counts for what may be copied to followers that are not in sync.
+    pub throttled: bool,
+    /// Nothing was read because enough was, of what counts.
+    pub held: bool,
 }
 
 impl Reader {
@@ -306,6 +310,8 @@ impl State {
             log_start_offset: self.log.log_start_offset(),
             diverging,
             preferred: None,
+            throttled: false,
+            held: false,
         };
         if read.diverging.is_none() {
             let upper = match request.reader {

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ottla_model::{BrokerId, LeaderEpoch, MonoMs, Offset, TopicId, TopicIdPartition};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::FetchResponse;
@@ -14,6 +16,7 @@ use ottla_storage::{AppendError, StorageError};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
+use super::Side;
 use super::fetchers::{FetchersParts, Mailbox};
 use super::leader::{Leader, LeaderError};
 use super::wire::{self, End, Follower};
@@ -236,6 +239,7 @@ impl FetcherTask {
             Ok(()) => {
                 self.plan.sound(id);
                 self.go_on(id);
+                self.throttle(id, &replica.partition, answered.records.as_ref().map_or(0, Bytes::len));
             }
             Err(failed) => {
                 self.say(&replica, &failed);
@@ -244,6 +248,25 @@ impl FetcherTask {
                 self.plan.delay(id, self.now());
             }
         }
+    }
+
+    /// A replica that is not in sync is left out while more has come than may, where its topic says so.
+    fn throttle(&mut self, id: TopicIdPartition, partition: &Partition, len: usize) {
+        if !partition.throttled.1.load(Ordering::Relaxed) || self.is_in_sync(id) {
+            return;
+        }
+        self.parts.quotas.spend(Side::Follower, len);
+        let due_in = self.parts.quotas.due_in(Side::Follower);
+        if due_in > Duration::ZERO {
+            let due_ms = u64::try_from(due_in.as_millis()).unwrap_or(u64::MAX);
+            self.plan.hold(id, self.now().plus_ms(due_ms.saturating_add(1)));
+        }
+    }
+
+    fn is_in_sync(&self, id: TopicIdPartition) -> bool {
+        let image = self.parts.view.image();
+        let partition = image.topic_by_id(id.topic_id).and_then(|topic| topic.partition(id.partition));
+        partition.is_some_and(|partition| partition.isr.contains(&self.follower.broker_id))
     }
 
     async fn apply(

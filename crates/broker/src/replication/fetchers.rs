@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::ReplicationQuotas;
 use super::fetcher::FetcherTask;
 use super::wire::Follower;
 use crate::clock::Clock;
@@ -27,6 +28,7 @@ pub(crate) struct FetchersParts {
     pub config: Arc<ArcSwap<BrokerConfig>>,
     pub flusher: Arc<Flusher>,
     pub metrics: Arc<Metrics>,
+    pub quotas: Arc<ReplicationQuotas>,
     pub clock: Clock,
 }
 

@@ -8,6 +8,7 @@ mod fetchers;
 mod isr;
 mod leader;
 mod proposals;
+mod quotas;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -15,3 +16,4 @@ mod wire;
 pub(crate) use fetchers::{Fetchers, FetchersParts};
 pub(crate) use isr::{IsrManager, watch_lag};
 pub(crate) use proposals::IsrProposals;
+pub(crate) use quotas::{ReplicationQuotas, Side};

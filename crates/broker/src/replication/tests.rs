@@ -119,10 +119,12 @@ async fn follower(settings: &[(&str, &str)]) -> Follower {
     let owned = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     let config = BrokerConfig::from_static(owned.collect::<ConfigMap>()).unwrap();
     let (clock, metrics) = (Clock::start(), Arc::new(Metrics::new(Instant::now())));
+    let config = Arc::new(ArcSwap::from_pointee(config));
     let fetchers = Fetchers::new(FetchersParts {
+        quotas: Arc::new(super::ReplicationQuotas::new(Arc::clone(&config))),
         broker_id: ME,
         view: Arc::new(MetadataView::new(Arc::new(image))),
-        config: Arc::new(ArcSwap::from_pointee(config)),
+        config,
         flusher: Arc::new(Flusher::start(1, clock, &metrics).unwrap()),
         metrics,
         clock,

@@ -129,7 +129,7 @@ pub(super) fn log(layers: &Layers) -> Result<LogDirsConfig, ConfigError> {
     Ok(LogDirsConfig {
         dirs: log_dirs(layers)?,
         cordoned: cordoned_log_dirs(layers)?,
-        alter_bytes_per_second: alter_bytes_per_second(layers),
+        alter_bytes_per_second: dynamic_rate(layers, "replica.alter.log.dirs.io.max.bytes.per.second"),
         retention_check_interval_ms: layers.long("log.retention.check.interval.ms")?,
         flush_scheduler_interval_ms: layers.long("log.flush.scheduler.interval.ms")?,
         recovery_point_checkpoint_interval_ms: layers.int("log.flush.offset.checkpoint.interval.ms")?,
@@ -162,9 +162,8 @@ fn cordoned_log_dirs(layers: &Layers) -> Result<Vec<PathBuf>, ConfigError> {
 }
 
 /// A setting that only exists dynamically; what is set has been checked.
-fn alter_bytes_per_second(layers: &Layers) -> i64 {
-    let set = layers.set("replica.alter.log.dirs.io.max.bytes.per.second");
-    set.and_then(|text| text.trim().parse().ok()).unwrap_or(i64::MAX)
+fn dynamic_rate(layers: &Layers, name: &'static str) -> i64 {
+    layers.set(name).and_then(|text| text.trim().parse().ok()).unwrap_or(i64::MAX)
 }
 
 /// `log.dirs`; `log.dir` where only that is set.
@@ -206,6 +205,8 @@ pub(super) fn replication(layers: &Layers) -> Result<ReplicationConfig, ConfigEr
         fetch_bytes_min: layers.int("replica.fetch.min.bytes")?,
         fetch_response_bytes_max: layers.int("replica.fetch.response.max.bytes")?,
         fetch_wait_max_ms: layers.int("replica.fetch.wait.max.ms")?,
+        leader_throttled_rate: dynamic_rate(layers, "leader.replication.throttled.rate"),
+        follower_throttled_rate: dynamic_rate(layers, "follower.replication.throttled.rate"),
         to_closest_replica: is_rack_aware(layers)?,
         socket_timeout_ms: layers.int("replica.socket.timeout.ms")?,
         lag_time_max_ms: layers.long("replica.lag.time.max.ms")?,

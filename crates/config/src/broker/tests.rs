@@ -282,6 +282,9 @@ fn another(definition: &Definition) -> String {
         "log.message.timestamp.type" | "message.timestamp.type" => "LogAppendTime".to_owned(),
         "compression.type" => "zstd".to_owned(),
         "cordoned.log.dirs" => "*".to_owned(),
+        "leader.replication.throttled.replicas" | "follower.replication.throttled.replicas" => {
+            "0:1".to_owned()
+        }
         "replica.selector.class" => "org.apache.kafka.common.replica.RackAwareReplicaSelector".to_owned(),
         "compression.gzip.level" => "5".to_owned(),
         "log.segment.bytes" | "segment.bytes" => "2000000".to_owned(),

@@ -182,6 +182,10 @@ pub struct ReplicationConfig {
     pub fetch_wait_max_ms: i32,
     /// `replica.selector.class`: consumers are sent to a replica in their rack (KIP-392), if it is Kafka's rack-aware one.
     pub to_closest_replica: bool,
+    /// `leader.replication.throttled.rate`, bytes a second; `i64::MAX`: no limit.
+    pub leader_throttled_rate: i64,
+    /// `follower.replication.throttled.rate`, bytes a second; `i64::MAX`: no limit.
+    pub follower_throttled_rate: i64,
     /// `replica.socket.timeout.ms`.
     pub socket_timeout_ms: i32,
     /// `replica.lag.time.max.ms`.

@@ -41,8 +41,8 @@ const BROKER: &[&[Definition]] = &[
 ];
 
 const DYNAMIC_ONLY: &[Definition] = &[
-    rate("follower.replication.throttled.rate", Effect::Inert(ONE_NODE)),
-    rate("leader.replication.throttled.rate", Effect::Inert(ONE_NODE)),
+    rate("follower.replication.throttled.rate", Effect::Honoured),
+    rate("leader.replication.throttled.rate", Effect::Honoured),
     rate("replica.alter.log.dirs.io.max.bytes.per.second", Effect::Honoured),
 ];
 

@@ -1,9 +1,9 @@
 //! Topic settings (`LogConfig`).
 
-use super::{DLQ, Definition, ONE_NODE, TIERED, boolean, double, int, internal, list, long, string};
+use super::{DLQ, Definition, TIERED, boolean, double, int, internal, list, long, string};
 use crate::Check::{Any, AtLeast, Between, Fraction, GzipLevel, ListOf, OneOf, ThrottledReplicas};
 use crate::DefaultValue::{Null, Text};
-use crate::Effect::{Honoured, Inert, NotYet};
+use crate::Effect::{Honoured, NotYet};
 use crate::UpdateMode::ClusterWide;
 
 pub(super) const ROWS: &[Definition] = &[
@@ -29,16 +29,10 @@ pub(super) const ROWS: &[Definition] = &[
     long("file.delete.delay.ms", Text("60000"), AtLeast(0), ClusterWide, Honoured),
     long("flush.messages", Text("9223372036854775807"), AtLeast(1), ClusterWide, Honoured),
     long("flush.ms", Text("9223372036854775807"), AtLeast(0), ClusterWide, Honoured),
-    list(
-        "follower.replication.throttled.replicas",
-        Text(""),
-        ThrottledReplicas,
-        ClusterWide,
-        Inert(ONE_NODE),
-    ),
+    list("follower.replication.throttled.replicas", Text(""), ThrottledReplicas, ClusterWide, Honoured),
     int("index.interval.bytes", Text("4096"), AtLeast(0), ClusterWide, Honoured),
     internal(int("internal.segment.bytes", Null, Any, ClusterWide, Honoured)),
-    list("leader.replication.throttled.replicas", Text(""), ThrottledReplicas, ClusterWide, Inert(ONE_NODE)),
+    list("leader.replication.throttled.replicas", Text(""), ThrottledReplicas, ClusterWide, Honoured),
     long("local.retention.bytes", Text("-2"), AtLeast(-2), ClusterWide, NotYet(TIERED)),
     long("local.retention.ms", Text("-2"), AtLeast(-2), ClusterWide, NotYet(TIERED)),
     int(

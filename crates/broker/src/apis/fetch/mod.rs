@@ -21,8 +21,9 @@ use crate::cold_reads::ColdReads;
 use crate::dispatch::{Answer, Api, Closed, Reply, RequestContext};
 use crate::memory::{Charge, Pool};
 use crate::metadata_view::MetadataView;
-use crate::partitions::Partitions;
 use crate::partitions::opening::{Opening, any_over};
+use crate::partitions::{PartitionRead, Partitions};
+use crate::replication::{ReplicationQuotas, Side};
 use crate::telemetry::Metrics;
 use request::{Asked, Neighbourhood};
 use round::{Round, Target};
@@ -52,6 +53,7 @@ pub(crate) struct Fetch {
     pub clock: Clock,
     /// `fetch.max.bytes`.
     pub response_max_len: usize,
+    pub quotas: Arc<ReplicationQuotas>,
     /// `replica.selector.class`: consumers are sent to a replica in their rack.
     pub to_closest_replica: bool,
 }
@@ -67,7 +69,8 @@ impl Api for Fetch {
             Err(error) => return Reply::Ready(Err(error.into())),
         };
         let (image, now) = (self.view.image(), self.clock.now().mono);
-        let mut asked = Asked::from_request(&request, context.version, self.response_max_len, &image, now);
+        let mut asked =
+            Asked::from_request(&request, context.version, self.response_max_len, &image, &self.quotas, now);
         drop(image);
         if self.to_closest_replica {
             asked.limits.neighbourhood = Neighbourhood::of(&request, context.version, self.view.image_arc());
@@ -239,6 +242,8 @@ impl Poll {
 
     fn answer(self, round: Round) -> Result<Answer, Closed> {
         if self.limits.replica.is_follower() {
+            let throttled = round.reads.iter().flatten().filter(|read| read.throttled);
+            self.limits.quotas.spend(Side::Leader, throttled.map(PartitionRead::len).sum());
             self.metrics.broker.replication_bytes_out.increment(u64::try_from(round.len).unwrap_or(0));
         } else {
             self.metrics.broker.fetched(round.len);
@@ -275,6 +280,11 @@ impl Poll {
                 drop(parked);
                 return self.answer(round);
             }
+            let until = if round.is_throttled {
+                self.deadline.min(Instant::now() + self.limits.quotas.due_in(Side::Leader))
+            } else {
+                self.deadline
+            };
             drop(round);
             let news = async {
                 tokio::select! {
@@ -282,7 +292,7 @@ impl Poll {
                     () = any_over(openings) => {}
                 }
             };
-            let _ = timeout_at(self.deadline, news).await;
+            let _ = timeout_at(until, news).await;
         }
     }
 

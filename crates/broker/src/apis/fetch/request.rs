@@ -11,6 +11,7 @@ use ottla_replication::BrokerStanding;
 use ottla_replication::session::{FetchKey, FetchPartition, FetchTopic};
 
 use super::round::Limits;
+use crate::replication::ReplicationQuotas;
 
 /// The first version in which a consumer says where it is (KIP-392).
 const FIRST_WITH_RACK: i16 = 11;
@@ -115,6 +116,7 @@ impl Asked {
         version: i16,
         response_max_len: usize,
         image: &MetadataImage,
+        quotas: &Arc<ReplicationQuotas>,
         now: MonoMs,
     ) -> Self {
         let by_id = version >= 13;
@@ -153,6 +155,7 @@ impl Asked {
                 max_len,
                 replica,
                 read_committed: request.isolation_level == 1,
+                quotas: Arc::clone(quotas),
                 neighbourhood: None,
             },
             max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),

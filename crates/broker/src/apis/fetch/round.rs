@@ -1,6 +1,7 @@
 //! One round of reading: every partition of a fetch once, within its byte limits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_protocol::ErrorCode;
 use ottla_replication::session::{FetchKey, FetchPartition, FetchTopic, SlotId};
@@ -13,6 +14,7 @@ use crate::error_map;
 use crate::partitions::{
     Absent, Partition, PartitionError, PartitionRead, Partitions, ReadRequest, Reader, TopicKey,
 };
+use crate::replication::{ReplicationQuotas, Side};
 
 /// What bounds a round.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub(super) struct Limits {
     pub(super) max_len: i32,
     pub(super) replica: Replica,
     pub(super) read_committed: bool,
+    /// How fast followers that are not in sync are served.
+    pub(super) quotas: Arc<ReplicationQuotas>,
     /// Where consumers are sent to the closest replica, what is close.
     pub(super) neighbourhood: Option<Neighbourhood>,
 }
@@ -92,6 +96,8 @@ pub(super) struct Round {
     pub(super) len: usize,
     /// There is an error or a divergence, which must not wait. A log that is not open yet is waited for.
     pub(super) is_urgent: bool,
+    /// A follower that is not in sync has to wait with some of it.
+    pub(super) is_throttled: bool,
 }
 
 /// What a round lacks that must not wait for the disk: what to read before the next one.
@@ -125,6 +131,7 @@ impl Round {
             };
             round.is_urgent |= read.as_ref().map_or(!target.is_opening(), PartitionRead::redirects);
             let len = read.as_ref().map_or(0, PartitionRead::len);
+            round.is_throttled |= read.as_ref().is_ok_and(|read| read.held);
             round.len += len;
             if target.absent().is_none() {
                 left = left.saturating_sub(i32::try_from(len).unwrap_or(i32::MAX)).max(0);
@@ -168,18 +175,23 @@ fn read_one(
 ) -> Result<PartitionRead, Unread> {
     let partition = target.partition.as_ref().map_err(error_map::absent)?;
     let wanted = &target.wanted;
-    let max_len = left.min(wanted.max_bytes);
+    let throttled = match limits.replica {
+        Replica::Follower(follower) => partition.is_throttled_to(follower.broker),
+        Replica::Consumer { .. } | Replica::Debug => false,
+    };
+    let must_wait = throttled && limits.quotas.due_in(Side::Leader) > Duration::ZERO;
+    let max_len = if must_wait { 0 } else { left.min(wanted.max_bytes) };
     let request = ReadRequest {
         offset: wanted.fetch_offset,
         current_leader_epoch: wanted.current_leader_epoch,
         last_fetched_epoch: wanted.last_fetched_epoch,
         max_len: u32::try_from(max_len).unwrap_or(0),
-        min_one: min_one || max_len < 0,
+        min_one: (min_one && !must_wait) || max_len < 0,
         reach,
         reader: reader(limits.replica, wanted),
     };
     let read = match partition.read(&request) {
-        Ok(read) => read,
+        Ok(read) => PartitionRead { throttled, held: must_wait, ..read },
         Err(PartitionError::OnDisk(slice)) => return Err(Unread::OnDisk(slice)),
         Err(error) => return Err(error_map::partition(&error).into()),
     };

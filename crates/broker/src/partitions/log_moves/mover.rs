@@ -8,8 +8,8 @@ use ottla_model::TopicPartition;
 use ottla_storage::{CopyStep, MoveError, Moved, PartitionLog, copy_step};
 use uuid::Uuid;
 
-use super::throttle::Throttle;
 use super::{Move, Mover, Plan};
+use crate::throttle::Throttle;
 
 /// Bytes of one step of a copy: fewer where a throttle would have it wait for long afterwards.
 const STEP_BYTES: u32 = 1 << 20;

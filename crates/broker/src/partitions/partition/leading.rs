@@ -1,7 +1,7 @@
 //! A leader's part of a replica: what followers' fetches say, and what the controller answers about the in-sync set.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, atomic};
 
 use ottla_model::{BrokerId, MonoMs, Offset, PartitionEpoch};
 use ottla_replication::{AlterPartitionAnswer, FollowerFetch, Ticket};
@@ -79,6 +79,11 @@ impl Partition {
     /// Takes a parked deletion back.
     pub(crate) fn cancel_deletion(&self, ticket: Ticket) {
         self.lock().deletions.cancel(ticket);
+    }
+
+    /// Whether copies to a follower are throttled: while it is not in sync, where the topic says so.
+    pub(crate) fn is_throttled_to(&self, follower: BrokerId) -> bool {
+        self.throttled.0.load(atomic::Ordering::Relaxed) && !self.lock().machine.isr().contains(&follower)
     }
 
     /// Looks for followers that lag. To be called at least twice in `replica.lag.time.max.ms`.

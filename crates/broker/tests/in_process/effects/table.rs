@@ -119,6 +119,12 @@ const SHOWN: &[Shown] = &[
         ],
         &[],
     ),
+    shown(
+        CLUSTER,
+        "what_is_not_in_sync_is_copied_as_fast_as_the_settings_say",
+        &["leader.replication.throttled.rate", "follower.replication.throttled.rate"],
+        &["leader.replication.throttled.replicas", "follower.replication.throttled.replicas"],
+    ),
     shown(CLUSTER, "a_consumer_reads_in_its_own_rack", &["replica.selector.class"], &[]),
     shown(
         REPLICATION,
