@@ -31,7 +31,8 @@ const NODE: &str = "broker/tests/in_process/effects/node.rs";
 const SEGMENTS: &str = "broker/tests/in_process/effects/segments.rs";
 const LOG_DIRS: &str = "broker/tests/in_process/log_dirs.rs";
 const LOG: &str = "storage/src/log/tests.rs";
-const CLUSTER: &str = "../compat-tests/tests/replication.rs";
+const CLUSTER: &str = "../compat-tests/tests/replication/main.rs";
+const CLUSTER_SETTINGS: &str = "../compat-tests/tests/replication/settings.rs";
 const REPLICATION: &str = "broker/src/replication/tests.rs";
 
 const SHOWN: &[Shown] = &[
@@ -120,7 +121,13 @@ const SHOWN: &[Shown] = &[
         &[],
     ),
     shown(
-        CLUSTER,
+        CLUSTER_SETTINGS,
+        "a_replica_that_was_not_in_sync_leads_only_where_the_setting_says_so",
+        &["unclean.leader.election.enable"],
+        &["unclean.leader.election.enable"],
+    ),
+    shown(
+        CLUSTER_SETTINGS,
         "what_is_not_in_sync_is_copied_as_fast_as_the_settings_say",
         &["leader.replication.throttled.rate", "follower.replication.throttled.rate"],
         &["leader.replication.throttled.replicas", "follower.replication.throttled.replicas"],

@@ -1,23 +1,22 @@
 //! Records on three real processes: copied, acknowledged by all in-sync replicas, and there when a leader is gone.
 
+mod settings;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use ottla_client::{Client, ConnectionConfig};
 use ottla_compat_tests::http::get;
 use ottla_compat_tests::kcat::kcat;
 use ottla_compat_tests::steady::{Acknowledged, SteadyProducer, find_leader};
 use ottla_compat_tests::tools::{CONSOLE_CONSUMER, CONSOLE_PRODUCER, TOPICS, run, run_with_stdin};
 use ottla_compat_tests::{Cluster, needs};
-use ottla_model::batch::BatchBuilder;
-use ottla_model::{Offset, TimestampMs};
+use ottla_model::Offset;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use ottla_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
-use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
 use ottla_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -25,8 +24,8 @@ use ottla_protocol::messages::offset_commit_request::{
 use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla_protocol::messages::{
     CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeQuorumRequest,
-    FindCoordinatorRequest, GroupId, IncrementalAlterConfigsRequest, MetadataRequest, OffsetCommitRequest,
-    OffsetFetchRequest, StrBytes, TopicName, describe_quorum_request,
+    FindCoordinatorRequest, GroupId, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, StrBytes,
+    TopicName, describe_quorum_request,
 };
 
 /// Offsets are committed and fetched by topics' names up to this version.
@@ -507,58 +506,4 @@ fn records_are_deleted_on_every_replica_before_it_is_answered() {
     let leader = runtime.block_on(find_leader(&others, "deleted")).expect("somebody leads");
     let fetched = runtime.block_on(leader.fetch("deleted", 0, Offset(60), 1, 5_000)).expect("is fetched");
     assert_eq!(fetched.log_start, Offset(40));
-}
-
-async fn set(address: &str, resource_type: i8, resource: &str, name: &str, value: &str) {
-    let text = |text: &str| StrBytes::from_string(text.to_owned());
-    let config = AlterableConfig::default().with_name(text(name)).with_value(Some(text(value)));
-    let resource = AlterConfigsResource::default()
-        .with_resource_type(resource_type)
-        .with_resource_name(text(resource))
-        .with_configs(vec![config]);
-    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-    let answer = client(address).await.call(&request).await.expect("is answered");
-    assert_eq!(answer.responses[0].error_code, 0, "{name}={value}: {:?}", answer.responses[0].error_message);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_in_sync_is_copied_as_fast_as_the_settings_say() {
-    const RATE: f64 = 2e6;
-    let mut cluster = Cluster::start_with::<3>(&[
-        ("broker.session.timeout.ms", "3000"),
-        ("replica.fetch.max.bytes", "100000"),
-    ]);
-    let addresses = cluster.addresses();
-    for side in ["leader", "follower"] {
-        create(&addresses[0], side, 1, "1").await;
-        await_isr(&addresses[0], side, &[1, 2, 3]).await;
-        let leader_id = partitions(&addresses[0], side).await[&0].0;
-        let away = (1..=3).rev().find(|id| i32::try_from(*id) != Ok(leader_id)).expect("a follower");
-        cluster.kill(away);
-        let leader = find_leader(&addresses, side).await.expect("somebody leads");
-        for _ in 0..240 {
-            let mut batch = BatchBuilder::new(Offset::ZERO);
-            batch.push(TimestampMs(1_700_000_000_000), None, Some(&[7; 50_000]), &[]);
-            let batch = Bytes::from(batch.build().expect("a batch"));
-            leader.produce(side, 0, batch, 1).await.expect("is appended");
-        }
-        let address = cluster.node(usize::try_from(leader_id).expect("a node")).address();
-        set(&address, 4, "", &format!("{side}.replication.throttled.rate"), "2000000").await;
-        set(&address, 2, side, &format!("{side}.replication.throttled.replicas"), "*").await;
-        cluster.restart(away);
-        let len = |cluster: &Cluster| cluster.segments(away, side, 0).len();
-        cluster.wait_for("it has begun", PATIENCE, || len(&cluster) > 1_000_000);
-        let (began, from) = (Instant::now(), len(&cluster));
-        cluster.wait_for("it has come far", PATIENCE, || len(&cluster) > 9_000_000);
-        let copied = f64::from(u32::try_from(len(&cluster) - from).expect("megabytes"));
-        let rate = copied / began.elapsed().as_secs_f64();
-        println!("throttled by its {side} to {RATE} bytes/s: {rate:.0} bytes/s");
-        assert!(rate < 1.1 * RATE, "{rate}");
-        // A busy machine copies no faster than it can.
-        assert!(rate > 0.5 * RATE, "{rate}");
-        // What is in sync is not throttled.
-        set(&address, 4, "", &format!("{side}.replication.throttled.rate"), "9223372036854775807").await;
-        await_isr(&address, side, &[1, 2, 3]).await;
-        cluster.await_identical(&[1, 2, 3], side, 0, PATIENCE);
-    }
 }
