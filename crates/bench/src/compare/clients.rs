@@ -111,12 +111,13 @@ mod tests {
     fn what_the_tools_say_is_understood() {
         let said = "1 records sent, 5 records/sec (0.01 MB/sec), x\n\
                     1000 records sent, 204.8 records/sec (100.00 MB/sec), 3.1 ms avg latency, 9.0 ms max latency.\n";
-        assert_eq!(produced(said), Some(104.8576));
+        let bytes = |megabytes: Option<f64>| megabytes.map(|megabytes| (megabytes * 1e6).round());
+        assert_eq!(bytes(produced(said)), Some(104_857_600.0));
         let said = "start.time, end.time, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, \
                     rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec\n\
                     2026-01-01 10:00:00:000, 2026-01-01 10:00:04:000, 95.3674, 23.8, 100000, 25000.0, 3500, 500, \
                     200.0000, 200000.0\n";
-        assert_eq!(consumed(said), Some(209.7152));
+        assert_eq!(bytes(consumed(said)), Some(209_715_200.0));
         assert_eq!((produced(""), consumed("nothing")), (None, None));
     }
 }
