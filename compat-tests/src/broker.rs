@@ -1,9 +1,10 @@
 //! One broker process: started on free ports in a directory of its own, stopped however the test wants.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -202,8 +203,17 @@ impl Drop for Broker {
     }
 }
 
-/// Distinct ports that were free a moment ago.
+/// Ports that the system gives to no outgoing connection: one of those could be taken between now and the broker's start.
+const PORTS: std::ops::Range<u32> = 10_000..32_000;
+
+/// Distinct ports on which nobody listens; each test process begins elsewhere.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|l| l.local_addr().expect("a bound listener").port())
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let count = PORTS.end - PORTS.start;
+    let next = || {
+        let turn = std::process::id().wrapping_mul(97).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(PORTS.start + turn % count).expect("a port")
+    };
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    [(); N].map(|()| (0..count).map(|_| next()).find(is_free).expect("a free port"))
 }
