@@ -68,11 +68,10 @@ fn ottla_command(settings: &Settings) -> Command {
     if !settings.overrides.iter().any(|(key, _)| key == "log.dirs") {
         command.arg("--data-dir").arg(settings.dir.join("data"));
     }
-    command
-        .arg("--listen")
-        .arg(format!("127.0.0.1:{}", settings.port))
-        .arg("--metrics-listen")
-        .arg(format!("127.0.0.1:{}", settings.second_port));
+    // Where the overrides give the second port to the controller listener, as Kafka's file does, there is none for metrics.
+    let is_taken = settings.overrides.iter().any(|(_, value)| value.contains("<second port>"));
+    let metrics = if is_taken { "off".to_owned() } else { format!("127.0.0.1:{}", settings.second_port) };
+    command.arg("--listen").arg(format!("127.0.0.1:{}", settings.port)).arg("--metrics-listen").arg(metrics);
     for (key, value) in COMMON {
         command.arg("--override").arg(format!("{key}={value}"));
     }

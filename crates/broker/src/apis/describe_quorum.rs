@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ottla_controller::{Controller, ControllerError, Peer, QuorumStatus, ReplicaStatus};
-use ottla_metadata::MetadataImage;
+use ottla_metadata::{DirectoryId, MetadataImage};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::describe_quorum_request::TopicData as AskedTopic;
 use ottla_protocol::messages::describe_quorum_response::{
@@ -86,13 +86,15 @@ fn described(
     listener: Option<&str>,
     version: i16,
 ) -> DescribeQuorumResponse {
-    let states = |replicas: &[ReplicaStatus]| replicas.iter().map(|one| state(one, version)).collect();
+    // Below kraft.version 1 (KIP-853) voters are known by their ids alone.
+    let voters = status.voters.iter().map(|voter| state(voter, DirectoryId::default(), version));
+    let observers = status.observers.iter().map(|observer| state(observer, observer.directory_id, version));
     let partition = PartitionData::default()
         .with_leader_id(status.leader.get().into())
         .with_leader_epoch(status.leader_epoch)
         .with_high_watermark(status.high_watermark)
-        .with_current_voters(states(&status.voters))
-        .with_observers(states(&status.observers));
+        .with_current_voters(voters.collect())
+        .with_observers(observers.collect());
     let topic = TopicData::default()
         .with_topic_name(ottla_protocol::messages::TopicName(StrBytes::from_static_str(
             CLUSTER_METADATA_TOPIC,
@@ -102,7 +104,7 @@ fn described(
     DescribeQuorumResponse::default().with_topics(vec![topic]).with_nodes(nodes)
 }
 
-fn state(replica: &ReplicaStatus, version: i16) -> ReplicaState {
+fn state(replica: &ReplicaStatus, directory_id: DirectoryId, version: i16) -> ReplicaState {
     let mut state = ReplicaState::default()
         .with_replica_id(replica.id.get().into())
         .with_log_end_offset(replica.log_end_offset);
@@ -111,7 +113,7 @@ fn state(replica: &ReplicaStatus, version: i16) -> ReplicaState {
         state.last_caught_up_timestamp = replica.last_caught_up.get();
     }
     if version >= FIRST_WITH_NODES {
-        state.replica_directory_id = replica.directory_id.0;
+        state.replica_directory_id = directory_id.0;
     }
     state
 }
