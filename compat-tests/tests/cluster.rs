@@ -38,15 +38,20 @@ fn topics(metadata: &MetadataResponse) -> BTreeSet<String> {
     metadata.topics.iter().filter_map(|topic| Some(topic.name.as_ref()?.to_string())).collect()
 }
 
-/// The leader of the quorum, its epoch and its voters, as DescribeQuorum tells.
-async fn quorum(address: &str) -> (i32, i32, Vec<i32>) {
+/// The quorum as DescribeQuorum tells.
+async fn described(address: &str) -> describe_quorum_response::PartitionData {
     let partition = describe_quorum_request::PartitionData::default().with_partition_index(0);
     let topic = describe_quorum_request::TopicData::default()
         .with_topic_name(TopicName(StrBytes::from_static_str("__cluster_metadata")))
         .with_partitions(vec![partition]);
     let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
     let answer = client(address).await.expect("connects").call(&request).await.expect("answers");
-    let partition = &answer.topics[0].partitions[0];
+    answer.topics[0].partitions[0].clone()
+}
+
+/// The leader of the quorum, its epoch and its voters.
+async fn quorum(address: &str) -> (i32, i32, Vec<i32>) {
+    let partition = described(address).await;
     let voters = partition.current_voters.iter().map(|voter| voter.replica_id.0).collect();
     (partition.leader_id.0, partition.leader_epoch, voters)
 }
@@ -145,13 +150,7 @@ async fn topics_of(client: &mut Client) -> BTreeSet<String> {
 async fn replicas(
     address: &str,
 ) -> (Vec<describe_quorum_response::ReplicaState>, Vec<describe_quorum_response::ReplicaState>) {
-    let partition = describe_quorum_request::PartitionData::default().with_partition_index(0);
-    let topic = describe_quorum_request::TopicData::default()
-        .with_topic_name(TopicName(StrBytes::from_static_str("__cluster_metadata")))
-        .with_partitions(vec![partition]);
-    let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
-    let answer = client(address).await.expect("connects").call(&request).await.expect("answers");
-    let partition = answer.topics[0].partitions[0].clone();
+    let partition = described(address).await;
     (partition.current_voters, partition.observers)
 }
 
