@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 
 use crate::layout::scratch_dir;
 use crate::process::{BOUND_ARGS, bound_command, spawn, wait_at_most};
+use crate::small_disk::SmallDisk;
 use crate::target::{Settings, Target};
 use crate::wire::Connection;
 
@@ -25,6 +26,8 @@ pub struct Broker {
     settings: Settings,
     /// A program that starts the broker's, with its arguments.
     starter: Vec<String>,
+    /// The data directory as this process reaches it.
+    data_dir: PathBuf,
     child: Option<Child>,
 }
 
@@ -43,20 +46,25 @@ impl Broker {
 
     /// Starts a broker of this kind, whatever the tests run against.
     pub fn start_as(target: Target, overrides: &[(&str, &str)]) -> Self {
-        let mut broker = Self::prepared(overrides);
-        broker.target = target;
+        let mut broker = Self::prepared_as(target, overrides);
         broker.restart();
         broker
     }
 
     /// Ports and a directory, and no process yet; `{dir}` in a setting is that directory.
     pub fn prepared(overrides: &[(&str, &str)]) -> Self {
+        Self::prepared_as(Target::current(), overrides)
+    }
+
+    /// The same, of this kind whatever the tests run against.
+    pub fn prepared_as(target: Target, overrides: &[(&str, &str)]) -> Self {
         let dir = scratch_dir("broker");
         let path = dir.display().to_string();
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), v.replace("{dir}", &path))).collect();
         let [port, second_port] = free_ports();
-        let settings = Settings { port, second_port, dir, overrides };
-        Self { target: Target::current(), settings, starter: Vec::new(), child: None }
+        let data_dir = dir.join("data");
+        let settings = Settings { host: Ipv4Addr::LOCALHOST, port, second_port, dir, overrides };
+        Self { target, settings, starter: Vec::new(), data_dir, child: None }
     }
 
     /// Sets a setting of `server.properties` of a process that has not started yet.
@@ -65,9 +73,20 @@ impl Broker {
         self.settings.overrides.push((key.to_owned(), value.to_owned()));
     }
 
+    /// Has a process that has not started yet listen at this address.
+    pub fn listen_at(&mut self, host: Ipv4Addr) {
+        self.settings.host = host;
+    }
+
     /// Has the process started by another program (`nsenter ... --`) that becomes it.
     pub fn start_through(&mut self, starter: Vec<String>) {
         self.starter = starter;
+    }
+
+    /// Has the process started where its data directory is this disk.
+    pub fn start_on(&mut self, disk: &SmallDisk) {
+        self.start_through(disk.starter());
+        self.data_dir = disk.dir();
     }
 
     /// Starts the process again, on the same ports and directory, and waits until it answers.
@@ -107,12 +126,18 @@ impl Broker {
     }
 
     fn answers(&self) -> bool {
-        Connection::open(self.settings.port).and_then(|mut c| c.api_versions(0)).is_ok()
+        Connection::open_at(self.settings.host, self.settings.port)
+            .and_then(|mut c| c.api_versions(0))
+            .is_ok()
     }
 
-    /// `127.0.0.1:port`, for clients.
+    /// `host:port`, for clients.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.settings.port)
+        format!("{}:{}", self.settings.host, self.settings.port)
+    }
+
+    pub fn host(&self) -> Ipv4Addr {
+        self.settings.host
     }
 
     pub fn port(&self) -> u16 {
@@ -130,7 +155,7 @@ impl Broker {
     }
 
     pub fn data_dir(&self) -> PathBuf {
-        self.settings.dir.join("data")
+        self.data_dir.clone()
     }
 
     /// The directory of one partition.

@@ -1,6 +1,7 @@
 //! Several broker processes that are one cluster: each votes and serves clients, with the static voters of a Kafka
 //! `server.properties`, on ports of this machine.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -38,14 +39,23 @@ impl Cluster {
 
     /// The same with settings that all nodes share.
     pub fn start_with<const N: usize>(overrides: &[(&str, &str)]) -> Self {
-        let mut cluster = Self::prepared::<N>(overrides);
-        for node in &mut cluster.nodes {
+        Self::prepared::<N>(overrides).launched()
+    }
+
+    /// Starts all nodes at once, and waits until each answers.
+    pub fn launched(mut self) -> Self {
+        self.launch_all();
+        self
+    }
+
+    /// Starts all nodes, none of which runs, at once, and waits until each answers.
+    pub fn launch_all(&mut self) {
+        for node in &mut self.nodes {
             node.launch();
         }
-        for node in &mut cluster.nodes {
+        for node in &mut self.nodes {
             node.await_answer();
         }
-        cluster
     }
 
     /// Starts nodes of these roles at once, with ids from 1 on, and waits until each answers.
@@ -82,36 +92,55 @@ impl Cluster {
                 node.set(key, value);
             }
         }
-        let mut cluster = Self { nodes: nodes.into_iter().map(|(_, node, _)| node).collect() };
-        for node in &mut cluster.nodes {
-            node.launch();
-        }
-        for node in &mut cluster.nodes {
-            node.await_answer();
-        }
-        cluster
+        Self { nodes: nodes.into_iter().map(|(_, node, _)| node).collect() }.launched()
     }
 
     /// Ports and directories, and no process yet; `{id}` in a setting is the node's.
     pub fn prepared<const N: usize>(overrides: &[(&str, &str)]) -> Self {
+        Self::prepared_at([Ipv4Addr::LOCALHOST; N], overrides)
+    }
+
+    /// The same with an address for each node.
+    pub fn prepared_at<const N: usize>(hosts: [Ipv4Addr; N], overrides: &[(&str, &str)]) -> Self {
         assert_eq!(Target::current(), Target::Ottla, "a cluster of real Kafkas is not started here");
-        let ports = free_ports::<N>();
-        let voters = (1..).zip(ports).map(|(id, port)| format!("{id}@127.0.0.1:{port}"));
+        let places: Vec<_> = (1..).zip(hosts).zip(free_ports::<N>()).collect();
+        let voters = places.iter().map(|((id, host), port)| format!("{id}@{host}:{port}"));
         let voters = voters.collect::<Vec<_>>().join(",");
-        let node = |(id, port): (usize, u16)| {
-            let (id, listener) = (id.to_string(), format!("CONTROLLER://127.0.0.1:{port}"));
+        let node = |((id, host), port): ((usize, Ipv4Addr), u16)| {
+            let (id, listener) = (id.to_string(), format!("CONTROLLER://{host}:{port}"));
             let own = [
                 ("node.id", id.as_str()),
                 ("listeners", listener.as_str()),
                 ("controller.listener.names", "CONTROLLER"),
                 ("controller.quorum.voters", voters.as_str()),
             ];
-            let shared: Vec<_> =
-                overrides.iter().map(|(name, value)| (*name, value.replace("{id}", &id))).collect();
+            let shared = of_node(overrides, &id);
             let shared = shared.iter().map(|(name, value)| (*name, value.as_str()));
-            Broker::prepared(&own.into_iter().chain(shared).collect::<Vec<_>>())
+            let mut node = Broker::prepared(&own.into_iter().chain(shared).collect::<Vec<_>>());
+            node.listen_at(host);
+            node
         };
-        Self { nodes: (1..).zip(ports).map(node).collect() }
+        Self { nodes: places.into_iter().map(node).collect() }
+    }
+
+    /// The same of this kind, whatever the tests run against; the controllers listen at the nodes' second ports.
+    pub fn prepared_as<const N: usize>(target: Target, overrides: &[(&str, &str)]) -> Self {
+        let node = |id: usize| Broker::prepared_as(target, &[("node.id", &id.to_string())]);
+        let mut nodes: Vec<Broker> = (1..=N).map(node).collect();
+        let voters = (1..).zip(&nodes);
+        let voters = voters.map(|(id, node)| format!("{id}@{}:{}", node.host(), node.second_port()));
+        let voters = voters.collect::<Vec<_>>().join(",");
+        for (id, node) in (1..).zip(&mut nodes) {
+            node.set("controller.quorum.voters", &voters);
+            if target == Target::Ottla {
+                node.set("listeners", "CONTROLLER://127.0.0.1:<second port>");
+                node.set("controller.listener.names", "CONTROLLER");
+            }
+            for (name, value) in of_node(overrides, &format!("{id}")) {
+                node.set(name, &value);
+            }
+        }
+        Self { nodes }
     }
 
     /// A node by its id.
@@ -136,6 +165,16 @@ impl Cluster {
     /// kill -9.
     pub fn kill(&mut self, id: usize) {
         self.node_mut(id).kill_9();
+    }
+
+    /// kill -9 of all nodes at once.
+    pub fn kill_all(&mut self) {
+        for node in &self.nodes {
+            node.signal(Signal::SIGKILL);
+        }
+        for node in &mut self.nodes {
+            node.kill_9();
+        }
     }
 
     /// Stops the process where it is, until [`Self::resume`].
@@ -185,7 +224,13 @@ impl Cluster {
         began.elapsed()
     }
 
-    fn logs(&self) -> Vec<String> {
+    /// What each node printed last.
+    pub fn logs(&self) -> Vec<String> {
         (1..).zip(&self.nodes).map(|(id, node)| format!("node {id}\n{}", node.log_tail())).collect()
     }
+}
+
+/// Settings that all nodes share, as one of them gets them.
+fn of_node<'a>(overrides: &[(&'a str, &str)], id: &str) -> Vec<(&'a str, String)> {
+    overrides.iter().map(|(name, value)| (*name, value.replace("{id}", id))).collect()
 }

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::broker::Broker;
 use crate::layout::{cache_dir, crate_dir, scratch_dir};
+use crate::nodes::Nodes;
 use crate::outcomes::{Outcome, Outcomes};
 use crate::process::{bound_command, spawn, wait_at_most};
 
@@ -115,8 +115,8 @@ fn build_dir() -> PathBuf {
 /// The brokers of one pass.
 struct Suite {
     pass: Pass,
-    broker: Broker,
-    without_auto_create: Option<Broker>,
+    nodes: Nodes,
+    without_auto_create: Option<Nodes>,
     dir: PathBuf,
 }
 
@@ -124,13 +124,13 @@ impl Suite {
     fn start(pass: Pass, both: bool) -> Self {
         let without_auto_create = both.then(|| {
             let settings = [&SETTINGS[..], &[("auto.create.topics.enable", "false")]].concat();
-            Broker::start_with(&settings)
+            Nodes::start(&settings)
         });
         let dir = scratch_dir("librdkafka");
         // Tests read what lies beside their sources as `../src/FILE`.
         fs::create_dir(dir.join("tests")).expect("create the working directory");
         symlink(build_dir().join("src"), dir.join("src")).expect("link the sources");
-        Self { pass, broker: Broker::start_with(&SETTINGS), without_auto_create, dir }
+        Self { pass, nodes: Nodes::start(&SETTINGS), without_auto_create, dir }
     }
 
     fn run(&self, program: Program<'_>, names: &BTreeSet<&str>) -> Outcomes {
@@ -155,8 +155,8 @@ impl Suite {
     }
 
     fn command(&self, program: Program<'_>, files: &Files) -> Command {
-        let broker = if program.auto_create { Some(&self.broker) } else { self.without_auto_create.as_ref() };
-        let address = broker.expect("started because a test needs it").address();
+        let nodes = if program.auto_create { Some(&self.nodes) } else { self.without_auto_create.as_ref() };
+        let address = nodes.expect("started because a test needs it").bootstrap();
         // The multiplier is for a machine with two cores that compiles something else meanwhile.
         let conf = format!(
             "bootstrap.servers={address}\ntest.topic.prefix=lrk{}\ntest.timeout.multiplier=3\n",

@@ -31,6 +31,8 @@ pub enum Need {
     Go,
     /// File systems of our own: mount namespaces, as root or as a user.
     Mounts,
+    /// Networks of our own: network namespaces joined by a bridge, as root.
+    Networks,
     /// Prometheus and promtool.
     Prometheus,
     /// buildah, as root: it makes the image's file system.
@@ -40,6 +42,9 @@ pub enum Need {
     /// strace, and the permission to trace.
     Strace,
 }
+
+const MAKE_A_NETWORK: &str = "ip netns add may-we-$$ && ip link add may-we-$$ type bridge && ip link del may-we-$$ \
+                              && ip netns del may-we-$$";
 
 impl Need {
     fn missing(self) -> Option<String> {
@@ -61,6 +66,9 @@ impl Need {
             Need::Mounts => {
                 refused("mounts in a namespace", "unshare", &["-rm", "mount", "-t", "tmpfs", "none", "/tmp"])
             }
+            Need::Networks => missing_program("ip").or_else(|| {
+                refused("network namespaces and bridges, as root", "sh", &["-c", MAKE_A_NETWORK])
+            }),
             Need::Prometheus => missing_file(cache.join("prometheus/usr/bin/prometheus")),
             Need::Buildah => missing_program("buildah")
                 .or_else(|| refused("building images as root", "sh", &["-c", "test $(id -u) = 0"])),

@@ -1,16 +1,18 @@
 //! A producer that goes on whatever becomes of the brokers, and remembers what was acknowledged.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ottla_client::{Client, ClientError, ConnectionConfig};
+use ottla_client::Client;
 use ottla_model::batch::BatchBuilder;
 use ottla_model::{Offset, TimestampMs};
-use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
-use ottla_protocol::messages::{MetadataRequest, StrBytes, TopicName};
 use tokio::task::JoinHandle;
+
+use crate::admin::{leader_of, try_client};
+use crate::crash::reader::read;
 
 /// A broker that says nothing for so long is asked no more.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -63,7 +65,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn produce(
-    addresses: Vec<String>,
+    mut addresses: Vec<String>,
     topic: String,
     acknowledged: Arc<Mutex<Vec<Acknowledged>>>,
     stop: Arc<AtomicBool>,
@@ -78,6 +80,7 @@ async fn produce(
             None => match find_leader(&addresses, &topic).await {
                 Some(client) => client,
                 None => {
+                    addresses.rotate_left(1);
                     tokio::time::sleep(Duration::from_millis(5)).await;
                     continue;
                 }
@@ -94,34 +97,51 @@ async fn produce(
                 lock(&acknowledged).push(Acknowledged { sent, at: Instant::now(), offset, value });
                 leader = Some(client);
             }
-            Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
+            Err(_) => {
+                // Who was asked who leads may not know better.
+                addresses.rotate_left(1);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
         }
     }
+}
+
+/// The longest time between two acknowledgements in a row.
+pub fn longest_gap(acknowledged: &[Acknowledged]) -> Duration {
+    let gaps = acknowledged.windows(2).map(|pair| pair[1].at.duration_since(pair[0].at));
+    gaps.max().unwrap_or_default()
+}
+
+/// What the log says of what was acknowledged.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Records in the log.
+    pub read: usize,
+    /// What is not at its offset.
+    pub lost: Vec<Acknowledged>,
+    /// Records that are there once more, though each was sent once.
+    pub twice: usize,
+}
+
+/// Reads partition 0, and looks for every record that was acknowledged.
+pub async fn verify(addresses: &[String], topic: &str, acknowledged: &[Acknowledged]) -> Verdict {
+    let read = read(addresses, topic, 0).await.records;
+    let text = |value: Option<Bytes>| String::from_utf8_lossy(&value.unwrap_or_default()).into_owned();
+    let found: BTreeMap<i64, String> =
+        read.into_iter().map(|record| (record.offset.get(), text(record.value))).collect();
+    let values: BTreeSet<&String> = found.values().collect();
+    let lost = acknowledged.iter().filter(|record| found.get(&record.offset) != Some(&record.value));
+    Verdict { read: found.len(), lost: lost.cloned().collect(), twice: found.len() - values.len() }
 }
 
 /// A connection to the leader of partition 0, as far as somebody at `addresses` knows it.
 pub async fn find_leader(addresses: &[String], topic: &str) -> Option<Client> {
     for address in addresses {
-        if let Ok(Some(leader)) = leader_of(address, topic).await
-            && let Ok(client) = connect(&leader).await
+        if let Ok(Some(leader)) = leader_of(address, topic, 0, PATIENCE).await
+            && let Ok(client) = try_client(&leader, PATIENCE).await
         {
             return Some(client);
         }
     }
     None
-}
-
-async fn connect(address: &str) -> Result<Client, ClientError> {
-    Client::connect(address, ConnectionConfig { timeout: PATIENCE, ..ConnectionConfig::default() }).await
-}
-
-async fn leader_of(address: &str, topic: &str) -> Result<Option<String>, ClientError> {
-    let name = TopicName(StrBytes::from_string(topic.to_owned()));
-    let asked = MetadataRequestTopic::default().with_name(Some(name));
-    let request = MetadataRequest::default().with_topics(Some(vec![asked]));
-    let answer = connect(address).await?.call(&request).await?;
-    let leader = answer.topics.first().and_then(|topic| topic.partitions.first());
-    let leader = leader.map(|partition| partition.leader_id);
-    let broker = answer.brokers.iter().find(|broker| Some(broker.node_id) == leader);
-    Ok(broker.map(|broker| format!("{}:{}", broker.host, broker.port)))
 }

@@ -1,6 +1,7 @@
 //! The broker under test: ours, or a real Apache Kafka for the same tests.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
@@ -18,6 +19,7 @@ pub enum Target {
 /// Where a broker listens and keeps its data, and what its configuration adds to the harness's own.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    pub host: Ipv4Addr,
     pub port: u16,
     /// Kafka: the controller listener; Ottla: `/metrics` and `/health`.
     pub second_port: u16,
@@ -70,8 +72,13 @@ fn ottla_command(settings: &Settings) -> Command {
     }
     // Where the overrides give the second port to the controller listener, as Kafka's file does, there is none for metrics.
     let is_taken = settings.overrides.iter().any(|(_, value)| value.contains("<second port>"));
-    let metrics = if is_taken { "off".to_owned() } else { format!("127.0.0.1:{}", settings.second_port) };
-    command.arg("--listen").arg(format!("127.0.0.1:{}", settings.port)).arg("--metrics-listen").arg(metrics);
+    let metrics =
+        if is_taken { "off".to_owned() } else { format!("{}:{}", settings.host, settings.second_port) };
+    command
+        .arg("--listen")
+        .arg(format!("{}:{}", settings.host, settings.port))
+        .arg("--metrics-listen")
+        .arg(metrics);
     for (key, value) in COMMON {
         command.arg("--override").arg(format!("{key}={value}"));
     }
@@ -102,14 +109,14 @@ fn kafka_command(settings: &Settings) -> Command {
 }
 
 fn kafka_properties(settings: &Settings) -> String {
-    let Settings { port, second_port, dir, overrides } = settings;
+    let Settings { host, port, second_port, dir, overrides } = settings;
     let data = dir.join("data");
     let node_id = overrides.iter().find(|(key, _)| key == "node.id").map_or("1", |(_, id)| id);
     let mut text = format!(
         "process.roles=broker,controller\nnode.id={node_id}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{second_port}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-         controller.listener.names=CONTROLLER\ncontroller.quorum.voters={node_id}@127.0.0.1:{second_port}\n\
+         listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{second_port}\n\
+         advertised.listeners=PLAINTEXT://{host}:{port}\n\
+         controller.listener.names=CONTROLLER\ncontroller.quorum.voters={node_id}@{host}:{second_port}\n\
          log.dirs={}\n",
         data.display()
     );

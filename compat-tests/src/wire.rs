@@ -9,7 +9,7 @@ use socket2::SockRef;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const API_VERSIONS: i16 = 18;
 
-/// A raw connection to a broker on 127.0.0.1.
+/// A raw connection to a broker.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -26,7 +26,11 @@ pub enum Reaction {
 
 impl Connection {
     pub fn open(port: u16) -> io::Result<Self> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self::open_at(Ipv4Addr::LOCALHOST, port)
+    }
+
+    pub fn open_at(host: Ipv4Addr, port: u16) -> io::Result<Self> {
+        let address = SocketAddr::from((host, port));
         let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_nodelay(true)?;

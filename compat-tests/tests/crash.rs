@@ -85,7 +85,7 @@ impl Load {
     fn check(&self, broker: &Broker, history: &History) {
         let known = self.acknowledged();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let read = runtime.block_on(read_entries(&broker.address(), LOAD, 0..3));
+        let read = runtime.block_on(read_entries(&[broker.address()], LOAD, 0..3));
         history.found(LOAD, records::check(&known, &read, &BTreeSet::new()));
     }
 }

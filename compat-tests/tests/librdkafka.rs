@@ -1,4 +1,4 @@
-//! librdkafka's own tests, in three passes.
+//! librdkafka's own tests, in three passes; with `OTTLA_SUITE_NODES=3` against three brokers.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -27,10 +27,15 @@ cargo xtask COMMAND
                      people's suites whole, and docs/COMPATIBILITY.md made of what passed
   compat [ARGS...]   only the tests with other people's clients; ARGS (after a first `--all`) go to `cargo test`
   compat-kafka [..]  the same against a real Apache Kafka
+  compat-three [..]  franz-go's and librdkafka's own tests with three brokers and three replicas; `--all` as above
   tool-differential record|verify|compare [NAME]
                      the official tools' output on a real Apache Kafka (written down; compared with what is), on Ottla
   differential ARG.. the differential conversations with a real Kafka and Ottla: record, verify, replay, compare
   crash [KILLS]      kills the release broker with everything running so often (500), and checks what is left
+  survive [BLOWS]    so many blows (60) to three release brokers with everything running, and as many to the network
+                     between them: kill -9, SIGSTOP, rolling restarts, cuts
+  failover [ARGS..]  how long clients wait when a node of three goes, beside a real Apache Kafka; --rounds N (5),
+                     --write (docs/FAILOVER.md)
   power [SEEDS]      power cuts on the simulated disk, so many seeds (10000) for the log dirs and for the metadata log
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
   fuzz [ARGS...]     hostile bytes, guided by the code they reach; ARGS: names of targets, --seconds N for each (60),
@@ -53,9 +58,12 @@ fn main() -> ExitCode {
         Some("test") => test::all(Scope::of(rest).0),
         Some("compat") => test::compat(rest),
         Some("compat-kafka") => test::compat_against_kafka(rest),
+        Some("compat-three") => test::compat_of_three(rest),
         Some("tool-differential") => test::tool_differential(rest),
         Some("differential") => test::differential(rest),
         Some("crash") => test::crash(rest),
+        Some("survive") => test::survive(rest),
+        Some("failover") => test::failover(rest),
         Some("power") => test::power(rest),
         Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
         Some("fuzz") => fuzz::fuzz(rest),

@@ -76,6 +76,22 @@ pub(crate) fn compat(args: &[String]) -> Result<()> {
     summary.finish()
 }
 
+/// franz-go's and librdkafka's own tests (or what `args` select) against three release brokers.
+pub(crate) fn compat_of_three(args: &[String]) -> Result<()> {
+    setup::run(false)?;
+    release::build()?;
+    let (scope, args) = Scope::of(args);
+    let all = ["--test", "kgo", "--test", "librdkafka"].map(str::to_owned);
+    let mut command = compat_command(if args.is_empty() { &all } else { args });
+    command.env("OTTLA_BIN", release::broker()?).env("OTTLA_SUITE_NODES", "3");
+    if scope == Scope::Whole {
+        command.env("OTTLA_COMPAT_WHOLE", "1");
+    }
+    let mut summary = Summary::default();
+    summary.tests("client suites, three brokers", &mut command);
+    summary.finish()
+}
+
 /// kill -9 with everything running, so often, or 500 times.
 pub(crate) fn crash(args: &[String]) -> Result<()> {
     let kills = args.first().map_or("500", String::as_str);
@@ -87,6 +103,31 @@ pub(crate) fn crash(args: &[String]) -> Result<()> {
     let mut summary = Summary::default();
     summary.tests("kill -9 with everything running", &mut command);
     summary.finish()
+}
+
+/// So many blows (60) to three brokers in each of two ways: processes that die and stand still, and a network that fails.
+pub(crate) fn survive(args: &[String]) -> Result<()> {
+    let blows = args.first().map_or("60", String::as_str);
+    if blows.parse::<u64>().is_err() {
+        return Err(Error::Usage(blows.to_owned()));
+    }
+    setup::run(false)?;
+    release::build()?;
+    let args = ["--test", "survival", "--", "--nocapture", "nothing_is_lost"].map(str::to_owned);
+    let mut command = compat_command(&args);
+    command.env("OTTLA_BIN", release::broker()?).env("OTTLA_SURVIVE_BLOWS", blows);
+    let mut summary = Summary::default();
+    summary.tests("three brokers under blows", &mut command);
+    summary.finish()
+}
+
+/// How long clients wait when a node of three goes, beside a real Kafka.
+pub(crate) fn failover(args: &[String]) -> Result<()> {
+    setup::run(true)?;
+    release::build()?;
+    let mut program = cargo();
+    program.args(["run", "--quiet", "--package", "ottla-compat-tests", "--bin", "failover", "--"]);
+    run(program.args(args).env("OTTLA_BIN", release::broker()?))
 }
 
 /// Power cuts by so many seeds, or 10,000. In a debug build: its assertions are part of the test, and it is quick enough.

@@ -14,7 +14,7 @@ use ottla_protocol::messages::{
 };
 use tokio::time::sleep;
 
-use super::session::{Interrupted, Site, connect, later, text, topic_name};
+use super::session::{Interrupted, Site, later, text, topic_name};
 use super::{History, Rng};
 use crate::ledger::topics::{Change, Id, Seen, Topics};
 
@@ -45,11 +45,7 @@ impl Admin {
         while let Some(client) = site.client().await {
             let _ = self.session(&site, &client).await;
         }
-        while let Ok(client) = connect(&site.address).await {
-            if self.check(&client).await.is_ok() {
-                return;
-            }
-        }
+        while self.check(&site.last_client().await).await.is_err() {}
     }
 
     async fn session(&mut self, site: &Site, client: &Client) -> Result<(), Interrupted> {

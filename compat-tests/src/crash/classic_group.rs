@@ -12,8 +12,7 @@ use ottla_protocol::messages::offset_commit_request::{
 };
 use ottla_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use ottla_protocol::messages::{
-    FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest,
-    OffsetFetchRequest, SyncGroupRequest,
+    GroupId, HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
 };
 use tokio::time::sleep;
 
@@ -23,19 +22,19 @@ use super::{History, Rng};
 use crate::ledger::committed::Commits;
 use crate::ledger::epochs::Epochs;
 
-const GROUP: &str = "classic";
 const PAUSE: Duration = Duration::from_millis(12);
 /// No member of ours may be thought dead while the broker restarts.
 const SESSION_MS: i32 = 120_000;
 const REBALANCE_MS: i32 = 300;
 /// The versions: the last that gives a member its id at once, that names topics, that asks for one group.
 const JOIN: i16 = 3;
-pub(super) const COMMIT: i16 = 9;
+pub(crate) const COMMIT: i16 = 9;
 const FETCH: i16 = 7;
 const UNKNOWN_MEMBER_ID: i16 = 25;
 const ILLEGAL_GENERATION: i16 = 22;
 
-pub(super) struct ClassicMember {
+pub(crate) struct ClassicMember {
+    group: String,
     rng: Rng,
     history: Arc<History>,
     commits: Commits,
@@ -48,26 +47,26 @@ pub(super) struct ClassicMember {
 }
 
 impl ClassicMember {
-    pub(super) fn new(rng: Rng, history: Arc<History>) -> Self {
+    pub(crate) fn new(group: &str, rng: Rng, history: Arc<History>) -> Self {
         let (commits, epochs) = (Commits::default(), Epochs::default());
-        Self { rng, history, commits, epochs, member: String::new(), generation: -1, settled: false, next: 0 }
+        let (group, member) = (group.to_owned(), String::new());
+        Self { group, rng, history, commits, epochs, member, generation: -1, settled: false, next: 0 }
     }
 
-    pub(super) async fn run(mut self, site: Site) {
-        while let Some(client) = site.client().await {
+    pub(crate) async fn run(mut self, site: Site) {
+        while let Some(client) = site.coordinator(&self.group).await {
             let _ = self.session(&site, &client).await;
         }
         // The last word, whatever came before.
-        while let Ok(client) = super::session::connect(&site.address).await {
-            if check_commits(&client, GROUP, &self.commits, &self.history).await.is_ok() {
-                return;
-            }
-        }
+        while self.check(&site.last_coordinator(&self.group).await).await.is_err() {}
+    }
+
+    async fn check(&self, client: &Client) -> Result<(), Interrupted> {
+        check_commits(client, &self.group, &self.commits, &self.history).await
     }
 
     async fn session(&mut self, site: &Site, client: &Client) -> Result<(), Interrupted> {
-        find_coordinator(client, GROUP).await?;
-        check_commits(client, GROUP, &self.commits, &self.history).await?;
+        self.check(client).await?;
         if self.settled {
             self.beat(client).await?;
         }
@@ -84,13 +83,13 @@ impl ClassicMember {
     /// After a restart: the group must know its member and generation.
     async fn beat(&mut self, client: &Client) -> Result<(), Interrupted> {
         let request = HeartbeatRequest::default()
-            .with_group_id(GroupId(text(GROUP)))
+            .with_group_id(GroupId(text(&self.group)))
             .with_generation_id(self.generation)
             .with_member_id(text(&self.member));
         match client.call(&request).await?.error_code {
             0 | 27 => Ok(()),
             UNKNOWN_MEMBER_ID | ILLEGAL_GENERATION => {
-                self.history.found("classic group", self.epochs.forgotten(GROUP));
+                self.history.found("classic group", self.epochs.forgotten(&self.group));
                 self.settled = false;
                 Ok(())
             }
@@ -103,7 +102,7 @@ impl ClassicMember {
         let protocol =
             JoinGroupRequestProtocol::default().with_name(text("range")).with_metadata(Bytes::new());
         let request = JoinGroupRequest::default()
-            .with_group_id(GroupId(text(GROUP)))
+            .with_group_id(GroupId(text(&self.group)))
             .with_session_timeout_ms(SESSION_MS)
             .with_rebalance_timeout_ms(REBALANCE_MS)
             .with_member_id(text(&self.member))
@@ -118,13 +117,13 @@ impl ClassicMember {
         }
         self.member = joined.member_id.to_string();
         self.generation = joined.generation_id;
-        self.history.found("classic group", self.epochs.began(GROUP, self.generation));
+        self.history.found("classic group", self.epochs.began(&self.group, self.generation));
         let assignments = joined.members.iter().map(|member| {
             let assignment = SyncGroupRequestAssignment::default().with_member_id(member.member_id.clone());
             assignment.with_assignment(Bytes::from_static(b"x"))
         });
         let request = SyncGroupRequest::default()
-            .with_group_id(GroupId(text(GROUP)))
+            .with_group_id(GroupId(text(&self.group)))
             .with_generation_id(self.generation)
             .with_member_id(text(&self.member))
             .with_protocol_type(Some(text("consumer")))
@@ -133,7 +132,7 @@ impl ClassicMember {
         if client.call(&request).await?.error_code != 0 {
             return Err(later().await);
         }
-        self.epochs.completed(GROUP, self.generation);
+        self.epochs.completed(&self.group, self.generation);
         self.settled = true;
         self.history.count(|counts| counts.rebalances += 1);
         Ok(())
@@ -142,12 +141,12 @@ impl ClassicMember {
     async fn commit(&mut self, client: &Client) -> Result<(), Interrupted> {
         self.next += 1;
         let partition = i32::try_from(self.rng.below(3)).unwrap_or(0);
-        let request = commit_request(GROUP, self.generation, &self.member, partition, self.next);
+        let request = commit_request(&self.group, self.generation, &self.member, partition, self.next);
         self.commits.sent(partition, self.next);
         match commit_error(client, &request).await? {
             0 => {
                 self.commits.answered(partition, self.next);
-                self.history.count(|counts| counts.commits += 1);
+                self.history.committed(&self.group);
                 Ok(())
             }
             UNKNOWN_MEMBER_ID | ILLEGAL_GENERATION | 27 => {
@@ -159,17 +158,7 @@ impl ClassicMember {
     }
 }
 
-/// The first one to ask has `__consumer_offsets` made.
-pub(super) async fn find_coordinator(client: &Client, group: &str) -> Result<(), Interrupted> {
-    let request = FindCoordinatorRequest::default().with_coordinator_keys(vec![text(group)]);
-    let answer = client.call(&request).await?;
-    match answer.coordinators.first().map(|found| found.error_code) {
-        Some(0) => Ok(()),
-        _ => Err(later().await),
-    }
-}
-
-pub(super) fn commit_request(
+pub(crate) fn commit_request(
     group: &str,
     generation: i32,
     member: &str,
@@ -195,14 +184,14 @@ pub(super) fn commit_request(
     }
 }
 
-pub(super) async fn commit_error(client: &Client, request: &OffsetCommitRequest) -> Result<i16, Interrupted> {
+pub(crate) async fn commit_error(client: &Client, request: &OffsetCommitRequest) -> Result<i16, Interrupted> {
     let answer = client.connection().call(request, COMMIT).await?;
     let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
     Ok(partitions.map(|partition| partition.error_code).next().unwrap_or(-1))
 }
 
 /// Compares what the group has committed with what it was answered.
-pub(super) async fn check_commits(
+pub(crate) async fn check_commits(
     client: &Client,
     group: &str,
     commits: &Commits,

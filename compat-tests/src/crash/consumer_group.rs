@@ -9,14 +9,13 @@ use ottla_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 use ottla_protocol::messages::{ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, GroupId};
 use tokio::time::sleep;
 
-use super::classic_group::{check_commits, commit_error, commit_request, find_coordinator};
+use super::classic_group::{check_commits, commit_error, commit_request};
 use super::life::RECORDS;
 use super::session::{Interrupted, Site, later, text, topic_name};
 use super::{History, Rng, keyed};
 use crate::ledger::committed::Commits;
 use crate::ledger::epochs::Epochs;
 
-const GROUP: &str = "consumer";
 const MEMBER: &str = "RfZXHsLQRO2jlzOwUUtvLA";
 const PAUSE: Duration = Duration::from_millis(12);
 const REBALANCE_MS: i32 = 60_000;
@@ -24,7 +23,8 @@ const UNKNOWN_MEMBER_ID: i16 = 25;
 const FENCED_MEMBER_EPOCH: i16 = 110;
 const STALE_MEMBER_EPOCH: i16 = 113;
 
-pub(super) struct ConsumerMember {
+pub(crate) struct ConsumerMember {
+    group: String,
     rng: Rng,
     history: Arc<History>,
     commits: Commits,
@@ -37,18 +37,20 @@ pub(super) struct ConsumerMember {
 }
 
 impl ConsumerMember {
-    pub(super) fn new(rng: Rng, history: Arc<History>) -> Self {
+    pub(crate) fn new(group: &str, rng: Rng, history: Arc<History>) -> Self {
         let (commits, epochs) = (Commits::default(), Epochs::default());
-        Self { rng, history, commits, epochs, epoch: 0, owned: Vec::new(), wants_more: false, next: 0 }
+        let (group, owned) = (group.to_owned(), Vec::new());
+        Self { group, rng, history, commits, epochs, epoch: 0, owned, wants_more: false, next: 0 }
     }
 
-    pub(super) async fn run(mut self, site: Site) {
-        while let Some(client) = site.client().await {
+    pub(crate) async fn run(mut self, site: Site) {
+        while let Some(client) = site.coordinator(&self.group).await {
             let _ = self.session(&site, &client).await;
         }
-        while let Ok(client) = super::session::connect(&site.address).await {
+        loop {
+            let client = site.last_coordinator(&self.group).await;
             let described = self.describe(&client).await;
-            let checked = check_commits(&client, GROUP, &self.commits, &self.history).await;
+            let checked = check_commits(&client, &self.group, &self.commits, &self.history).await;
             if described.is_ok() && checked.is_ok() {
                 return;
             }
@@ -56,8 +58,7 @@ impl ConsumerMember {
     }
 
     async fn session(&mut self, site: &Site, client: &Client) -> Result<(), Interrupted> {
-        find_coordinator(client, GROUP).await?;
-        check_commits(client, GROUP, &self.commits, &self.history).await?;
+        check_commits(client, &self.group, &self.commits, &self.history).await?;
         if self.epoch > 0 {
             self.describe(client).await?;
         }
@@ -79,7 +80,7 @@ impl ConsumerMember {
             topics.push(topic_name(keyed::TOPIC));
         }
         let request = ConsumerGroupHeartbeatRequest::default()
-            .with_group_id(GroupId(text(GROUP)))
+            .with_group_id(GroupId(text(&self.group)))
             .with_member_id(text(MEMBER))
             .with_member_epoch(self.epoch)
             .with_rebalance_timeout_ms(REBALANCE_MS)
@@ -111,7 +112,8 @@ impl ConsumerMember {
     }
 
     async fn describe(&mut self, client: &Client) -> Result<(), Interrupted> {
-        let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![GroupId(text(GROUP))]);
+        let request =
+            ConsumerGroupDescribeRequest::default().with_group_ids(vec![GroupId(text(&self.group))]);
         let answer = client.call(&request).await?;
         let Some(group) = answer.groups.first() else { return Err(Interrupted) };
         if group.error_code == 69 {
@@ -132,12 +134,12 @@ impl ConsumerMember {
     async fn commit(&mut self, client: &Client) -> Result<(), Interrupted> {
         self.next += 1;
         let partition = i32::try_from(self.rng.below(3)).unwrap_or(0);
-        let request = commit_request(GROUP, self.epoch, MEMBER, partition, self.next);
+        let request = commit_request(&self.group, self.epoch, MEMBER, partition, self.next);
         self.commits.sent(partition, self.next);
         match commit_error(client, &request).await? {
             0 => {
                 self.commits.answered(partition, self.next);
-                self.history.count(|counts| counts.commits += 1);
+                self.history.committed(&self.group);
                 Ok(())
             }
             UNKNOWN_MEMBER_ID | FENCED_MEMBER_EPOCH | STALE_MEMBER_EPOCH => Ok(()),

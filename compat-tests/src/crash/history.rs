@@ -1,5 +1,6 @@
 //! What all actors were answered, and what was found wrong.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,8 +24,13 @@ struct State {
     keyed_acknowledged: Vec<Keyed>,
     producer_ids: ProducerIds,
     counts: Counts,
+    /// Answered commits, by group.
+    commits: BTreeMap<String, usize>,
     wrong: Vec<String>,
 }
+
+/// Answers so far: records by partition, and commits by group.
+pub(crate) type Progress = (BTreeMap<i32, usize>, BTreeMap<String, usize>);
 
 /// How much was done, so that a run that did nothing shows.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -79,29 +85,44 @@ impl History {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn acknowledged(&self, entries: impl IntoIterator<Item = Entry>) {
+    pub(crate) fn acknowledged(&self, entries: impl IntoIterator<Item = Entry>) {
         self.lock().acknowledged.extend(entries);
     }
 
-    pub(super) fn retained(&self, entries: impl IntoIterator<Item = (Entry, i64)>) {
+    pub(crate) fn retained(&self, entries: impl IntoIterator<Item = (Entry, i64)>) {
         self.lock().retained.extend(entries);
     }
 
-    pub(super) fn keyed_sent(&self, record: Keyed) {
+    pub(crate) fn keyed_sent(&self, record: Keyed) {
         self.lock().keyed_sent.push(record);
     }
 
-    pub(super) fn keyed_acknowledged(&self, record: Keyed) {
+    pub(crate) fn keyed_acknowledged(&self, record: Keyed) {
         self.lock().keyed_acknowledged.push(record);
     }
 
-    pub(super) fn producer_id(&self, id: i64) {
+    pub(crate) fn producer_id(&self, id: i64) {
         let again = self.lock().producer_ids.handed_out(id);
         self.found("producer ids", again);
     }
 
-    pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.lock().counts);
+    }
+
+    pub(crate) fn committed(&self, group: &str) {
+        let mut state = self.lock();
+        state.counts.commits += 1;
+        *state.commits.entry(group.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        let state = self.lock();
+        let mut records = BTreeMap::new();
+        for entry in &state.acknowledged {
+            *records.entry(entry.partition).or_default() += 1;
+        }
+        (records, state.commits.clone())
     }
 
     /// Notes what a checker has found.
@@ -109,25 +130,25 @@ impl History {
         self.lock().wrong.extend(violations.into_iter().map(|violation| format!("{what}: {violation:?}")));
     }
 
-    pub(super) fn records(&self) -> Vec<Entry> {
+    pub(crate) fn records(&self) -> Vec<Entry> {
         self.lock().acknowledged.clone()
     }
 
-    pub(super) fn retained_records(&self) -> Vec<(Entry, i64)> {
+    pub(crate) fn retained_records(&self) -> Vec<(Entry, i64)> {
         self.lock().retained.clone()
     }
 
     /// What was acknowledged of the compacted topic; what was sent is asked for after the reading, see
     /// [`History::keyed_sent_so_far`].
-    pub(super) fn keyed_records(&self) -> Vec<Keyed> {
+    pub(crate) fn keyed_records(&self) -> Vec<Keyed> {
         self.lock().keyed_acknowledged.clone()
     }
 
-    pub(super) fn keyed_sent_so_far(&self) -> Vec<Keyed> {
+    pub(crate) fn keyed_sent_so_far(&self) -> Vec<Keyed> {
         self.lock().keyed_sent.clone()
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let state = self.lock();
         let acknowledged = state.acknowledged.len() + state.retained.len() + state.keyed_acknowledged.len();
         Counts { acknowledged, producer_ids: state.producer_ids.count(), ..state.counts }

@@ -12,7 +12,7 @@ use super::session::{Interrupted, Site};
 
 const PAUSE: Duration = Duration::from_millis(12);
 
-pub(super) async fn run(site: Site, history: Arc<History>) {
+pub(crate) async fn run(site: Site, history: Arc<History>) {
     while let Some(client) = site.client().await {
         while !site.stopped() && next(&client, &history).await.is_ok() {
             sleep(PAUSE).await;
@@ -21,7 +21,7 @@ pub(super) async fn run(site: Site, history: Arc<History>) {
 }
 
 /// A new producer id, which is also noted.
-pub(super) async fn next(client: &Client, history: &History) -> Result<i64, Interrupted> {
+pub(crate) async fn next(client: &Client, history: &History) -> Result<i64, Interrupted> {
     let request = InitProducerIdRequest::default()
         .with_transactional_id(None)
         .with_transaction_timeout_ms(1_000)

@@ -14,7 +14,7 @@ use super::session::{Interrupted, Site};
 use super::{History, Rng};
 use crate::ledger::compacted::Keyed;
 
-pub(super) const TOPIC: &str = "compacted";
+pub(crate) const TOPIC: &str = "compacted";
 const KEYS: u64 = 12;
 const PAUSE: Duration = Duration::from_millis(8);
 const VALUE_LEN: usize = 400;
@@ -22,9 +22,9 @@ const VALUE_LEN: usize = 400;
 /// counts in them.
 const STEP_MS: i64 = 10;
 
-pub(super) async fn run(site: Site, mut rng: Rng, history: Arc<History>, from_ms: i64) {
+pub(crate) async fn run(site: Site, mut rng: Rng, history: Arc<History>, from_ms: i64) {
     let mut sequence = 0;
-    while let Some(client) = site.client().await {
+    while let Some(client) = site.leader(TOPIC, 0).await {
         while !site.stopped() {
             let comes_again = !rng.once_in(6);
             let key = if comes_again { rng.below(KEYS) } else { KEYS + sequence };
@@ -52,7 +52,7 @@ async fn send(client: &Client, record: Keyed, from_ms: i64) -> Result<i64, Inter
 }
 
 /// What was sent, from what was read.
-pub(super) fn parse(record: &ConsumedRecord, from_ms: i64) -> Option<Keyed> {
+pub(crate) fn parse(record: &ConsumedRecord, from_ms: i64) -> Option<Keyed> {
     let key = std::str::from_utf8(record.key.as_deref()?).ok()?.parse().ok()?;
     let sequence = u64::try_from((record.timestamp.get() - from_ms) / STEP_MS).ok()?;
     Some(Keyed { key, sequence, tombstone: record.value.is_none(), offset: record.offset.get() })

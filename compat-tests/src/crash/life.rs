@@ -11,20 +11,23 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::producer::{Kind, Plan, Producer, now_ms};
-use super::session::{Site, connect, text, topic_name};
+use super::session::{Site, text, topic_name};
 use super::{Counts, History, Rng, admin, classic_group, consumer_group, ids, keyed, reader};
 use crate::Broker;
+use crate::admin::try_client;
 use crate::ledger::compacted;
 use crate::ledger::records;
 use crate::ledger::retained::Retained;
 use crate::process::eventually;
 
-pub(super) const RECORDS: &str = "records";
+pub(crate) const RECORDS: &str = "records";
 const RETAINED: &str = "retained";
 /// A partition for each kind of producer of [`RECORDS`], with two producers each.
 const KINDS: [Kind; 4] = [Kind::Acks(0), Kind::Acks(1), Kind::Acks(-1), Kind::Idempotent];
 const PRODUCERS_PER_KIND: u32 = 2;
 const RETENTION_MS: i64 = 400;
+/// A broker that is killed closes its connections; this is for one that hangs.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 const ACTORS_END_WITHIN: Duration = Duration::from_secs(60);
 /// Acknowledgements after a restart before it is killed again, mostly.
 const PROGRESS: usize = 60;
@@ -99,7 +102,7 @@ impl Life {
     }
 
     fn set_to_work(&mut self) {
-        let site = Site { address: self.broker.address(), stop: self.stop.subscribe() };
+        let site = Site::new(vec![self.broker.address()], ANSWER_WITHIN, self.stop.subscribe());
         let (history, runtime) = (&self.history, self.runtime.handle());
         for plan in plans() {
             let producer = Producer::new(plan, self.rng.fork(), Arc::clone(history));
@@ -110,9 +113,9 @@ impl Life {
         self.actors.spawn_on(ids::run(site.clone(), Arc::clone(history)), runtime);
         let admin = admin::Admin::new(self.rng.fork(), Arc::clone(history));
         self.actors.spawn_on(admin.run(site.clone()), runtime);
-        let classic = classic_group::ClassicMember::new(self.rng.fork(), Arc::clone(history));
+        let classic = classic_group::ClassicMember::new("classic", self.rng.fork(), Arc::clone(history));
         self.actors.spawn_on(classic.run(site.clone()), runtime);
-        let consumer = consumer_group::ConsumerMember::new(self.rng.fork(), Arc::clone(history));
+        let consumer = consumer_group::ConsumerMember::new("consumer", self.rng.fork(), Arc::clone(history));
         self.actors.spawn_on(consumer.run(site), runtime);
     }
 
@@ -157,12 +160,12 @@ impl Life {
     }
 
     fn check(&mut self, known: &Known) {
-        let address = self.broker.address();
+        let addresses = [self.broker.address()];
         let kinds = i32::try_from(KINDS.len()).expect("a few");
         let (records, retained, compacted) = self.runtime.block_on(async {
-            let records = reader::read_entries(&address, RECORDS, 0..kinds).await;
-            let retained = reader::read_entries(&address, RETAINED, 0..1).await;
-            (records, retained, reader::read(&address, keyed::TOPIC, 0).await)
+            let records = reader::read_entries(&addresses, RECORDS, 0..kinds).await;
+            let retained = reader::read_entries(&addresses, RETAINED, 0..1).await;
+            (records, retained, reader::read(&addresses, keyed::TOPIC, 0).await)
         });
         self.history.found(RECORDS, records::check(&known.records, &records, &gapless()));
         let of_retained: Vec<_> = known.retained.iter().map(|(entry, _)| *entry).collect();
@@ -233,7 +236,7 @@ fn gapless() -> BTreeSet<u32> {
 }
 
 async fn create_topics(address: &str) {
-    let client = connect(address).await.expect("a connection");
+    let client = try_client(address, ANSWER_WITHIN).await.expect("a connection");
     let retention = RETENTION_MS.to_string();
     let topics = [
         topic(RECORDS, 4, &[]),

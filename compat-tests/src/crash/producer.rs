@@ -23,7 +23,7 @@ const UNANSWERED_MAX: usize = 5;
 const RECORDS_MAX: u64 = 6;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// What goes wrong is not sent again.
     Acks(i16),
     /// Everything is sent again until it is acknowledged.
@@ -31,16 +31,16 @@ pub(super) enum Kind {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
-    pub(super) topic: &'static str,
-    pub(super) partition: i32,
+pub(crate) struct Plan {
+    pub(crate) topic: &'static str,
+    pub(crate) partition: i32,
     /// Unique in the topic.
-    pub(super) number: u32,
-    pub(super) kind: Kind,
-    pub(super) value_len: usize,
-    pub(super) pause: Duration,
+    pub(crate) number: u32,
+    pub(crate) kind: Kind,
+    pub(crate) value_len: usize,
+    pub(crate) pause: Duration,
     /// Timestamps are wanted with the acknowledgements, which are those of a topic with retention.
-    pub(super) is_retained: bool,
+    pub(crate) is_retained: bool,
 }
 
 /// A batch of consecutive records.
@@ -52,7 +52,20 @@ struct Batch {
     bytes: Bytes,
 }
 
-pub(super) struct Producer {
+/// A batch under way.
+struct Sent {
+    first: u64,
+    answer: Pending<ProduceResponse>,
+}
+
+/// Error code and base offset.
+async fn answered(answer: Pending<ProduceResponse>) -> Result<(i16, i64), Interrupted> {
+    let answer = answer.answer().await?;
+    let partitions = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
+    partitions.last().map(|answer| (answer.error_code, answer.base_offset)).ok_or(Interrupted)
+}
+
+pub(crate) struct Producer {
     plan: Plan,
     rng: Rng,
     history: Arc<History>,
@@ -63,20 +76,19 @@ pub(super) struct Producer {
 }
 
 impl Producer {
-    pub(super) fn new(plan: Plan, rng: Rng, history: Arc<History>) -> Self {
+    pub(crate) fn new(plan: Plan, rng: Rng, history: Arc<History>) -> Self {
         Self { plan, rng, history, next: 0, producer_id: None, unanswered: VecDeque::new() }
     }
 
-    pub(super) async fn run(mut self, site: Site) {
-        while let Some(client) = site.client().await {
+    pub(crate) async fn run(mut self, site: Site) {
+        while let Some(client) = site.leader(self.plan.topic, self.plan.partition).await {
             let mut pending = VecDeque::new();
             let _ = self.session(&site, &client, &mut pending).await;
             // Answers that came before the end count: they are of the last batches in the log, the first to be lost. What is
             // still under way on this connection may yet be appended: nothing overtakes it.
-            while self.take_answer(&mut pending).await.is_ok() && !pending.is_empty() {}
-            for answer in pending {
-                let _ = Pending::answer(answer).await;
-            }
+            while let Some(sent) = pending.pop_front()
+                && self.take_late_answer(sent).await.is_ok()
+            {}
             if self.plan.kind != Kind::Idempotent {
                 self.unanswered.clear();
             }
@@ -87,7 +99,7 @@ impl Producer {
         &mut self,
         site: &Site,
         client: &Client,
-        pending: &mut VecDeque<Pending<ProduceResponse>>,
+        pending: &mut VecDeque<Sent>,
     ) -> Result<(), Interrupted> {
         if self.plan.kind == Kind::Idempotent && self.producer_id.is_none() {
             self.producer_id = Some(ids::next(client, &self.history).await?);
@@ -116,7 +128,7 @@ impl Producer {
         &self,
         client: &Client,
         batch: &Batch,
-        pending: &mut VecDeque<Pending<ProduceResponse>>,
+        pending: &mut VecDeque<Sent>,
     ) -> Result<(), Interrupted> {
         let acks = if let Kind::Acks(acks) = self.plan.kind { acks } else { -1 };
         let request =
@@ -125,34 +137,44 @@ impl Producer {
         if acks == 0 {
             client.connection().send_only(&request, version).await?;
         } else {
-            pending.push_back(client.connection().start(&request, version).await?);
+            let answer = client.connection().start(&request, version).await?;
+            pending.push_back(Sent { first: batch.first, answer });
         }
         Ok(())
     }
 
-    async fn take_answer(
-        &mut self,
-        pending: &mut VecDeque<Pending<ProduceResponse>>,
-    ) -> Result<(), Interrupted> {
-        let Some(answer) = pending.pop_front() else { return Ok(()) };
-        let answer = answer.answer().await?;
-        let partitions = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
-        let Some(answer) = partitions.last() else { return Err(Interrupted) };
-        match answer.error_code {
+    async fn take_answer(&mut self, pending: &mut VecDeque<Sent>) -> Result<(), Interrupted> {
+        let Some(Sent { first, answer }) = pending.pop_front() else { return Ok(()) };
+        let (code, base_offset) = answered(answer).await?;
+        match code {
             0 => {
-                if let Some(batch) = self.unanswered.pop_front() {
-                    self.acknowledged(&batch, answer.base_offset);
-                }
+                self.acknowledge(first, base_offset);
                 Ok(())
             }
-            // NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION, KAFKA_STORAGE_ERROR, REQUEST_TIMED_OUT,
-            // NOT_ENOUGH_REPLICAS: an idempotent producer comes again.
-            3 | 5 | 6 | 7 | 19 | 56 => Err(later().await),
+            // UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, REQUEST_TIMED_OUT,
+            // NOT_ENOUGH_REPLICAS and _AFTER_APPEND, KAFKA_STORAGE_ERROR: an idempotent producer comes again.
+            3 | 5 | 6 | 7 | 19 | 20 | 56 => Err(later().await),
             code => {
-                let (number, first) = (self.plan.number, self.unanswered.front().map(|batch| batch.first));
-                self.history.found("producer", [format!("{number} was answered {code} to {first:?}")]);
+                let number = self.plan.number;
+                self.history.found("producer", [format!("{number} was answered {code} to {first}")]);
                 Err(later().await)
             }
+        }
+    }
+
+    /// What comes after a batch that was refused may be refused for that.
+    async fn take_late_answer(&mut self, sent: Sent) -> Result<(), Interrupted> {
+        let (code, base_offset) = answered(sent.answer).await?;
+        if code == 0 {
+            self.acknowledge(sent.first, base_offset);
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, first: u64, base_offset: i64) {
+        let place = self.unanswered.iter().position(|batch| batch.first == first);
+        if let Some(batch) = place.and_then(|place| self.unanswered.remove(place)) {
+            self.acknowledged(&batch, base_offset);
         }
     }
 
@@ -191,7 +213,7 @@ impl Producer {
     }
 }
 
-pub(super) fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     i64::try_from(now.as_millis()).expect("a time of this age")
 }

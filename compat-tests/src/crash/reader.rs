@@ -8,25 +8,28 @@ use ottla_protocol::messages::ListOffsetsRequest;
 use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use tokio::time::sleep;
 
-use super::session::{connect, topic_name};
+use super::session::topic_name;
+use crate::admin::{leader_of, try_client};
 use crate::ledger::records::{Entry, Read};
 
 /// A broker that has just started may not lead a partition yet; retention may be faster than a reading.
 const WITHIN: Duration = Duration::from_secs(60);
+/// A broker that does not answer for so long is not asked.
+const PATIENCE: Duration = Duration::from_secs(20);
 const AGAIN: Duration = Duration::from_millis(10);
 const EARLIEST: i64 = -2;
 
 /// A partition from its log start to the high watermark that it had when the reading began.
 #[derive(Debug)]
-pub(super) struct Partition {
-    pub(super) start: i64,
-    pub(super) records: Vec<ConsumedRecord>,
+pub(crate) struct Partition {
+    pub(crate) start: i64,
+    pub(crate) records: Vec<ConsumedRecord>,
 }
 
-pub(super) async fn read(address: &str, topic: &str, partition: i32) -> Partition {
+pub(crate) async fn read(addresses: &[String], topic: &str, partition: i32) -> Partition {
     let until = Instant::now() + WITHIN;
     loop {
-        let error = match attempt(address, topic, partition).await {
+        let error = match attempt(addresses, topic, partition).await {
             Ok(read) => return read,
             Err(error) => error,
         };
@@ -35,8 +38,8 @@ pub(super) async fn read(address: &str, topic: &str, partition: i32) -> Partitio
     }
 }
 
-async fn attempt(address: &str, topic: &str, partition: i32) -> Result<Partition, ClientError> {
-    let client = connect(address).await?;
+async fn attempt(addresses: &[String], topic: &str, partition: i32) -> Result<Partition, ClientError> {
+    let client = leader(addresses, topic, partition).await?;
     let start = earliest(&client, topic, partition).await?;
     let mut records = Vec::new();
     let (mut at, mut end) = (Offset(start), None);
@@ -57,6 +60,16 @@ async fn attempt(address: &str, topic: &str, partition: i32) -> Result<Partition
     }
 }
 
+/// The leader as the first one says who knows.
+async fn leader(addresses: &[String], topic: &str, partition: i32) -> Result<Client, ClientError> {
+    for address in addresses {
+        if let Ok(Some(leader)) = leader_of(address, topic, partition, PATIENCE).await {
+            return try_client(&leader, PATIENCE).await;
+        }
+    }
+    Err(ClientError::Closed)
+}
+
 async fn earliest(client: &Client, topic: &str, partition: i32) -> Result<i64, ClientError> {
     let partition = ListOffsetsPartition::default().with_partition_index(partition).with_timestamp(EARLIEST);
     let topic = ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(vec![partition]);
@@ -68,10 +81,10 @@ async fn earliest(client: &Client, topic: &str, partition: i32) -> Result<i64, C
 }
 
 /// Partitions of a topic whose records are `<producer>:<sequence>:...`, or a bare sequence of producer 0.
-pub async fn read_entries(address: &str, topic: &str, partitions: std::ops::Range<i32>) -> Read {
+pub async fn read_entries(addresses: &[String], topic: &str, partitions: std::ops::Range<i32>) -> Read {
     let mut all = Read::default();
     for partition in partitions {
-        let read = read(address, topic, partition).await;
+        let read = read(addresses, topic, partition).await;
         all.starts.insert(partition, read.start);
         all.entries.extend(read.records.iter().map(|record| {
             let value = record.value.as_deref().unwrap_or_default();
@@ -82,7 +95,7 @@ pub async fn read_entries(address: &str, topic: &str, partitions: std::ops::Rang
     all
 }
 
-fn parse(partition: i32, offset: i64, value: &[u8]) -> Option<Entry> {
+pub(crate) fn parse(partition: i32, offset: i64, value: &[u8]) -> Option<Entry> {
     let text = std::str::from_utf8(value).ok()?;
     let mut fields = text.split(':');
     let first = fields.next()?;

@@ -9,6 +9,8 @@
 //! | [`committed`] | committed offsets do not go back |
 //! | [`epochs`] | generations and epochs of groups and members do not go back |
 //! | [`topics`] | topics, their ids and configs are what was answered |
+//! | [`shown`] | a record stays where a consumer saw it |
+//! | [`replicas`] | copies are the same bytes |
 //! | [`producer_ids`] | no producer id is handed out twice |
 
 pub mod committed;
@@ -16,5 +18,7 @@ pub mod compacted;
 pub mod epochs;
 pub mod producer_ids;
 pub mod records;
+pub mod replicas;
 pub mod retained;
+pub mod shown;
 pub mod topics;

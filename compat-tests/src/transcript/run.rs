@@ -12,6 +12,7 @@ use super::normal::Normal;
 use super::script::{Answer, Item, Script, Step};
 use super::tool_table::{main_class, measures, runs_alone};
 use crate::broker::Broker;
+use crate::nodes::Nodes;
 use crate::process::{spawn, wait_at_most};
 use crate::tools::{Ran, own_jvm, run_alone, run_staying, run_within, temporary_dir};
 
@@ -20,10 +21,10 @@ const UNTIL_LIMIT: Duration = Duration::from_secs(30);
 const STEP_LIMIT: Duration = Duration::from_secs(75);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
-/// A script's conversation with one broker of its own.
+/// A script's conversation with one broker, or three, of its own.
 #[derive(Debug)]
 pub struct Run {
-    broker: Broker,
+    nodes: Nodes,
     normal: Normal,
     staying: HashMap<String, Child>,
 }
@@ -31,9 +32,14 @@ pub struct Run {
 impl Run {
     /// Has the whole conversation with a broker started for it; one answer a step.
     pub fn whole(script: &Script) -> Vec<Answer> {
-        let broker = Broker::start_with(&script.settings());
-        let normal = Normal::new(known(&broker));
-        let mut run = Self { broker, normal, staying: HashMap::new() };
+        let settings = script.settings();
+        let nodes = if script.is_of_three() {
+            Nodes::start_three(&settings)
+        } else {
+            Nodes::One(Broker::start_with(&settings))
+        };
+        let normal = Normal::new(known(&nodes));
+        let mut run = Self { nodes, normal, staying: HashMap::new() };
         let answers = script.items.iter().filter_map(|item| run.item(item)).collect();
         let names: Vec<String> = run.staying.keys().cloned().collect();
         names.iter().for_each(|name| run.stop(name));
@@ -42,10 +48,10 @@ impl Run {
 
     fn item(&mut self, item: &Item) -> Option<Answer> {
         match item {
-            Item::Text(_) | Item::Set(..) => {}
+            Item::Text(_) | Item::Set(..) | Item::Three => {}
             Item::File { name, content } => {
                 let content = self.filled(content).replace("\\n", "\n");
-                fs::write(self.broker.dir().join(name), content).expect("write a script's file");
+                fs::write(self.first().dir().join(name), content).expect("write a script's file");
             }
             Item::Start { name, command } => self.start(name, command),
             Item::Stop(name) => self.stop(name),
@@ -96,16 +102,21 @@ impl Run {
         let class = main_class(&name).unwrap_or_else(|| panic!("no tool {name:?}: {command}"));
         let mut args = Vec::new();
         if with_server {
-            args.extend(["--bootstrap-server".to_owned(), self.broker.address()]);
+            args.extend(["--bootstrap-server".to_owned(), self.first().address()]);
         }
         args.extend(words.map(|word| self.filled(&word)));
         (name, class, args)
     }
 
     fn filled(&self, word: &str) -> String {
-        word.replace("{broker}", &self.broker.address())
-            .replace("{data}", &self.broker.data_dir().display().to_string())
-            .replace("{dir}", &self.broker.dir().display().to_string())
+        let first = self.first();
+        let filled = word
+            .replace("{broker}", &first.address())
+            .replace("{data}", &first.data_dir().display().to_string())
+            .replace("{dir}", &first.dir().display().to_string());
+        self.nodes.ids().fold(filled, |filled, id| {
+            filled.replace(&format!("{{broker {id}}}"), &self.nodes.node(id).address())
+        })
     }
 
     fn start(&mut self, name: &str, command: &str) {
@@ -124,32 +135,56 @@ impl Run {
         assert!(wait_at_most(&mut child, STOP_LIMIT).is_some(), "{name} does not end");
     }
 
+    fn first(&self) -> &Broker {
+        self.nodes.node(1)
+    }
+
     fn end_broker(&mut self, how: &str) {
+        if let Some((how, id)) = how.split_once(' ') {
+            let node = self.nodes.node_mut(id.parse().expect("a number"));
+            match how {
+                "start" => node.restart(),
+                "kill" => node.kill_9(),
+                _ => drop(node.terminate(STOP_LIMIT)),
+            }
+            return;
+        }
+        let broker = self.nodes.node_mut(1);
         if how == "kill" {
-            self.broker.kill_9();
+            broker.kill_9();
         } else {
-            self.broker.terminate(STOP_LIMIT);
+            broker.terminate(STOP_LIMIT);
         }
         if how != "stop" {
-            self.broker.restart();
+            broker.restart();
         }
     }
 }
 
-/// What of this broker is in the tools' output, longest first.
-fn known(broker: &Broker) -> Vec<(String, String)> {
-    let meta = fs::read_to_string(broker.data_dir().join("meta.properties")).unwrap_or_default();
-    let of = |key: &str| meta.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned);
-    let mut known = vec![
-        (broker.data_dir().display().to_string(), "<data>".to_owned()),
-        (broker.dir().display().to_string(), "<dir>".to_owned()),
-        (temporary_dir().display().to_string(), "<tmp>".to_owned()),
-        (broker.address(), "<broker>".to_owned()),
-        (broker.port().to_string(), "<port>".to_owned()),
-        (broker.second_port().to_string(), "<second-port>".to_owned()),
-    ];
-    known.extend(of("cluster.id=").map(|id| (id, "<cluster>".to_owned())));
-    known.extend(of("directory.id=").map(|id| (id, "<directory>".to_owned())));
+/// What of these brokers is in the tools' output, longest first. Of three, each has names of its own.
+fn known(nodes: &Nodes) -> Vec<(String, String)> {
+    let are_three = matches!(nodes, Nodes::Three(_));
+    let of_node = |id: usize| {
+        let number = if are_three { format!(" {id}") } else { String::new() };
+        let named = move |name: &str| format!("<{name}{number}>");
+        let broker = nodes.node(id);
+        let meta = fs::read_to_string(broker.data_dir().join("meta.properties")).unwrap_or_default();
+        let of = |key: &str| meta.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned);
+        let mut known = vec![
+            (broker.data_dir().display().to_string(), named("data")),
+            (broker.dir().display().to_string(), named("dir")),
+            (broker.address(), named("broker")),
+            (broker.port().to_string(), named("port")),
+            (broker.second_port().to_string(), named("second-port")),
+        ];
+        known.extend(of("cluster.id=").map(|id| (id, "<cluster>".to_owned())));
+        known.extend(of("directory.id=").map(|id| (id, named("directory"))));
+        known
+    };
+    let mut known: Vec<_> = nodes.ids().flat_map(of_node).collect();
+    known.push((temporary_dir().display().to_string(), "<tmp>".to_owned()));
+    // Of two names that begin alike the longer one is looked for first.
+    known.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
     known
 }
 

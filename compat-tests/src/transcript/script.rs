@@ -3,9 +3,11 @@
 //! ```text
 //! # a comment                               kept as it is
 //! set log.retention.ms=1000                 a setting of the broker (before the first step)
+//! three brokers                            that are one cluster, instead of one
 //! file plan.json {"version":1}              a file; steps name it {dir}/plan.json; \n is a line break
 //! start NAME console-consumer --topic t     a tool that stays, in a JVM of its own, until `stop NAME`
 //! broker restart                            SIGTERM and a new start; `broker kill`: kill -9 and a new start; `broker stop`
+//! broker kill 3                             of three: kill -9, and no new start; `broker stop 3`: SIGTERM; `broker start 3`
 //! $ topics --create --topic t               a step: a tool's short name and its arguments
 //! $! topics --create                        the same without --bootstrap-server
 //! < a line on the tool's stdin
@@ -32,6 +34,8 @@ pub enum Item {
     /// A comment or an empty line.
     Text(String),
     Set(String, String),
+    /// Three brokers that are one cluster.
+    Three,
     File {
         name: String,
         content: String,
@@ -41,7 +45,7 @@ pub enum Item {
         command: String,
     },
     Stop(String),
-    /// `restart`, `kill` or `stop`.
+    /// `restart`, `kill` or `stop`; of three, `kill N`, `stop N` or `start N`.
     Broker(String),
     Step(Step),
 }
@@ -107,7 +111,8 @@ impl Script {
                 });
             }
             "stop" => self.items.push(Item::Stop(rest.to_owned())),
-            "broker" if ["restart", "kill", "stop"].contains(&rest) => {
+            "three" if rest == "brokers" => self.items.push(Item::Three),
+            "broker" if ["restart", "kill", "stop"].contains(&rest) || is_of_three(rest) => {
                 self.items.push(Item::Broker(rest.to_owned()));
             }
             "$" | "$!" => self.items.push(Item::Step(Step {
@@ -144,6 +149,10 @@ impl Script {
         settings.collect()
     }
 
+    pub fn is_of_three(&self) -> bool {
+        self.items.contains(&Item::Three)
+    }
+
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.items.iter().filter_map(|item| match item {
             Item::Step(step) => Some(step),
@@ -166,6 +175,12 @@ impl Script {
     }
 }
 
+/// `kill 2` and the like.
+fn is_of_three(how: &str) -> bool {
+    let (what, id) = how.split_once(' ').unwrap_or_default();
+    ["kill", "stop", "start"].contains(&what) && ["1", "2", "3"].contains(&id)
+}
+
 impl Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for item in &self.items {
@@ -174,6 +189,7 @@ impl Display for Script {
                 Item::Set(key, value) => writeln!(f, "set {key}={value}")?,
                 Item::File { name, content } => writeln!(f, "file {name} {content}")?,
                 Item::Start { name, command } => writeln!(f, "start {name} {command}")?,
+                Item::Three => writeln!(f, "three brokers")?,
                 Item::Stop(name) => writeln!(f, "stop {name}")?,
                 Item::Broker(what) => writeln!(f, "broker {what}")?,
                 Item::Step(step) => write!(f, "{step}")?,
@@ -223,6 +239,7 @@ mod tests {
     const TEXT: &str = "\
 # two topics
 set log.retention.ms=1000
+three brokers
 file plan.json {\"version\":1}
 
 $ topics --create --topic a
@@ -230,6 +247,7 @@ $ topics --create --topic a
 = 0
 start member console-consumer --topic a
 broker restart
+broker kill 3
 $! console-producer --topic a
 < one
 < two

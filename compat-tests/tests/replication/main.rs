@@ -2,116 +2,44 @@
 
 mod settings;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use ottla_client::{Client, ConnectionConfig};
+use ottla_client::Client;
+use ottla_compat_tests::admin::{
+    self, PATIENCE, active_controller, await_isr, client, of_three, partitions, try_client,
+};
 use ottla_compat_tests::http::get;
 use ottla_compat_tests::kcat::kcat;
-use ottla_compat_tests::steady::{Acknowledged, SteadyProducer, find_leader};
+use ottla_compat_tests::steady::{Acknowledged, SteadyProducer, find_leader, verify};
 use ottla_compat_tests::tools::{CONSOLE_CONSUMER, CONSOLE_PRODUCER, TOPICS, run, run_with_stdin};
 use ottla_compat_tests::{Cluster, needs};
 use ottla_model::Offset;
-use ottla_protocol::ErrorCode;
-use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use ottla_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
-use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
 use ottla_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla_protocol::messages::{
-    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeQuorumRequest,
-    FindCoordinatorRequest, GroupId, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, StrBytes,
-    TopicName, describe_quorum_request,
+    DeleteRecordsRequest, DeleteTopicsRequest, FindCoordinatorRequest, GroupId, OffsetCommitRequest,
+    OffsetFetchRequest, StrBytes, TopicName,
 };
 
 /// Offsets are committed and fetched by topics' names up to this version.
 const BY_NAME: i16 = 9;
 /// Topics are deleted by name alone up to this version.
 const DELETE_BY_NAME: i16 = 5;
-/// What a busy machine may take; figures are printed.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-async fn client(address: &str) -> Client {
-    let config = ConnectionConfig { timeout: Duration::from_secs(20), ..ConnectionConfig::default() };
-    Client::connect(address, config).await.expect("connects")
-}
 
 async fn create(address: &str, name: &str, partitions: i32, min_isr: &str) {
-    let text = |text: &str| StrBytes::from_string(text.to_owned());
-    let min_isr = CreatableTopicConfig::default()
-        .with_name(text("min.insync.replicas"))
-        .with_value(Some(text(min_isr)));
-    let topic = CreatableTopic::default()
-        .with_name(TopicName(text(name)))
-        .with_num_partitions(partitions)
-        .with_replication_factor(3)
-        .with_configs(vec![min_isr]);
-    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(20_000);
-    let answer = client(address).await.call(&request).await.expect("is answered");
-    assert_eq!(ErrorCode::from_code(answer.topics[0].error_code), Some(ErrorCode::None));
-}
-
-/// Leader and in-sync replicas of each partition, as one broker tells.
-async fn partitions(address: &str, topic: &str) -> BTreeMap<i32, (i32, Vec<i32>)> {
-    let name = TopicName(StrBytes::from_string(topic.to_owned()));
-    let asked = MetadataRequestTopic::default().with_name(Some(name));
-    let request = MetadataRequest::default().with_topics(Some(vec![asked]));
-    let answer = client(address).await.call(&request).await.expect("is answered");
-    let partitions = answer.topics[0].partitions.iter().map(|partition| {
-        let mut isr: Vec<i32> = partition.isr_nodes.iter().map(|id| id.0).collect();
-        isr.sort_unstable();
-        (partition.partition_index, (partition.leader_id.0, isr))
-    });
-    partitions.collect()
-}
-
-/// Waits until the in-sync replicas of partition 0 are these.
-async fn await_isr(address: &str, topic: &str, wanted: &[i32]) -> Duration {
-    let began = Instant::now();
-    loop {
-        let seen = partitions(address, topic).await;
-        if seen.get(&0).is_some_and(|(_, isr)| isr == wanted) {
-            return began.elapsed();
-        }
-        assert!(began.elapsed() < PATIENCE, "wanted {wanted:?}, are {seen:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-async fn active_controller(address: &str) -> usize {
-    let partition = describe_quorum_request::PartitionData::default().with_partition_index(0);
-    let topic = describe_quorum_request::TopicData::default()
-        .with_topic_name(TopicName(StrBytes::from_static_str("__cluster_metadata")))
-        .with_partitions(vec![partition]);
-    let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
-    let answer = client(address).await.call(&request).await.expect("answers");
-    usize::try_from(answer.topics[0].partitions[0].leader_id.0).expect("a node")
+    admin::create(address, vec![of_three(name, partitions, &[("min.insync.replicas", min_isr)])]).await;
 }
 
 /// Every acknowledged record is at its offset.
 async fn check(addresses: &[String], topic: &str, acknowledged: &[Acknowledged]) {
-    let leader = find_leader(addresses, topic).await.expect("somebody leads");
-    let (mut read, mut offset) = (BTreeMap::new(), Offset::ZERO);
-    loop {
-        let fetched = leader.fetch(topic, 0, offset, 1, 200).await.expect("is fetched");
-        let records = fetched.records_from(offset).expect("sound records");
-        if records.is_empty() {
-            break;
-        }
-        for record in records {
-            let value = record.value.expect("a value");
-            read.insert(record.offset.get(), String::from_utf8(value.to_vec()).expect("text"));
-        }
-        offset = fetched.next_offset(offset);
-    }
-    for record in acknowledged {
-        assert_eq!(read.get(&record.offset), Some(&record.value), "offset {}", record.offset);
-    }
-    println!("{} records acknowledged, {} in the log, all there", acknowledged.len(), read.len());
+    let verdict = verify(addresses, topic, acknowledged).await;
+    assert!(verdict.lost.is_empty() && verdict.twice == 0, "{verdict:?}");
+    println!("{} records acknowledged, {} in the log, all there", acknowledged.len(), verdict.read);
 }
 
 #[test]
@@ -293,19 +221,16 @@ async fn coordinator(addresses: &[String], group: &str) -> Option<Client> {
     let request = FindCoordinatorRequest::default()
         .with_coordinator_keys(vec![StrBytes::from_string(group.to_owned())]);
     for address in addresses {
-        let Ok(client) = try_client(address).await else { continue };
+        let Ok(client) = try_client(address, Duration::from_secs(5)).await else { continue };
         let Ok(answer) = client.call(&request).await else { continue };
         let Some(found) = answer.coordinators.first().filter(|found| found.error_code == 0) else { continue };
-        if let Ok(client) = try_client(&format!("{}:{}", found.host, found.port)).await {
+        if let Ok(client) =
+            try_client(&format!("{}:{}", found.host, found.port), Duration::from_secs(5)).await
+        {
             return Some(client);
         }
     }
     None
-}
-
-async fn try_client(address: &str) -> Result<Client, ottla_client::ClientError> {
-    let config = ConnectionConfig { timeout: Duration::from_secs(5), ..ConnectionConfig::default() };
-    Client::connect(address, config).await
 }
 
 fn commit(group: &str, offset: i64) -> OffsetCommitRequest {

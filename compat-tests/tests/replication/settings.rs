@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ottla_client::Client;
+use ottla_compat_tests::admin::{self, PATIENCE, await_isr, client, partitions, placed};
 use ottla_compat_tests::http::get;
 use ottla_compat_tests::steady::find_leader;
 use ottla_compat_tests::{Cluster, needs};
 use ottla_model::batch::BatchBuilder;
 use ottla_model::{Offset, TimestampMs};
-use ottla_protocol::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
 use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
-use ottla_protocol::messages::{CreateTopicsRequest, IncrementalAlterConfigsRequest, StrBytes, TopicName};
+use ottla_protocol::messages::{IncrementalAlterConfigsRequest, StrBytes};
 
-use super::{PATIENCE, await_isr, client, create, partitions};
+use super::create;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -76,21 +76,6 @@ async fn what_is_not_in_sync_is_copied_as_fast_as_the_settings_say() {
     }
 }
 
-/// A topic of one partition, with replicas on these nodes.
-async fn create_on(address: &str, name: &str, replicas: &[i32]) {
-    let assignment = CreatableReplicaAssignment::default()
-        .with_partition_index(0)
-        .with_broker_ids(replicas.iter().map(|id| (*id).into()).collect());
-    let topic = CreatableTopic::default()
-        .with_name(TopicName(StrBytes::from_string(name.to_owned())))
-        .with_num_partitions(-1)
-        .with_replication_factor(-1)
-        .with_assignments(vec![assignment]);
-    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(20_000);
-    let answer = client(address).await.call(&request).await.expect("is answered");
-    assert_eq!(answer.topics[0].error_code, 0, "{:?}", answer.topics[0].error_message);
-}
-
 async fn await_leader(address: &str, topic: &str, wanted: i32) {
     let began = Instant::now();
     while partitions(address, topic).await[&0].0 != wanted {
@@ -120,7 +105,7 @@ async fn a_replica_that_was_not_in_sync_leads_only_where_the_setting_says_so() {
     let addresses = cluster.addresses();
     let third = addresses[2].clone();
     for topic in ["by-topic", "by-broker"] {
-        create_on(&third, topic, &[1, 2]).await;
+        admin::create(&third, vec![placed(topic, &[1, 2], &[])]).await;
         await_isr(&third, topic, &[1, 2]).await;
     }
     cluster.kill(2);

@@ -46,7 +46,7 @@ fn on_a_full_disk() -> (Broker, SmallDisk) {
         ("log.initial.task.delay.ms", "500"),
     ]);
     let disk = SmallDisk::mount(&broker.data_dir(), 48 << 20);
-    broker.start_through(disk.starter());
+    broker.start_on(&disk);
     broker.restart();
     produce_lines(&broker, "t", &lines(0, 1_000));
     produce_lines(&broker, "victim", &lines(0, 16_000));

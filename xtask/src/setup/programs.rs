@@ -4,7 +4,7 @@ use crate::command::{command, on_path, output, run};
 use crate::error::{Error, Result};
 
 /// A program that tests use and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 15] = [
+const PROGRAMS: [(&str, &str); 16] = [
     ("kcat", "kcat"),
     ("java", "openjdk-17-jdk-headless"),
     ("javac", "openjdk-17-jdk-headless"),
@@ -19,6 +19,7 @@ const PROGRAMS: [(&str, &str); 15] = [
     ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
     ("strace", "strace"),
+    ("ip", "iproute2"),
     ("buildah", "buildah"),
 ];
 

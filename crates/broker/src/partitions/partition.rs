@@ -186,7 +186,12 @@ impl Partition {
             Ok(info) => info,
             Err(error) => {
                 if let ottla_storage::AppendError::Storage(cause) = &error {
-                    let woken = state.fail(&self.name, cause);
+                    let mut woken = state.fail(&self.name, cause);
+                    if cause.is_for_lack_of_room() {
+                        // Whoever is in sync may have room.
+                        let effects = state.machine.hand_over();
+                        woken.and(state.woken(&effects));
+                    }
                     drop(state);
                     woken.wake();
                 }

@@ -1,4 +1,5 @@
-//! AlterPartition (KIP-497): a leader says who is in sync, and the controller sees that it may.
+//! AlterPartition (KIP-497): a leader says who is in sync, and the controller sees that it may. Other than in Kafka, a leader may
+//! leave itself out, where others are in sync: it can append no more (its disk is full), and one of them leads.
 
 use std::collections::BTreeSet;
 
@@ -77,7 +78,7 @@ fn check(
     let was_recovered = before.leader_recovery_state == LeaderRecoveryState::Recovered;
     if distinct.len() != change.isr.len()
         || !are_replicas
-        || !distinct.contains(&leader)
+        || distinct.is_empty()
         || (recovering && (distinct.len() > 1 || was_recovered))
     {
         return Err(AlterPartitionError::InvalidRequest);

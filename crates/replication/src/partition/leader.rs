@@ -87,6 +87,22 @@ impl PartitionMachine {
         effects
     }
 
+    /// This leader can append no more. Proposes an ISR without it, so that another member leads, as soon as each of them has
+    /// all that is in this log; to be asked again until then.
+    pub fn hand_over(&mut self) -> Effects {
+        let mut effects = Effects::default();
+        let leo = self.log.leo;
+        let has_all =
+            |id: &BrokerId| self.followers.iter().any(|follower| follower.id == *id && follower.leo == leo);
+        let mut heirs = self.isr.committed.iter().filter(|id| **id != self.local).peekable();
+        let is_ready = heirs.peek().is_some() && heirs.all(has_all);
+        if self.is_leader() && self.isr.pending.is_none() && is_ready {
+            effects.alter_partition = Some(self.propose(Change::Shrink(vec![self.local])));
+        }
+        self.debug_check();
+        effects
+    }
+
     /// The answer to the proposal that was made at `proposed_at` (its `partition_epoch`). An answer to anything but the
     /// change in flight is ignored.
     pub fn alter_partition_answered(

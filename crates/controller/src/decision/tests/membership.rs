@@ -107,6 +107,15 @@ fn a_leader_shrinks_and_expands_its_isr() {
 }
 
 #[test]
+fn a_leader_that_leaves_itself_out_hands_over() {
+    let mut cluster = Cluster::with_brokers(&[(1, None), (2, None), (3, None)]);
+    cluster.create(assigned("t", &[(0, &[1, 2, 3])])).unwrap();
+    assert_eq!(cluster.alter_isr("t", &[2, 3], |_| {}), Err(AlterPartitionError::NewLeaderElected));
+    let after = cluster.image.partition("t", 0).unwrap().as_ref().clone();
+    assert_eq!((after.leader, after.isr, after.leader_epoch.get()), (BrokerId(2), brokers(&[2, 3]), 1));
+}
+
+#[test]
 fn what_a_leader_may_not_change_is_refused() {
     use AlterPartitionError::{
         FencedLeaderEpoch, IneligibleReplica, InvalidRequest, InvalidUpdateVersion, NotController,
@@ -130,7 +139,7 @@ fn what_a_leader_may_not_change_is_refused() {
     assert_eq!(cluster.alter_isr("t", &[1, 2], partition_epoch(1)), Err(NotController));
     assert_eq!(cluster.alter_isr("t", &[1, 2], partition_epoch(-1)), Err(InvalidUpdateVersion));
     assert_eq!(cluster.alter_isr("t", &[1, 3], |_| {}), Err(InvalidRequest), "3 has no replica");
-    assert_eq!(cluster.alter_isr("t", &[2], |_| {}), Err(InvalidRequest), "the leader is not in it");
+    assert_eq!(cluster.alter_isr("t", &[], |_| {}), Err(InvalidRequest), "nobody is in it");
     assert_eq!(cluster.alter_isr("t", &[1, 1], |_| {}), Err(InvalidRequest));
     let recovering = |change: &mut IsrChange| change.leader_recovery_state = LeaderRecoveryState::Recovering;
     assert_eq!(cluster.alter_isr("t", &[1], recovering), Err(InvalidRequest));

@@ -122,6 +122,23 @@ fn a_lagging_follower_is_dropped_and_the_hw_goes_on_once_committed() {
 }
 
 #[test]
+fn a_leader_that_can_append_no_more_hands_over_to_those_that_have_all() {
+    let mut machine = leader(&[ONE, TWO, THREE], 1);
+    let _ = machine.appended(Offset(10), at(1));
+    let _ = machine.follower_fetched(&fetch(TWO, 10), at(2)).unwrap();
+    assert_eq!(proposed(&machine.hand_over()), None, "3 lacks something");
+    let _ = machine.follower_fetched(&fetch(THREE, 10), at(3)).unwrap();
+    assert_eq!(proposed(&machine.hand_over()), Some(vec![2, 3]));
+    assert_eq!(proposed(&machine.hand_over()), None, "one change in flight");
+    let _ = machine.alter_partition_answered(PartitionEpoch(10), AlterPartitionAnswer::Stale, at(4));
+    assert!(machine.is_leader(), "until the metadata says who leads");
+    let _ = machine.update(&registration(2, 6, 11, &[TWO, THREE]), at(5)).unwrap();
+    assert!(!machine.is_leader());
+    assert!(machine.hand_over().is_empty());
+    assert!(leader(&[ONE], 1).hand_over().is_empty(), "there is nobody else");
+}
+
+#[test]
 fn a_busy_leaders_follower_counts_as_caught_up_with_its_previous_fetch() {
     let mut machine = leader(&[ONE, TWO], 1);
     for round in 1..20u64 {
