@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the release broker, and the figures of `ottla-bench` about it, `compare` beside a real Kafka.
+//! `cargo xtask bench`: the release broker, and the figures of `ottla-bench` about it, `compare` and `cluster`
+//! beside a real Kafka.
 
 use crate::command::{command, run, target_dir};
 use crate::error::Result;
@@ -9,9 +10,12 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     release::build_packages(&["ottla-broker", "ottla-bench"])?;
     let mut bench = command(release::program("ottla-bench")?);
     bench.args(args);
-    if args.first().is_some_and(|arg| arg == "compare") {
-        setup::run(true)?;
+    let work = args.first().map_or("", String::as_str);
+    if work == "compare" {
         bench.arg("--tools").arg(setup::tools_libs());
+    }
+    if ["compare", "cluster"].contains(&work) {
+        setup::run(true)?;
         bench.arg("--kafka").arg(setup::reference_libs()).arg("--out").arg(target_dir().join("bench"));
     }
     run(&mut bench)

@@ -49,6 +49,7 @@ cargo xtask COMMAND
   structure          dependency edges, purity and file lengths
   bench [ARGS...]    what the release broker costs, against bare system calls; ARGS: names, --rounds N, --part N, --check
   bench compare ..   the same beside a real Apache Kafka; --rounds N, --percent N, --write (docs/BENCHMARKS.md)
+  bench cluster ..   three of each that replicate; the same arguments
 ";
 
 fn main() -> ExitCode {

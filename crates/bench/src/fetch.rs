@@ -15,8 +15,8 @@ use crate::{Options, Result};
 const RATIO_MAX: f64 = 1.3;
 /// What the log holds: more than the processor's caches that are ours.
 const LOG_LEN: usize = 128 << 20;
-/// The log's only segment.
-const SEGMENT: &str = "bench-0/00000000000000000000.log";
+/// The only segment of the topic's first partition.
+pub(crate) const SEGMENT: &str = "bench-0/00000000000000000000.log";
 const BATCH_LEN_MAX: usize = 16 << 10;
 
 /// A size of answers, and how often the log is read in a round, so that a round takes long beside a clock tick.

@@ -10,6 +10,7 @@
 //!                                                                  NAME: startup idle append read fetch produce recovery
 //!                                                                  scrape
 //! ottla-bench compare ...                                          beside Apache Kafka: see `compare`
+//! ottla-bench cluster ...                                          three of each that replicate
 //! ottla-bench floor KIND FILE SENDFILE_MIN                         the bare server that a broker is compared with
 //! ottla-bench ballast BYTES                                        holds memory while a comparison runs
 //! ```
@@ -86,6 +87,7 @@ fn run(args: &[String]) -> Result<bool> {
         Some("floor") => return floor::serve(rest).map(|()| true),
         Some("ballast") => return compare::hold(rest).map(|()| true),
         Some("compare") => return compare::run(rest),
+        Some("cluster") => return compare::run_cluster(rest),
         _ => {}
     }
     let options = Options::parse(args)?;

@@ -7,15 +7,18 @@ use bytes::{Bytes, BytesMut};
 use ottla_model::batch::{BatchBuilder, Compression, batches};
 use ottla_model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 use ottla_protocol::messages::create_partitions_request::CreatePartitionsTopic;
-use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use ottla_protocol::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
 use ottla_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
 use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::{
     ApiVersionsRequest, CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest,
     CreateTopicsResponse, DeleteTopicsRequest, FetchRequest, FetchResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, ListOffsetsRequest, ListOffsetsResponse, ProduceRequest, ProduceResponse,
-    StrBytes, TopicName,
+    FindCoordinatorResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+    ProduceRequest, ProduceResponse, StrBytes, TopicName,
 };
 use ottla_protocol::{ErrorCode, Request, RequestHeader, Response, encode_request, split_response_header};
 
@@ -69,6 +72,36 @@ impl Requests {
             .with_replication_factor(1)
             .with_configs(configs.collect());
         framed(&CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000), 7)
+    }
+
+    /// Each partition on the brokers that are named for it, the first of which is its preferred leader.
+    pub(crate) fn create_topic_on(&self, replicas: &[Vec<i32>]) -> Result<Bytes> {
+        let assignments = (0..).zip(replicas).map(|(partition, brokers)| {
+            CreatableReplicaAssignment::default()
+                .with_partition_index(partition)
+                .with_broker_ids(brokers.iter().map(|id| (*id).into()).collect())
+        });
+        let topic = CreatableTopic::default()
+            .with_name(self.name())
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+            .with_assignments(assignments.collect());
+        framed(&CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(60_000), 7)
+    }
+
+    /// Asks for the topic's partitions.
+    pub(crate) fn metadata(&self) -> Result<Bytes> {
+        let topic = MetadataRequestTopic::default().with_name(Some(self.name()));
+        framed(&MetadataRequest::default().with_topics(Some(vec![topic])), 9)
+    }
+
+    /// The leader of each partition, -1 where there is none; and how many replicas of all partitions are in sync.
+    pub(crate) fn leaders(&self, answer: &BytesMut) -> Result<(Vec<i32>, usize)> {
+        let answer: MetadataResponse = decoded(answer, 9)?;
+        let topic = answer.topics.first().ok_or("no topic in the metadata")?;
+        checked(Some(topic.error_code))?;
+        let leaders = topic.partitions.iter().map(|partition| partition.leader_id.0).collect();
+        Ok((leaders, topic.partitions.iter().map(|partition| partition.isr_nodes.len()).sum()))
     }
 
     /// Until there are `count`.
@@ -146,6 +179,19 @@ impl Requests {
     /// So many bytes of each of these partitions.
     pub(crate) fn fetch_all(&self, partitions: &[(i32, Offset)], max_bytes: i32) -> Result<Bytes> {
         framed(&self.fetch_request(partitions, max_bytes, 500), 12)
+    }
+
+    /// So many bytes of a partition, as the replica on this broker asks for them.
+    pub(crate) fn fetch_as(
+        &self,
+        broker: i32,
+        partition: i32,
+        offset: Offset,
+        max_bytes: i32,
+    ) -> Result<Bytes> {
+        let mut request = self.fetch_request(&[(partition, offset)], max_bytes, 500);
+        request.replica_id = broker.into();
+        framed(&request, 12)
     }
 
     /// A fetch that waits where there is nothing.

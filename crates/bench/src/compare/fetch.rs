@@ -1,5 +1,7 @@
 //! Consumers on two connections, of what the page cache holds.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use indicatif::ProgressBar;
 use ottla_model::Offset;
@@ -11,7 +13,8 @@ use super::load::{Load, Part};
 use super::sides::{Side, Sides, Topic};
 use super::table::{Table, Target};
 use crate::Result;
-use crate::broker::{Server, data_dir};
+use crate::broker::Server;
+use crate::fetch::SEGMENT;
 use crate::requests::{Content, content_batch};
 use crate::wire::Wire;
 
@@ -77,12 +80,12 @@ pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mu
     for side in [Side::Kafka, Side::Ottla] {
         filled.push((side, fill(sides.broker(side), LOG_LEN)?));
     }
-    for case in CASES {
+    for case in CASES.into_iter().filter(|case| case.name.contains(&plan.case)) {
         let prepare = |side| {
             let topic = filled.iter().find(|(filled, _)| *filled == side).map(|(_, topic)| topic);
             match topic {
                 Some(topic) => of_broker(plan, sides.broker(side), topic, case),
-                None => of_floor(plan, case),
+                None => of_floor(plan, &sides.ottla.data_dir().join(SEGMENT), case),
             }
         };
         table.extend(closed::run(plan, progress, case.name, case.targets, prepare)?);
@@ -131,17 +134,16 @@ fn of_broker(plan: &Plan, server: &Server, topic: &Topic, case: Case) -> Result<
     Ok((round, Box::new(())))
 }
 
-/// The same bytes of a plain file, with a call for each partition.
-fn of_floor(plan: &Plan, case: Case) -> Result<(Round, Held)> {
-    let dir = data_dir()?;
-    let path = dir.path().join("log");
-    std::fs::write(&path, vec![b'x'; LOG_LEN])?;
+/// As many bytes of Ottla's own log, with a call for each partition: in a file that was written in larger pieces, the kernel
+/// would have less to do.
+fn of_floor(plan: &Plan, log: &Path, case: Case) -> Result<(Round, Held)> {
+    let log_len = usize::try_from(std::fs::metadata(log)?.len())?;
     // As a program would that does nothing else: sendfile for what is large.
-    let floor = Server::floor(&["fetch", &path.display().to_string(), "262144"])?;
+    let floor = Server::floor(&["fetch", &log.display().to_string(), "262144"])?;
     let pieces = usize::try_from(case.partitions)?;
     let len = case.len * pieces;
     let frames: Vec<Bytes> =
-        (0..LOG_LEN - len).step_by(len).map(|at| floor_frame(at, case.len, pieces)).collect();
+        (0..log_len - len).step_by(len).map(|at| floor_frame(at, case.len, pieces)).collect();
     let load = Load { parts: parts(plan, case, &frames), in_flight: IN_FLIGHT, last: None };
     let round = Round {
         pid: floor.pid(),
@@ -150,7 +152,7 @@ fn of_floor(plan: &Plan, case: Case) -> Result<(Round, Held)> {
         bytes_per_request: len as f64,
         records_per_request: 0.0,
     };
-    Ok((round, Box::new((floor, dir))))
+    Ok((round, Box::new(floor)))
 }
 
 /// Asks a floor for `pieces` of `len` bytes from `at` on.

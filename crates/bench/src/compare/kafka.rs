@@ -1,11 +1,12 @@
-//! A real Apache Kafka, one combined node with the settings of its own scripts.
+//! A real Apache Kafka, combined nodes with the settings of its own scripts.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::node::Node;
 use crate::Result;
-use crate::broker::{Server, data_dir, free_address};
+use crate::broker::{Server, data_dir};
 
 /// As `kafka-server-start.sh` and `kafka-run-class.sh` start it.
 const JVM: [&str; 7] = [
@@ -19,20 +20,17 @@ const JVM: [&str; 7] = [
 ];
 const CLUSTER_ID: &str = "b3R0bGEtYmVuY2gtMDEyMw";
 
-/// Formats an empty directory and starts; its time of start is that of the broker, not of the formatting.
+/// One node by itself.
 pub(super) fn start(libs: &Path, settings: &[(&str, &str)]) -> Result<Server> {
+    let alone = Node::cluster(1)?.pop().ok_or("no node")?;
+    start_node(libs, &alone, settings)
+}
+
+/// Formats an empty directory and starts; its time of start is that of the broker, not of the formatting.
+pub(super) fn start_node(libs: &Path, node: &Node, settings: &[(&str, &str)]) -> Result<Server> {
     let dir = data_dir()?;
-    let (address, controller) = (free_address()?, free_address()?);
     let properties = dir.path().join("server.properties");
-    let mut text = format!(
-        "process.roles=broker,controller\nnode.id=1\nlisteners=PLAINTEXT://{address},CONTROLLER://{controller}\n\
-         advertised.listeners=PLAINTEXT://{address}\ncontroller.listener.names=CONTROLLER\n\
-         controller.quorum.voters=1@{controller}\nlog.dirs={}\n",
-        dir.path().join("logs").display()
-    );
-    for (name, value) in settings {
-        text.push_str(&format!("{name}={value}\n"));
-    }
+    let text = node.properties(dir.path(), settings);
     fs::write(&properties, text)?;
     let mut format = java(libs);
     format.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]).arg(&properties);
@@ -42,7 +40,7 @@ pub(super) fn start(libs: &Path, settings: &[(&str, &str)]) -> Result<Server> {
     }
     let mut command = java(libs);
     command.args(JVM).arg("kafka.Kafka").arg(&properties);
-    Server::spawn(command, address, dir)
+    Server::spawn(command, node.address, dir)
 }
 
 fn java(libs: &Path) -> Command {

@@ -4,7 +4,8 @@
 //! Never: a figure that was not measured in this run, nor one of a side alone where a ratio would do.
 //!
 //! ```text
-//! ottla-bench compare --kafka LIBS [--tools LIBS] [--broker FILE] [--rounds N] [--percent N] [--free GIB] [--out DIR] [--write] [WORK...]
+//! ottla-bench compare --kafka LIBS [--tools LIBS] [--broker FILE] [--rounds N] [--percent N] [--free GIB] [--out DIR] [--write] [--case PART-OF-ITS-NAME] [WORK...]
+//! ottla-bench cluster  ...                   the same of three brokers that replicate: see [`cluster`]
 //! ```
 //! `--percent` makes each round shorter, `--free` is the memory that is not filled beforehand (0: nothing is filled),
 //! `--write` puts the table into `docs/BENCHMARKS.md`.
@@ -12,6 +13,7 @@
 mod ballast;
 mod clients;
 mod closed;
+mod cluster;
 mod cold;
 mod fetch;
 mod flushed;
@@ -20,6 +22,7 @@ mod idle_polls;
 mod kafka;
 mod load;
 mod mixed;
+mod node;
 mod open_loop;
 mod page;
 mod plot;
@@ -38,6 +41,7 @@ use sides::Sides;
 use table::{Metric, Table};
 
 pub(crate) use ballast::hold;
+pub(crate) use cluster::run as run_cluster;
 
 /// What a run was asked for.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub(crate) struct Plan {
     out: PathBuf,
     write: bool,
     works: Vec<String>,
+    /// Of a work with several cases, those whose names have this in them.
+    case: String,
 }
 
 type Work = fn(&Plan, &Sides, &ProgressBar, &mut Table) -> Result<()>;
@@ -86,15 +92,14 @@ fn tls(_: &Plan, _: &Sides, _: &ProgressBar, table: &mut Table) -> Result<()> {
 
 /// Runs what was asked for and prints the table; whether each target was met.
 pub(crate) fn run(args: &[String]) -> Result<bool> {
-    let plan = Plan::parse(args)?;
-    let progress = ProgressBar::new(0);
-    progress.set_style(ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} {msg}")?);
+    let plan = Plan::parse(args, 4, &WORKS.map(|(name, _)| name))?;
+    let progress = progress_bar()?;
     let _ballast = ballast::fill(plan.free)?;
     let sides = Sides::start(&plan)?;
     let mut table = Table::new(&plan.broker, plan.rounds);
     let mut outcome = Ok(());
     for (name, work) in WORKS {
-        if outcome.is_ok() && (plan.works.is_empty() || plan.works.iter().any(|asked| asked == name)) {
+        if outcome.is_ok() && plan.wants(name) {
             outcome = work(&plan, &sides, &progress, &mut table).map_err(|error| format!("{name}: {error}"));
         }
     }
@@ -104,23 +109,31 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
     outcome?;
     plot::draw(&table, &plan.out)?;
     if plan.write {
-        page::write(&table)?;
+        page::write("compare", &table)?;
     }
     Ok(table.all_met())
 }
 
+fn progress_bar() -> Result<ProgressBar> {
+    let progress = ProgressBar::new(0);
+    progress.set_style(ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} {msg}")?);
+    Ok(progress)
+}
+
 impl Plan {
-    fn parse(args: &[String]) -> Result<Self> {
+    /// `free` GiB unless the arguments say how many; `known` works.
+    fn parse(args: &[String], free: u64, known: &[&str]) -> Result<Self> {
         let mut plan = Self {
             broker: std::env::current_exe()?.with_file_name("ottla"),
             kafka: PathBuf::new(),
             tools: None,
             rounds: 5,
             percent: 100,
-            free: 4,
+            free,
             out: "target/bench".into(),
             write: false,
             works: Vec::new(),
+            case: String::new(),
         };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
@@ -133,8 +146,9 @@ impl Plan {
                 "--percent" => plan.percent = value()?.parse()?,
                 "--free" => plan.free = value()?.parse()?,
                 "--out" => plan.out = value()?.into(),
+                "--case" => plan.case = value()?.clone(),
                 "--write" => plan.write = true,
-                name if WORKS.iter().any(|(known, _)| *known == name) => plan.works.push(name.to_owned()),
+                name if known.contains(&name) => plan.works.push(name.to_owned()),
                 other => return Err(format!("compare: no such work: {other}").into()),
             }
         }
@@ -142,6 +156,10 @@ impl Plan {
             return Err("compare: --kafka names the directory of Kafka's jars".into());
         }
         Ok(plan)
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.works.is_empty() || self.works.iter().any(|asked| asked == name)
     }
 
     /// What `count` becomes by `--percent`; at least one.

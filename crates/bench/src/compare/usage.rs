@@ -12,7 +12,7 @@ use crate::measure::process_cpu;
 const ATTACH_WAIT: Duration = Duration::from_millis(500);
 
 /// Until a moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     pub(super) cpu: Duration,
     /// Of the threads that are there.
@@ -22,6 +22,11 @@ pub(super) struct Usage {
 impl Usage {
     pub(super) fn of(pid: u32) -> Result<Self> {
         Ok(Self { cpu: process_cpu(pid)?, switches: switches(pid)? })
+    }
+
+    /// Of both.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self { cpu: self.cpu + other.cpu, switches: self.switches + other.switches }
     }
 
     pub(super) fn since(self, earlier: Self) -> Self {
