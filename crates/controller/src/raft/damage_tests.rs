@@ -285,40 +285,60 @@ fn may_be_refused(subject: &Subject, path: &Path) -> bool {
     }
 }
 
+/// What came of a subject's damages.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    damages: u32,
+    refused: u32,
+    /// Files of the log that have a second copy.
+    covered: u32,
+}
+
+async fn damage_each_file(snapshot: Snapshot, is_killed: bool) -> Sum {
+    let subject = subject(snapshot, is_killed).await;
+    assert_eq!(outcome(&subject, &subject.files, Again::Yes, "undamaged").await, Outcome::Whole);
+    let mut sum = Sum::default();
+    for (path, bytes) in &subject.files {
+        sum.covered += u32::from(path.extension().is_some_and(|s| s == "log") && subject.is_covered(path));
+        for damage in damages(path, bytes) {
+            let context = format!("{}: {} {damage:?}", subject.name, path.display());
+            let mut files = subject.files.clone();
+            match wounded(bytes, damage) {
+                Some(wounded) => files.insert(path.clone(), wounded),
+                None => files.remove(path),
+            };
+            sum.damages += 1;
+            let again = if sum.damages % 5 == 0 { Again::Yes } else { Again::No };
+            if outcome(&subject, &files, again, &context).await == Outcome::Refused {
+                assert!(may_be_refused(&subject, path), "{context}: refused");
+                sum.refused += 1;
+            }
+        }
+    }
+    sum
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_damage_of_every_file_of_the_metadata_is_mended_or_refused() {
-    let (mut count, mut refused) = (0, 0);
     let subjects = [
         (Snapshot::None, true),
         (Snapshot::Instead, false),
         (Snapshot::Instead, true),
         (Snapshot::Beside, true),
     ];
-    let mut covered = 0;
-    for (snapshot, is_killed) in subjects {
-        let subject = subject(snapshot, is_killed).await;
-        assert_eq!(outcome(&subject, &subject.files, Again::Yes, "undamaged").await, Outcome::Whole);
-        for (path, bytes) in &subject.files {
-            covered += u32::from(path.extension().is_some_and(|s| s == "log") && subject.is_covered(path));
-            for damage in damages(path, bytes) {
-                let context = format!("{}: {} {damage:?}", subject.name, path.display());
-                let mut files = subject.files.clone();
-                match wounded(bytes, damage) {
-                    Some(wounded) => files.insert(path.clone(), wounded),
-                    None => files.remove(path),
-                };
-                count += 1;
-                let again = if count % 5 == 0 { Again::Yes } else { Again::No };
-                if outcome(&subject, &files, again, &context).await == Outcome::Refused {
-                    assert!(may_be_refused(&subject, path), "{context}: refused");
-                    refused += 1;
-                }
-            }
-        }
+    // Each start waits more than it works.
+    let subjects = subjects.map(|(snapshot, is_killed)| tokio::spawn(damage_each_file(snapshot, is_killed)));
+    let mut all = Sum::default();
+    for subject in subjects {
+        let sum = subject.await.unwrap();
+        all.damages += sum.damages;
+        all.refused += sum.refused;
+        all.covered += sum.covered;
     }
-    println!("{count} damages, {refused} refused");
-    assert!(covered > 0, "no file of the log has a second copy");
-    assert!(count > 500 && refused > 50 && refused < count, "{count} {refused}");
+    println!("{all:?}");
+    assert!(all.covered > 0, "no file of the log has a second copy");
+    let Sum { damages, refused, .. } = all;
+    assert!(damages > 500 && refused > 50 && refused < damages, "{all:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
