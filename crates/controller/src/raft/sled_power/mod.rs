@@ -21,6 +21,8 @@ use super::sled_store::SledStore;
 use recording::{Call, NOTES, TRACED};
 
 const SEEDS: u64 = 40;
+/// What a cut has left is opened by several at a time.
+const THREADS: usize = 2;
 /// The directory to work in, for the process that is traced.
 const CHILD: &str = "OTTLA_SLED_POWER_DIR";
 /// The vote to go on from.
@@ -47,12 +49,18 @@ fn a_vote_on_sled_never_goes_back_whenever_the_power_fails() {
     let (mut image, mut vote, mut cuts) = (Image::new(), 0, 0);
     for life in 0..LIVES {
         let Some(calls) = record(&image, vote) else { return };
-        for seed in first..first + seeds {
+        let cut_at = |seed: u64| {
             // Every call is cut at once, if there are as many seeds as calls.
             let at = usize::try_from(seed).unwrap() * calls.len() / usize::try_from(seeds).unwrap();
             cut(&image, vote, &calls, at % (calls.len() + 1), seed);
-            cuts += 1;
-        }
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let cut_at = &cut_at;
+                scope.spawn(move || (first..first + seeds).skip(thread).step_by(THREADS).for_each(cut_at));
+            }
+        });
+        cuts += seeds;
         (image, vote) = cut(&image, vote, &calls, calls.len() - 1, life);
     }
     println!("power cuts: {cuts}");
