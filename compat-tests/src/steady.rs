@@ -16,6 +16,7 @@ use crate::crash::reader::read;
 
 /// A broker that says nothing for so long is asked no more.
 const PATIENCE: Duration = Duration::from_secs(2);
+const VISIBLE_WITHIN: Duration = Duration::from_secs(30);
 
 /// A record that was acknowledged.
 #[derive(Clone, Debug)]
@@ -123,8 +124,20 @@ pub struct Verdict {
     pub twice: usize,
 }
 
-/// Reads partition 0, and looks for every record that was acknowledged.
+/// Reads partition 0, and looks for every record that was acknowledged; again, as long as a leader that has just become one
+/// may show less than is committed.
 pub async fn verify(addresses: &[String], topic: &str, acknowledged: &[Acknowledged]) -> Verdict {
+    let until = Instant::now() + VISIBLE_WITHIN;
+    loop {
+        let verdict = compare(addresses, topic, acknowledged).await;
+        if verdict.lost.is_empty() || Instant::now() > until {
+            return verdict;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn compare(addresses: &[String], topic: &str, acknowledged: &[Acknowledged]) -> Verdict {
     let read = read(addresses, topic, 0).await.records;
     let text = |value: Option<Bytes>| String::from_utf8_lossy(&value.unwrap_or_default()).into_owned();
     let found: BTreeMap<i64, String> =

@@ -88,6 +88,7 @@ scripts!(
     other_groups,
     reassign,
     security,
+    three_brokers,
     topics,
     transactions,
 );

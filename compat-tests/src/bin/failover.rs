@@ -86,9 +86,13 @@ fn page(rounds: usize, ottla: &Figures, kafka: &Figures) -> String {
         let gaps: Vec<String> = all.rolling.iter().map(|seen| shown(seen.gap)).collect();
         gaps.join(", ")
     });
-    row("records acknowledged", &|all| sum(all, |seen| seen.acknowledged));
-    row("of them lost", &|all| sum(all, |seen| seen.lost));
-    row("records that are there twice", &|all| sum(all, |seen| seen.duplicated));
+    let _ = writeln!(
+        page,
+        "\nOf {} records that Ottla has acknowledged meanwhile, {} are not where they were acknowledged; {} are there twice.",
+        sum(ottla, |seen| seen.acknowledged),
+        sum(ottla, |seen| seen.lost),
+        sum(ottla, |seen| seen.duplicated)
+    );
     page
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ottla_compat_tests::failover::rolling;
+use ottla_compat_tests::admin::PATIENCE;
+use ottla_compat_tests::failover::{ROLLED, rolling};
 use ottla_compat_tests::{Cluster, needs};
 
 /// A machine that runs other tests beside this one; `docs/FAILOVER.md` has what it is on a quiet one.
@@ -16,5 +17,8 @@ async fn a_rolling_restart_is_hardly_noticed() {
         println!("{seen:?}");
         assert_eq!((seen.lost, seen.duplicated), (0, 0), "{seen:?}");
         assert!(seen.acknowledged > 150 && seen.gap < GAP_MAX, "{seen:?}");
+    }
+    for (topic, _) in ROLLED {
+        cluster.await_identical(&[1, 2, 3], topic, 0, PATIENCE);
     }
 }
