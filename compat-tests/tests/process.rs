@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::process::Output;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use ottla_compat_tests::broker::free_ports;
@@ -44,7 +44,7 @@ fn banner_is_printed_once_with_what_a_newcomer_needs() {
         return;
     }
     let broker = Broker::start();
-    let banner = broker.stdout();
+    let banner = greeting(&broker);
     assert_eq!(banner.matches("ready in").count(), 1, "{banner}");
     let metrics = format!("http://127.0.0.1:{}/metrics", broker.second_port());
     let data = broker.data_dir();
@@ -54,6 +54,16 @@ fn banner_is_printed_once_with_what_a_newcomer_needs() {
         assert!(banner.contains(part), "no {part:?} in:\n{banner}");
     }
     assert!(banner.lines().count() <= 8, "short:\n{banner}");
+}
+
+/// What a broker that answers has said once it has said all of it.
+fn greeting(broker: &Broker) -> String {
+    let deadline = Instant::now() + STOPS_WITHIN;
+    while !broker.stdout().contains("  metrics ") {
+        assert!(Instant::now() < deadline, "no greeting\n{}", broker.log_tail());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    broker.stdout()
 }
 
 /// There is nothing left to serve, so it does not stay to look as if there were.

@@ -51,3 +51,51 @@ impl std::fmt::Debug for ColdReads {
         f.debug_struct("ColdReads").field("free", &self.turns.available_permits()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::task::Poll;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::cold_file::{Asked, ColdFile};
+
+    const LEN: u32 = 4_096;
+
+    fn slice(file: &Arc<ColdFile>, position: u64) -> FileSlice {
+        FileSlice { file: Arc::clone(file) as Arc<_>, position, length: LEN }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn so_many_wait_for_disks_at_once_and_the_others_for_them() {
+        let (cold_reads, file) = (ColdReads::new(Counter::noop()), ColdFile::new(1 << 20));
+        file.shut();
+        let mut all: Vec<_> =
+            (0..2 * THREADS).map(|_| Box::pin(cold_reads.warm(vec![slice(&file, 0)]))).collect();
+        for warming in &mut all {
+            poll_fn(|context| Poll::Ready(warming.as_mut().poll(context).is_ready())).await;
+        }
+        // What was handed to a thread before this has begun by its end.
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+        let until = Instant::now() + Duration::from_secs(30);
+        while file.waiting().0 < THREADS && Instant::now() < until {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(file.waiting().0, THREADS);
+        file.reopen();
+        for warming in all {
+            warming.await;
+        }
+        assert_eq!(file.waiting(), (0, THREADS));
+        assert_eq!(file.asked.lock().len(), 2 * THREADS);
+    }
+
+    #[tokio::test]
+    async fn disk_is_asked_for_all_of_an_answer_before_the_first_is_waited_for() {
+        let (cold_reads, file) = (ColdReads::new(Counter::noop()), ColdFile::new(1 << 20));
+        cold_reads.warm(vec![slice(&file, 0), slice(&file, 65_536)]).await;
+        let expected = [Asked::ReadAhead(0), Asked::ReadAhead(65_536), Asked::Read(0), Asked::Read(65_536)];
+        assert_eq!(*file.asked.lock(), expected);
+    }
+}

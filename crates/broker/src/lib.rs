@@ -11,6 +11,8 @@ pub mod cli;
 mod client_metrics;
 mod clock;
 mod cluster;
+#[cfg(test)]
+mod cold_file;
 mod cold_reads;
 mod configs;
 mod controller_server;

@@ -148,7 +148,12 @@ impl Server {
             health: Arc::clone(&health),
         };
         background.spawn(follow(driver, followers, subscription, opened));
-        background.spawn(opening::report(queue, Arc::clone(&health)));
+        let (reporting, partitions) =
+            (opening::report(queue, Arc::clone(&health)), Arc::clone(&services.partitions));
+        background.spawn(async move {
+            reporting.await;
+            opening::learn_sizes(partitions).await;
+        });
         background.spawn(Arc::clone(&services.groups).measure_memory());
         background.spawn(Arc::new(housekeeping(&services)).run());
         background.spawn(isr_manager(&services, broker_epoch).run());

@@ -35,12 +35,14 @@ pub use disk::{
 pub use error::{StorageError, is_for_lack_of_room};
 pub use file_slice::FileSlice;
 pub use leader_epochs::{EpochEnd, EpochStart};
-pub use log::{FlushDone, FlushTask, LogStart, NamesSync, PartitionLog, RetentionRun, TimedBatch, Writeback};
+pub use log::{
+    FlushDone, FlushTask, LogStart, NamesSync, PartitionLog, RetentionRun, SizeLookup, TimedBatch, Writeback,
+};
 pub use log_dirs::{
     ClosingLog, CopyRead, CopyStep, DeletedPartition, FoundLogs, FuturePartition, LogDir, MetaProperties,
     MoveError, Moved, OffsetCheckpoint, OpenedLog, OpenedLogs, copy_step, future_dir_name, partition_dir,
 };
 pub use producer::ActiveProducer;
 pub use read::{InMemory, LogRead, ReadError, TimestampOffset};
-pub use segment::{Reach, SegmentCheck};
+pub use segment::{OrderLook, Reach, SegmentCheck};
 pub use validate::one_batch;

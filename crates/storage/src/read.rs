@@ -4,7 +4,7 @@ use ottla_model::{LeaderEpoch, Offset, TimestampMs};
 
 use crate::error::StorageError;
 use crate::file_slice::FileSlice;
-use crate::segment::{SegmentCheck, lacked};
+use crate::segment::{OrderLook, SegmentCheck, lacked};
 
 /// What a log has for a fetch.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct LogRead {
     pub slice: Option<FileSlice>,
     /// What nobody has looked at since it was written, to be checked behind the reader.
     pub check: Option<SegmentCheck>,
+    /// A shorter look at the same that the slice needs before it is given away: it says how much of it may be.
+    pub look: Option<OrderLook>,
     pub log_start_offset: Offset,
     pub log_end_offset: Offset,
 }

@@ -76,12 +76,30 @@ fn a_created_partition_survives_a_power_cut_and_a_deleted_one_does_not_come_back
     assert_eq!(names(&logs), ["a.b-c/12"]);
     assert_eq!(logs[0].topic_id, Some(TopicId(Uuid::from_u128(77))));
     assert_eq!(
-        dir.partitions().unwrap().1,
+        dir.partitions().unwrap().deleted,
         std::slice::from_ref(&deleted),
         "what is left of it waits to be removed"
     );
     dir.remove_deleted(&deleted).unwrap();
-    assert_eq!(dir.partitions().unwrap().1, []);
+    assert_eq!(dir.partitions().unwrap().deleted, []);
+}
+
+#[test]
+fn what_was_set_aside_is_kept_and_told_at_each_start() {
+    let disk = SimDisk::new();
+    let (dir, _) = open(&disk);
+    let mut stray = create(&dir, &partition("t", 3));
+    append(&mut stray, 1);
+    stray.retire();
+    dir.set_aside(&[partition("t", 3)], || Uuid::from_u128(1)).unwrap();
+    drop((dir, stray));
+    for _ in 0..2 {
+        let dir = LogDir::open(Arc::new(disk.clone()), PathBuf::from("/logs"), &identity()).unwrap();
+        let found = dir.find_logs().unwrap();
+        assert_eq!(found.strays, [Path::new("/logs/t-3.00000000000000000000000000000001-stray")]);
+        assert_eq!((found.logs, found.deleted), (vec![], vec![]));
+        assert!(disk.list(&found.strays[0]).unwrap().iter().any(|entry| entry.name.ends_with(".log")));
+    }
 }
 
 #[test]

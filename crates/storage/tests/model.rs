@@ -230,7 +230,7 @@ impl Pair {
                 self.log().apply_retention(now, Offset(end)).unwrap();
                 let config = Arc::clone(&self.config);
                 self.log().set_config(config);
-                let size = self.log().size_bytes();
+                let size = self.log().size_bytes().unwrap();
                 assert!(size <= u64::from(bytes) + 4096, "{size} bytes are kept of {bytes}");
                 self.log_start = self.log().log_start_offset().get();
             }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +16,8 @@ use ottla_storage::{
 struct Counts {
     lists: AtomicU64,
     opens: AtomicU64,
+    /// Files asked for their length or time.
+    stats: AtomicU64,
     read_bytes: AtomicU64,
     syncs: AtomicU64,
 }
@@ -25,6 +27,8 @@ struct Counts {
 struct Counting {
     disk: Arc<dyn Disk>,
     counts: Arc<Counts>,
+    /// A file that is longer than a segment can be.
+    too_long: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -68,9 +72,14 @@ impl Disk for Counting {
         self.disk.list(path)
     }
     fn file_len(&self, path: &Path) -> io::Result<Option<u64>> {
+        one(&self.counts.stats);
+        if self.too_long.as_deref() == Some(path) {
+            return Ok(Some(1 << 33));
+        }
         self.disk.file_len(path)
     }
     fn modified_ms(&self, path: &Path) -> io::Result<Option<i64>> {
+        one(&self.counts.stats);
         self.disk.modified_ms(path)
     }
     fn space(&self, path: &Path) -> io::Result<DiskSpace> {
@@ -165,12 +174,13 @@ fn restarted(segment_bytes: u32, unflushed: u64) -> (Counts, PartitionLog) {
 /// Opens the log after a kill.
 fn counted(disk: Arc<dyn Disk>, config: &Arc<LogConfig>, recovery_point: Offset) -> (Counts, PartitionLog) {
     let counts = Arc::<Counts>::default();
-    let counting: Arc<dyn Disk> = Arc::new(Counting { disk, counts: Arc::clone(&counts) });
+    let counting: Arc<dyn Disk> = Arc::new(Counting { disk, counts: Arc::clone(&counts), too_long: None });
     let start = LogStart { recovery_point, ..LogStart::default() };
     let log = open(&counting, config, start);
     let taken = Counts {
         lists: counts.lists.load(Ordering::Relaxed).into(),
         opens: counts.opens.load(Ordering::Relaxed).into(),
+        stats: counts.stats.load(Ordering::Relaxed).into(),
         read_bytes: counts.read_bytes.load(Ordering::Relaxed).into(),
         syncs: counts.syncs.load(Ordering::Relaxed).into(),
     };
@@ -191,6 +201,8 @@ fn number_of_segments_changes_neither_opened_files_nor_bytes() {
     assert_eq!(many.lists.into_inner(), 1, "the directory is listed once");
     let (few_opens, many_opens) = (few.opens.into_inner(), many.opens.into_inner());
     assert!(many_opens <= few_opens + 8, "{many_opens} files of 200 segments, {few_opens} of 2");
+    let (few_stats, many_stats) = (few.stats.into_inner(), many.stats.into_inner());
+    assert!(many_stats <= few_stats + 8, "{many_stats} files of 200 segments looked at, {few_stats} of 2");
     let read = many.read_bytes.into_inner();
     assert!(read < 1_000_000, "{read} bytes of 20 MB in 200 segments");
 }
@@ -218,4 +230,68 @@ fn only_a_log_that_was_cut_is_synced() {
     let (counts, log) = counted(disk, &config, Offset::ZERO);
     assert_eq!((log.log_end_offset(), log.recovery_point()), (Offset(2), Offset(2)));
     assert_ne!(counts.syncs.into_inner(), 0);
+}
+
+/// 66 batches in each of so many segments, closed cleanly; where it begins and ends.
+fn closed_log(disk: &Arc<dyn Disk>, config: &Arc<LogConfig>) -> (LogStart, u64) {
+    let mut log = open(disk, config, LogStart::new_log());
+    append(&mut log, 66, 0);
+    let size = log.size_bytes().expect("the simulated disk works");
+    log.close(true, now(66)).expect("the simulated disk works");
+    let start = LogStart { recovery_point: log.log_end_offset(), clean: true, ..LogStart::default() };
+    (start, size)
+}
+
+#[test]
+fn what_nobody_has_looked_at_is_as_large_and_as_old_as_before() {
+    let config = Arc::new(LogConfig { segment_bytes: 100_000, ..LogConfig::default() });
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+    let (start, size) = closed_log(&disk, &config);
+    let log = open(&disk, &config, start);
+    let lookup = log.size_lookup().expect("sizes of closed segments are not known");
+    lookup.run();
+    assert_eq!(log.size_bytes().expect("the simulated disk works"), size);
+    assert!(log.size_lookup().is_none(), "they are now");
+    // Times are those of the records: half of them are too old, or half of the bytes too many.
+    let by_time = LogConfig { retention_ms: 33, ..(*config).clone() };
+    let by_size = LogConfig { retention_bytes: i64::try_from(size / 2).unwrap_or(0), ..(*config).clone() };
+    for config in [by_time, by_size] {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+        let (start, _) = closed_log(&disk, &Arc::new(config.clone()));
+        let mut log = open(&disk, &Arc::new(config), start);
+        let segments = log.segment_count();
+        let end = log.log_end_offset();
+        let run = log.apply_retention(now(66), end).expect("the simulated disk works");
+        assert!(
+            (segments / 2 - 1..=segments / 2 + 1).contains(&run.segments_deleted),
+            "{run:?} of {segments}"
+        );
+        assert_eq!(log.size_bytes().expect("the simulated disk works"), size - run.bytes_deleted);
+    }
+}
+
+#[test]
+fn a_closed_segment_that_is_too_long_is_refused_to_its_readers_alone() {
+    let config = Arc::new(LogConfig { segment_bytes: 100_000, ..LogConfig::default() });
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+    let (start, _) = closed_log(&disk, &config);
+    let names = disk.list(Path::new("/data/t-0")).expect("the simulated disk works").into_iter();
+    let logs: Vec<String> = names.map(|entry| entry.name).filter(|name| name.ends_with(".log")).collect();
+    let (damaged, next) = (Path::new("/data/t-0").join(&logs[1]), logs[2].clone());
+    let first = |name: &str| name.trim_end_matches(".log").parse::<i64>().map(Offset).expect("an offset");
+    let (from, to) = (first(&logs[1]), first(&next));
+    let disk: Arc<dyn Disk> =
+        Arc::new(Counting { disk, counts: Arc::default(), too_long: Some(damaged.clone()) });
+    let log = open(&disk, &config, start);
+    for offset in 0..log.log_end_offset().get() {
+        let offset = Offset(offset);
+        match log.read_bytes(offset, 1) {
+            Ok(bytes) => assert!(!bytes.is_empty() && !(from..to).contains(&offset), "{offset}"),
+            Err(error) => {
+                assert!((from..to).contains(&offset), "{offset}: {error}");
+                assert!(error.to_string().contains(&*damaged.to_string_lossy()), "{error}");
+            }
+        }
+    }
+    assert!(log.size_bytes().is_err(), "nobody knows");
 }

@@ -298,7 +298,7 @@ fn what_a_full_disk_still_says_of_a_deleted_partition_is_not_true_of_the_next() 
             assert!(subject.dir.open_logs(1, &|_, _| config(), now(2)).unwrap().logs.is_empty());
         }
         assert!(create(&subject.dir).unwrap_err().is_for_lack_of_room());
-        assert!(subject.dir.partitions().unwrap().0.is_empty(), "nothing is left of it");
+        assert!(subject.dir.partitions().unwrap().logs.is_empty(), "nothing is left of it");
         subject.disk.heal();
         subject.log = create(&subject.dir).unwrap();
         subject.acknowledged.clear();

@@ -43,19 +43,26 @@ impl Handler for DescribeLogDirs {
         let mut opening = self.partitions.opening_names();
         let (replicas, moves) = (self.partitions.all(), self.moves.running());
         opening.retain(|name| replicas.iter().all(|replica| replica.name != *name));
-        let asked = request.topics.as_deref();
-        let contents = Contents { replicas, opening, logs: &self.logs, moves, asked };
-        let results = self.logs.in_order().map(|(path, dir)| match dir {
-            Some(dir) => {
-                DescribeLogDirsResult { is_cordoned: self.logs.is_cordoned(path), ..describe(dir, &contents) }
-            }
-            None => offline(path),
-        });
-        Reply::Ready(DescribeLogDirsResponse {
-            results: results.collect(),
-            ..DescribeLogDirsResponse::default()
+        let logs = Arc::clone(&self.logs);
+        // Files are asked for their sizes: other connections' requests must not wait for that.
+        Reply::ordered(async move {
+            let answering = move || {
+                let asked = request.topics.as_deref();
+                answer(&Contents { replicas, opening, logs: &logs, moves, asked })
+            };
+            tokio::task::spawn_blocking(answering).await.unwrap_or_default()
         })
     }
+}
+
+fn answer(contents: &Contents<'_>) -> DescribeLogDirsResponse {
+    let results = contents.logs.in_order().map(|(path, dir)| match dir {
+        Some(dir) => {
+            DescribeLogDirsResult { is_cordoned: contents.logs.is_cordoned(path), ..describe(dir, contents) }
+        }
+        None => offline(path),
+    });
+    DescribeLogDirsResponse { results: results.collect(), ..DescribeLogDirsResponse::default() }
 }
 
 fn offline(path: &Path) -> DescribeLogDirsResult {

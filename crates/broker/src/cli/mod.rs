@@ -9,7 +9,7 @@ mod launch;
 mod run;
 
 pub use args::{Args, parse_args};
-pub use banner::Banner;
+pub use banner::{Banner, Start};
 pub use explain::explain;
 pub use launch::{Launch, LaunchError};
 pub use run::run;

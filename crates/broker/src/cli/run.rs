@@ -1,5 +1,6 @@
 //! The process: options, logs, settings, the broker, and the signals that end it.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -10,12 +11,14 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::{Args, Banner, Launch, explain, health_check, parse_args};
+use super::{Args, Banner, Launch, Start, explain, health_check, parse_args};
 use crate::Node;
 use crate::telemetry::{Health, Loggers, Metrics, MetricsServer, init_logging};
 
 /// How long what still runs on other threads may take once everything is flushed and closed.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long the greeting waits for all logs to be open; if that takes longer it says how far the start has come.
+const GREETING_WAIT: Duration = Duration::from_secs(1);
 /// The exit status of a wrong option.
 const MISUSE: u8 = 2;
 
@@ -88,15 +91,21 @@ async fn serve(launch: Launch, loggers: Arc<Loggers>, started: Instant) -> Resul
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let banner = Banner {
-        addresses: server.addresses(),
-        cluster_id: server.cluster_id(),
-        data_dir: &data_dir,
-        metrics: metrics_address,
-        ready_after: started.elapsed(),
+    let greeting = async {
+        let is_ready = health.ready_within(GREETING_WAIT).await;
+        let (after, progress) = (started.elapsed(), health.line());
+        let banner = Banner {
+            addresses: server.addresses(),
+            cluster_id: server.cluster_id(),
+            data_dir: &data_dir,
+            metrics: metrics_address,
+            start: if is_ready { Start::Ready(after) } else { Start::Recovering(after, &progress) },
+        };
+        say(&banner.to_string());
+        std::future::pending::<Infallible>().await
     };
-    say(&banner.to_string());
     let name = tokio::select! {
+        never = greeting => match never {},
         name = signals.next() => name,
         // At once: there is nothing left that could be written.
         why = server.failed() => return Err(why),

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::out::{OutQueue, Wrote, len_of};
 use super::slice::LogSlice;
+use crate::cold_file::ColdFile;
 use crate::dispatch::Answer;
 
 /// Sends `segments` through a queue and gives what the other end reads.
@@ -85,6 +86,27 @@ async fn a_segment_file_shorter_than_its_slice_is_an_error() {
         let slice = LogSlice(FileSlice { file: file.clone(), position: 4_096, length: 100 });
         out.push(Answer { segments: vec![Segment::File(slice)], len: 100 });
         assert!(out.write(&writer, true).is_err());
+    }
+}
+
+/// Neither way of sending looks at the disk by itself: who sends serves other connections, too.
+#[tokio::test]
+async fn what_is_on_the_disk_only_is_not_sent_before_it_was_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (writer, _) = listener.accept().await.unwrap();
+    writer.writable().await.unwrap();
+    for sendfile_min_len in [0, 1] {
+        let file = ColdFile::new(1 << 20);
+        let mut out = OutQueue::new(sendfile_min_len);
+        let slice = LogSlice(FileSlice { file: file.clone(), position: 0, length: 8_192 });
+        out.push(Answer { segments: vec![Segment::File(slice)], len: 8_192 });
+        assert_eq!(out.write(&writer, true).unwrap(), Wrote::OnDisk, "sendfile from {sendfile_min_len}");
+        assert_eq!((out.take_sent_len(), file.asked.lock().len()), (0, 0));
+        warm(&mut out);
+        assert_eq!(out.write(&writer, true).unwrap(), Wrote::All);
+        assert_eq!(out.take_sent_len(), 8_192);
+        reader.read_exact(&mut [0; 8_192]).await.unwrap();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
@@ -44,6 +44,16 @@ pub(crate) struct ReplicaDriver {
     pub producers: Arc<Pool>,
     /// Replicas for whose logs there was no room.
     pub waiting: Mutex<MetadataDelta>,
+}
+
+/// Each thread more is to make so many logs at least.
+const LOGS_PER_THREAD: usize = 32;
+
+/// Threads that a topic with so many changed partitions is worth: what it takes to make their logs is mostly done by the file
+/// system.
+fn threads_for(partitions: usize) -> usize {
+    let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    available.min(partitions / LOGS_PER_THREAD).max(1)
 }
 
 impl ReplicaDriver {
@@ -133,11 +143,23 @@ impl ReplicaDriver {
     fn apply_topic(&self, image: &MetadataImage, topic: &TopicImage, changed: impl Iterator<Item = i32>) {
         let Some(config) = self.resolve(image, &topic.name) else { return };
         let log_config = Arc::new(config.log.clone());
-        for index in changed {
+        let apply = |index| {
             if let Some(registration) = topic.partition(index) {
                 self.apply_partition(topic, index, registration, &config, &log_config);
             }
-        }
+        };
+        let (changed, next): (Vec<i32>, _) = (changed.collect(), AtomicUsize::new(0));
+        let work = || {
+            while let Some(index) = changed.get(next.fetch_add(1, Ordering::Relaxed)) {
+                apply(*index);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads_for(changed.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
     }
 
     fn apply_partition(

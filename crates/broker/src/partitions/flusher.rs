@@ -18,6 +18,8 @@ use crate::telemetry::Metrics;
 /// A disk that takes seconds must not keep other disks' partitions waiting: while all threads are at work, more are
 /// started, up to this many.
 const THREADS_MAX: usize = 32;
+/// To open a segment's files costs a recovery as much as to read so many bytes.
+const SEGMENT_COST_BYTES: u64 = 64 << 10;
 /// A thread more than the usual ones ends after this long without work.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
@@ -37,8 +39,8 @@ struct Crew {
     /// Threads that stay.
     usual: usize,
     clock: Clock,
-    /// Bytes of logs that were flushed.
-    flushed_bytes: AtomicU64,
+    /// See [`Flusher::spared`].
+    spared: AtomicU64,
     /// Its gauges look at partitions, which know this crew: not to be kept alive by it.
     metrics: Weak<Metrics>,
 }
@@ -61,9 +63,8 @@ impl Flusher {
     /// Starts `thread_count` threads.
     pub(crate) fn start(thread_count: usize, clock: Clock, metrics: &Arc<Metrics>) -> std::io::Result<Self> {
         let metrics = Arc::downgrade(metrics);
-        let (state, wanted, ended, flushed_bytes) = Default::default();
-        let crew =
-            Arc::new(Crew { state, wanted, ended, usual: thread_count, clock, flushed_bytes, metrics });
+        let (state, wanted, ended, spared) = Default::default();
+        let crew = Arc::new(Crew { state, wanted, ended, usual: thread_count, clock, spared, metrics });
         for _ in 0..thread_count {
             crew.enlist(&mut crew.state.lock())?;
         }
@@ -82,9 +83,10 @@ impl Flusher {
         self.push(Job::Writeback(range));
     }
 
-    /// Bytes of logs that were flushed since the start.
-    pub(crate) fn flushed_bytes(&self) -> u64 {
-        self.crew.flushed_bytes.load(Ordering::Relaxed)
+    /// What was flushed since the start, in bytes that a recovery would have to read: once a checkpoint says so, it need
+    /// not.
+    pub(crate) fn spared(&self) -> u64 {
+        self.crew.spared.load(Ordering::Relaxed)
     }
 
     fn push(&self, job: Job) {
@@ -130,8 +132,10 @@ impl Crew {
                 // A failure is logged where the replica goes offline.
                 Job::Flush(partition) => {
                     let started = Instant::now();
-                    let flushed = partition.flush(|| self.clock.now()).unwrap_or(0);
-                    self.flushed_bytes.fetch_add(flushed, Ordering::Relaxed);
+                    let flushed = partition.flush(|| self.clock.now()).unwrap_or_default();
+                    let segments = u64::try_from(flushed.closed_segments).unwrap_or(u64::MAX);
+                    let spared = flushed.bytes + segments * SEGMENT_COST_BYTES;
+                    self.spared.fetch_add(spared, Ordering::Relaxed);
                     if let Some(metrics) = self.metrics.upgrade() {
                         metrics.broker.log_flushed(started.elapsed());
                     }

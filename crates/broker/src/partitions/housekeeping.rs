@@ -15,8 +15,8 @@ use crate::clock::Clock;
 const FLUSH_CHECK: Duration = Duration::from_secs(1);
 /// An append is on the disk after this long at the latest, whatever the settings: it bounds what recovery must check.
 const UNFLUSHED_MAX_MS: u64 = 5_000;
-/// Recovery points are written, whatever the settings, once so much was flushed since: what lies behind the written ones is
-/// checked after a kill, flushed or not.
+/// Recovery points are written, whatever the settings, once so much was flushed since, where a segment counts as its files'
+/// opening costs: what lies behind the written ones is checked after a kill, flushed or not.
 const CHECKPOINT_AFTER_BYTES: u64 = 64 << 20;
 
 /// The periodic work on all logs.
@@ -44,14 +44,14 @@ impl Housekeeping {
         let mut log_starts = every(millis(i64::from(config.log.start_offset_checkpoint_interval_ms)));
         let mut high_watermarks = every(millis(config.replication.high_watermark_checkpoint_interval_ms));
         let mut producers = every(millis(i64::from(config.producer_ids.expiration_check_interval_ms)));
-        let mut checkpointed_bytes = 0;
+        let mut checkpointed = 0;
         loop {
             tokio::select! {
                 _ = flush.tick() => {
                     self.flush_due();
-                    let flushed_bytes = self.flusher.flushed_bytes();
-                    if flushed_bytes - checkpointed_bytes >= CHECKPOINT_AFTER_BYTES {
-                        checkpointed_bytes = flushed_bytes;
+                    let spared = self.flusher.spared();
+                    if spared - checkpointed >= CHECKPOINT_AFTER_BYTES {
+                        checkpointed = spared;
                         self.on_thread(|housekeeping| housekeeping.checkpoint(OffsetCheckpoint::RecoveryPoint)).await;
                     }
                     if self.has_deleted_files_due() {

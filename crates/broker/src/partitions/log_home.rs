@@ -171,8 +171,7 @@ impl LogHome {
         if self.online().any(|(_, dir)| is_taken(dir)) {
             self.remove(std::slice::from_ref(name), now)?;
         }
-        let (number, log) = self.create(wanted, now)?;
-        self.places.lock().set(name.clone(), number);
+        let log = self.create(wanted, now)?;
         let high_watermark = log.log_end_offset();
         Ok(HomedLog { log, high_watermark, directory: self.directory_of(name) })
     }
@@ -187,14 +186,15 @@ impl LogHome {
     }
 
     /// A new log in the dir that is chosen, or in the next one if that fails.
-    fn create(&self, wanted: &WantedLog<'_>, now: Now) -> Result<(usize, PartitionLog), StorageError> {
+    fn create(&self, wanted: &WantedLog<'_>, now: Now) -> Result<PartitionLog, StorageError> {
         let mut failed = Vec::new();
         loop {
             let number = self.choose(wanted, &failed)?;
             let dir = &self.dirs[number];
             match dir.create_partition(wanted.name, wanted.id, Arc::clone(&wanted.config), now) {
-                Ok(log) => return Ok((number, log)),
+                Ok(log) => return Ok(log),
                 Err(error) if error.is_for_lack_of_room() => {
+                    self.places.lock().remove(wanted.name);
                     self.failures.report_of(&error, dir.path());
                     // Another dir may have some.
                     failed.push(number);
@@ -203,11 +203,15 @@ impl LogHome {
                     }
                 }
                 Err(error) if error.is_of_the_disk() => {
+                    self.places.lock().remove(wanted.name);
                     tracing::error!(partition = %wanted.name, %error, "a log could not be made: its dir has failed");
                     self.failures.report_dir(dir.path());
                     failed.push(number);
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.places.lock().remove(wanted.name);
+                    return Err(error);
+                }
             }
         }
     }
@@ -229,7 +233,8 @@ impl LogHome {
         if is_known || is_new { Ok(()) } else { offline(path) }
     }
 
-    /// The dir of a new log: the one that an administrator asked for, the one that the metadata says, or the emptiest.
+    /// The dir of a new log: the one that an administrator asked for, the one that the metadata says, or the emptiest. It
+    /// counts as the log's from now on, for others are made at the same time.
     fn choose(&self, wanted: &WantedLog<'_>, failed: &[usize]) -> Result<usize, StorageError> {
         let working = || self.online().filter(|(number, _)| !failed.contains(number));
         let mut places = self.places.lock();
@@ -241,7 +246,9 @@ impl LogHome {
         let offline = || StorageError::Offline {
             path: self.dirs.first().map(|dir| dir.path().into()).unwrap_or_default(),
         };
-        preferred.or_else(assigned).or_else(emptiest).ok_or_else(offline)
+        let chosen = preferred.or_else(assigned).or_else(emptiest).ok_or_else(offline)?;
+        places.set(wanted.name.clone(), chosen);
+        Ok(chosen)
     }
 
     fn directory_of(&self, name: &TopicPartition) -> DirectoryId {

@@ -111,6 +111,13 @@ enum FlushTurn {
     RunningAndWanted,
 }
 
+/// What a flush has written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flushed {
+    pub(super) bytes: u64,
+    pub(super) closed_segments: usize,
+}
+
 /// Who is to be woken once the lock is gone.
 #[must_use]
 #[derive(Debug, Default)]
@@ -307,6 +314,9 @@ impl Partition {
 
     /// Applies retention by time and size.
     pub(super) fn apply_retention(&self, now: Now) -> Result<RetentionRun, StorageError> {
+        if self.lock().log.config().retention_bytes >= 0 {
+            self.learn_sizes();
+        }
         self.on_log(|state| {
             let high_watermark = state.machine.high_watermark();
             let run = state.log.apply_retention(now, high_watermark)?;
@@ -399,14 +409,14 @@ impl Partition {
     }
 
     /// Writes what was appended so far to the disk, without holding the lock while the disk works. The caller then asks
-    /// [`Partition::flush_ended`].
-    pub(super) fn flush(&self, now: impl Fn() -> Now) -> Result<u64, StorageError> {
+    /// [`Partition::flush_ended`]. Gives what a recovery need not look at any more.
+    pub(super) fn flush(&self, now: impl Fn() -> Now) -> Result<Flushed, StorageError> {
         *self.flush_turn.lock() = FlushTurn::Running;
-        let Some((task, cuts)) = self.take_flush()? else { return Ok(0) };
+        let Some((task, cuts)) = self.take_flush()? else { return Ok(Flushed::default()) };
         let outcome = task.run();
         let mut state = self.state.lock();
         if state.closed {
-            return Ok(0);
+            return Ok(Flushed::default());
         }
         let flushed = state.log.flushed(&task, outcome, now());
         let woken = match &flushed {
@@ -423,7 +433,7 @@ impl Partition {
         };
         drop(state);
         woken.wake();
-        flushed.map(|()| task.bytes())
+        flushed.map(|()| Flushed { bytes: task.bytes(), closed_segments: task.closed_segments() })
     }
 
     fn take_flush(&self) -> Result<Option<(FlushTask, u64)>, StorageError> {

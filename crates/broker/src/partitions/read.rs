@@ -6,7 +6,7 @@ use ottla_model::batch::{BatchHeader, HEADER_LEN};
 use ottla_model::{BrokerId, LeaderEpoch, MonoMs, Offset, TimestampMs};
 use ottla_replication::FollowerFetch;
 use ottla_storage::{
-    ActiveProducer, CopyRead, FileSlice, InMemory, PartitionLog, Reach, StorageError, TimedBatch,
+    ActiveProducer, CopyRead, FileSlice, InMemory, OrderLook, PartitionLog, Reach, StorageError, TimedBatch,
     TimestampOffset,
 };
 
@@ -132,7 +132,14 @@ impl Partition {
         let read = state.read(request, diverging);
         drop(state);
         woken.wake();
-        read
+        let (mut read, look) = read?;
+        if let (Some(look), Some(slice)) = (look, &mut read.slice) {
+            match look.run(request.reach).map_err(|error| self.lock().failed_read(error.into()))? {
+                InMemory::Found(length) => slice.length = length,
+                InMemory::Lacks(slice) => return Err(PartitionError::OnDisk(slice)),
+            }
+        }
+        Ok(read)
     }
 
     /// First offset, checked as ListOffsets does.
@@ -235,10 +242,23 @@ impl Partition {
         Ok(state.log.active_producers().collect())
     }
 
-    /// Bytes of the log, and the directory it is in.
+    /// Bytes of the log, and the directory it is in. May wait for the disk.
     pub(crate) fn log_size(&self) -> (u64, PathBuf) {
+        self.learn_sizes();
         let state = self.lock();
-        (state.log.size_bytes(), state.log.dir().to_path_buf())
+        (state.size_bytes(), state.log.dir().to_path_buf())
+    }
+
+    /// Has the file system look up the sizes of segments that nobody has asked for since the start, without the lock.
+    pub(crate) fn learn_sizes(&self) {
+        let lookup = self.lock().log.size_lookup();
+        if let Some(lookup) = lookup {
+            lookup.run();
+            let state = self.lock();
+            if !state.is_closed() {
+                state.size_bytes();
+            }
+        }
     }
 
     /// The log dir that the replica is in; `None` once it is no longer this broker's.
@@ -256,14 +276,15 @@ impl Partition {
         self.lock().log.read_to_copy(from, max_bytes)
     }
 
-    /// What a scrape shows of it, under one lock.
+    /// What a scrape shows of it, under one lock. May wait for the disk.
     pub(crate) fn census(&self) -> Census {
+        self.learn_sizes();
         let state = self.lock();
         Census {
             log_start: state.log.log_start_offset(),
             log_end: state.log.log_end_offset(),
             high_watermark: state.machine.high_watermark(),
-            bytes: state.log.size_bytes(),
+            bytes: state.size_bytes(),
             segments: state.log.segment_count(),
             is_under_min_isr: state.machine.is_leader() && state.machine.is_under_min_isr(),
             lag: state.lag(),
@@ -296,12 +317,23 @@ impl Partition {
 }
 
 impl State {
+    /// Nothing, where the disk does not say: then it is looked at, as after every failed read.
+    fn size_bytes(&self) -> u64 {
+        match self.log.size_bytes() {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.failed_read(error.into());
+                0
+            }
+        }
+    }
+
     fn read(
         &self,
         request: &ReadRequest,
         diverging: Option<(LeaderEpoch, Offset)>,
-    ) -> Result<PartitionRead, PartitionError> {
-        let high_watermark = self.machine.high_watermark();
+    ) -> Result<(PartitionRead, Option<OrderLook>), PartitionError> {
+        let (high_watermark, mut look) = (self.machine.high_watermark(), None);
         let mut read = PartitionRead {
             slice: None,
             high_watermark,
@@ -324,12 +356,12 @@ impl State {
                 InMemory::Found(found) => found,
                 InMemory::Lacks(slice) => return Err(PartitionError::OnDisk(slice)),
             };
-            read.slice = found.slice;
+            (read.slice, look) = (found.slice, found.look);
             if let Some(check) = found.check {
                 self.failures.checks().push(self.log.dir().to_path_buf(), check);
             }
         }
-        Ok(read)
+        Ok((read, look))
     }
 
     fn end_of_epoch(&self, asked: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {

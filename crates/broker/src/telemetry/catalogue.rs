@@ -59,7 +59,7 @@ catalogue! {
     FETCH_FAILED = "ottla_fetch_partitions_failed_total", Counter, Count,
         "Partitions of fetch requests answered with an error.";
     FETCH_DISK_BYTES = "ottla_fetch_disk_bytes_total", Counter, Bytes,
-        "Bytes of logs that were not in the page cache when they were to be sent, and were read from the disk first, up to 1 MiB at a time.";
+        "Bytes of logs and indexes that were not in the page cache when a fetch needed them, and were read from the disk first, up to 1 MiB at a time.";
     REPLICATION_BYTES_IN = "ottla_replication_bytes_in_total", Counter, Bytes,
         "Bytes of record batches that were copied from leaders.";
     REPLICATION_BYTES_OUT = "ottla_replication_bytes_out_total", Counter, Bytes,

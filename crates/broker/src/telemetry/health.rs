@@ -1,11 +1,13 @@
 //! Whether the broker lives and is ready, as `/health/live` and `/health/ready` tell it.
 
-use parking_lot::Mutex;
+use std::time::Duration;
+
+use tokio::sync::watch;
 
 /// What the broker is at.
 #[derive(Debug)]
 pub struct Health {
-    state: Mutex<State>,
+    state: watch::Sender<State>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +21,7 @@ enum State {
 
 impl Default for Health {
     fn default() -> Self {
-        Self { state: Mutex::new(State::Starting("starting".to_owned())) }
+        Self { state: watch::Sender::new(State::Starting("starting".to_owned())) }
     }
 }
 
@@ -36,27 +38,36 @@ impl Health {
 
     /// Whoever reports the start may be late: one that is over, or given up, stays so.
     fn starting_to(&self, state: State) {
-        let mut current = self.state.lock();
-        if matches!(*current, State::Starting(_)) {
-            *current = state;
-        }
+        self.state.send_if_modified(|current| {
+            let is_starting = matches!(*current, State::Starting(_));
+            if is_starting {
+                *current = state;
+            }
+            is_starting
+        });
+    }
+
+    /// Waits until the broker is ready, but no longer than `limit`; answers whether it is.
+    pub async fn ready_within(&self, limit: Duration) -> bool {
+        let mut state = self.state.subscribe();
+        tokio::time::timeout(limit, state.wait_for(|state| *state == State::Ready)).await.is_ok()
     }
 
     /// Shutting down.
     pub fn stopping(&self) {
-        *self.state.lock() = State::Stopping;
+        self.state.send_replace(State::Stopping);
     }
 
     /// Whether clients are served, from all logs.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        *self.state.lock() == State::Ready
+        *self.state.borrow() == State::Ready
     }
 
     /// The line that `/health/ready` answers.
     #[must_use]
     pub fn line(&self) -> String {
-        match &*self.state.lock() {
+        match &*self.state.borrow() {
             State::Starting(progress) => progress.clone(),
             State::Ready => "ready".to_owned(),
             State::Stopping => "stopping".to_owned(),

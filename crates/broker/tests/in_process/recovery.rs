@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ottla_client::Client;
-use ottla_model::Offset;
+use ottla_model::batch::BatchBuilder;
+use ottla_model::{Offset, TimestampMs};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_topics_request::CreatableTopic;
 use ottla_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
@@ -382,17 +383,40 @@ async fn a_dir_that_fails_while_its_logs_are_opened_takes_only_its_own() {
     assert_eq!(codes, [0, storage_error]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn recovery_points_are_written_when_much_was_flushed() {
+/// One that writes its recovery points for no other reason.
+async fn rarely_checkpointing() -> Broker {
     let never = "3600000";
     let settings = [("log.flush.offset.checkpoint.interval.ms", never), ("log.initial.task.delay.ms", never)];
-    let broker = Broker::start_with(&settings).await;
+    Broker::start_with(&settings).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_points_are_written_when_much_was_flushed() {
+    let broker = rarely_checkpointing().await;
     let client = create(&broker, "t", 1).await;
-    let checkpoint = broker.data_dir().join("recovery-point-offset-checkpoint");
     let value = "x".repeat(1_000_000);
     for _ in 0..70 {
         client.produce("t", 0, batch(&[&value]), -1).await.unwrap();
     }
+    recovery_point_is_written(&broker).await;
+}
+
+/// Their files are opened by a recovery, however little is in them.
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_points_are_written_when_many_segments_were_flushed() {
+    let broker = rarely_checkpointing().await;
+    broker.create("t", &[("segment.ms", "1"), ("retention.ms", "-1")]).await;
+    let client = broker.client().await;
+    for number in 0..1_100 {
+        let mut batch = BatchBuilder::new(Offset::ZERO);
+        batch.push(TimestampMs(1_000 + 10 * number), None, Some(b"x"), &[]);
+        client.produce("t", 0, batch.build().unwrap().into(), 1).await.unwrap();
+    }
+    recovery_point_is_written(&broker).await;
+}
+
+async fn recovery_point_is_written(broker: &Broker) {
+    let checkpoint = broker.data_dir().join("recovery-point-offset-checkpoint");
     let recovery_point = || {
         let text = std::fs::read_to_string(&checkpoint).ok()?;
         text.lines().find_map(|line| line.strip_prefix("t 0 ")?.parse::<i64>().ok())

@@ -36,36 +36,31 @@ impl PartitionLog {
             .min(self.recovery_point)
             .min(self.active().base_offset())
             .min(self.first_too_young(first_dirty, now)?);
-        let end = self.segments[self.segment_of(end.max(first_dirty))].base_offset();
-        let dirty_from = self.segments[self.segment_of(first_dirty.min(end))].base_offset();
-        let bytes = |from: Offset, below: Offset| -> u64 {
-            let within =
-                self.segments.iter().filter(|it| it.base_offset() >= from && it.base_offset() < below);
-            within.map(|segment| u64::from(segment.size())).sum()
+        let segment_start = |offset| self.segments.base(self.segments.number_for(offset)).unwrap_or(offset);
+        let end = segment_start(end.max(first_dirty));
+        let dirty_from = segment_start(first_dirty.min(end));
+        let bytes = |from: Offset, below: Offset| {
+            let upto = |offset| self.segments.count_while(|base| base < offset);
+            self.segments.sizes(upto(from)..upto(below))
         };
         Ok(Cleanable {
             first_dirty_offset: first_dirty,
             first_uncleanable_offset: end,
-            clean_bytes: bytes(Offset::ZERO, first_dirty),
-            cleanable_bytes: bytes(dirty_from, end),
+            clean_bytes: bytes(Offset::ZERO, first_dirty)?,
+            cleanable_bytes: bytes(dirty_from, end)?,
             compaction_delay_ms: self.compaction_delay_ms(first_dirty, now)?,
         })
-    }
-
-    /// The number of the segment that holds `offset`, or would.
-    fn segment_of(&self, offset: Offset) -> usize {
-        self.segments.partition_point(|segment| segment.base_offset() <= offset).saturating_sub(1)
     }
 
     /// Base offset of the first dirty segment that has a record younger than `min.compaction.lag.ms`.
     fn first_too_young(&mut self, first_dirty: Offset, now: Now) -> Result<Offset, StorageError> {
         let lag_ms = self.config.min_compaction_lag_ms;
-        let closed = self.segments.len() - 1;
         if lag_ms > 0 {
             let border = now.wall.get().saturating_sub(lag_ms);
-            for number in self.segment_of(first_dirty)..closed {
-                if self.segments[number].retention_timestamp()?.get() > border {
-                    return Ok(self.segments[number].base_offset());
+            for number in self.segments.number_for(first_dirty)..self.segments.last() {
+                let Some(segment) = self.segments.get_mut(number)? else { break };
+                if segment.retention_timestamp()?.get() > border {
+                    return Ok(segment.base_offset());
                 }
             }
         }
@@ -77,11 +72,10 @@ impl PartitionLog {
         if lag_ms == i64::MAX {
             return Ok(0);
         }
-        let closed = self.segments.len() - 1;
-        let first = self.segment_of(first_dirty);
         let mut earliest = i64::MAX;
-        for number in first..closed {
-            let timestamp = self.segments[number].first_timestamp()?.map(|timestamp| timestamp.get());
+        for number in self.segments.number_for(first_dirty)..self.segments.last() {
+            let Some(segment) = self.segments.get_mut(number)? else { break };
+            let timestamp = segment.first_timestamp()?.map(|timestamp| timestamp.get());
             earliest = earliest.min(timestamp.filter(|ms| *ms > 0).unwrap_or(i64::MAX));
         }
         Ok(now.wall.get().saturating_sub(lag_ms.max(0)).saturating_sub(earliest).max(0))
@@ -96,14 +90,19 @@ impl PartitionLog {
     ) -> Result<Cleaning, StorageError> {
         self.check_online()?;
         let (first_dirty, end) = (cleanable.first_dirty_offset, cleanable.first_uncleanable_offset);
-        let dirty = &self.segments[self.segment_of(first_dirty)];
-        let first_dirty_position = dirty.locate(first_dirty)?.map_or(dirty.size(), |batch| batch.position);
-        let sources = self.segments.iter().filter(|segment| segment.base_offset() < end).map(source);
+        // What a cleaning has seen was on the disk, also where an older recovery point was found after a crash.
+        let on_disk = self.recovery_point.max(first_dirty);
+        let first_dirty_position = match self.segments.get(self.segments.number_for(first_dirty))? {
+            Some(dirty) => dirty.locate(first_dirty)?.map_or(dirty.size(), |batch| batch.position),
+            None => 0,
+        };
+        let sources = self.segments.starting_at(0).take(self.segments.count_while(|base| base < end));
+        let sources = sources.map(|segment| segment.map(source)).collect::<Result<_, _>>()?;
         let plan = Plan {
             disk: Arc::clone(&self.disk),
             dir: Arc::clone(&self.dir),
-            sources: sources.collect(),
-            all_bases: self.segments.iter().map(Segment::base_offset).collect(),
+            sources,
+            all_bases: self.segments.bases().collect(),
             first_dirty_offset: first_dirty,
             first_dirty_position,
             end,
@@ -113,7 +112,7 @@ impl PartitionLog {
             },
             index_interval_bytes: self.config.index_interval_bytes,
             delete_retention_ms: self.config.delete_retention_ms,
-            producers: self.producers.last_records(self.recovery_point),
+            producers: self.producers.last_records(on_disk),
             truncations: self.flush.truncations(),
             now,
         };
@@ -123,8 +122,7 @@ impl PartitionLog {
     /// Makes the files of the next compacted segment.
     pub fn create_replacement(&mut self, cleaning: &mut Cleaning, now: Now) -> Result<(), CleanError> {
         let Some(group) = cleaning.next_group() else { return Ok(()) };
-        let first = self.find_sources(cleaning, &group)?;
-        let base_offset = self.segments[first].base_offset();
+        let (_, base_offset) = self.find_sources(cleaning, &group)?;
         let segment = Segment::create_at(&self.disk, &self.dir, base_offset, Stage::Cleaned, now)?;
         if cleaning.has_aborted() {
             let path = cleaning.plan.path(base_offset, Stage::Cleaned.txn_index());
@@ -141,8 +139,7 @@ impl PartitionLog {
         let Some(group) = cleaning.replacement_mut().map(|replacement| replacement.group.clone()) else {
             return Ok(None);
         };
-        let first = self.find_sources(cleaning, &group)?;
-        let base_offset = self.segments[first].base_offset();
+        let (_, base_offset) = self.find_sources(cleaning, &group)?;
         let Some(replacement) = cleaning.replacement_mut() else { return Ok(None) };
         if group.len() == 1 && !replacement.has_changed {
             cleaning.take_replacement();
@@ -170,8 +167,8 @@ impl PartitionLog {
     ) -> Result<Option<NamesSync>, CleanError> {
         let Some(Replacement { group, .. }) = cleaning.replacement_mut() else { return Ok(None) };
         let group = group.clone();
-        let first = self.find_sources(cleaning, &group)?;
-        if self.swap != Some(self.segments[first].base_offset()) {
+        let (first, base_offset) = self.find_sources(cleaning, &group)?;
+        if self.swap != Some(base_offset) {
             return Err(CleanError::Aborted);
         }
         let Some(replacement) = cleaning.take_replacement() else { return Ok(None) };
@@ -186,11 +183,11 @@ impl PartitionLog {
         mut replacement: Replacement,
         now: Now,
     ) -> Result<(), StorageError> {
-        let base_offset = self.segments[first].base_offset();
+        let base_offset = replacement.segment.base_offset();
         let after = first + replacement.group.len();
         // The order is what `swap::finish_interrupted` relies on: what goes, then what comes, the `.log` before the
         // `.txnindex`.
-        let gone: Vec<Offset> = self.segments[first..after].iter().map(Segment::base_offset).collect();
+        let gone: Vec<Offset> = self.segments.bases().take(after).skip(first).collect();
         for base_offset in gone.iter().rev() {
             self.mark_deleted(*base_offset)?;
             self.deleted.push(DeletedFiles { base_offset: *base_offset, at: now.mono });
@@ -208,7 +205,7 @@ impl PartitionLog {
             self.disk.rename(&from, &to).at("rename", &from)?;
         }
         self.swap = None;
-        self.segments.splice(first..after, [replacement.segment]);
+        self.segments.replace(first..after, replacement.segment);
         self.positions.lock().clear();
         self.producers.delete_snapshots(&*self.disk, &self.dir, |offset| gone[1..].contains(&offset))?;
         self.flush.add_directory_entries();
@@ -267,22 +264,22 @@ impl PartitionLog {
         self.dir.join(format!("{:020}{suffix}", base_offset.get()))
     }
 
-    /// The number of the first of the group's segments, if all are still there as they were.
-    fn find_sources(&self, cleaning: &Cleaning, group: &std::ops::Range<usize>) -> Result<usize, CleanError> {
+    /// The number of the first of the group's segments and its base offset, if all are still there as they were.
+    fn find_sources(
+        &self,
+        cleaning: &Cleaning,
+        group: &std::ops::Range<usize>,
+    ) -> Result<(usize, Offset), CleanError> {
         let wanted = cleaning.plan.sources.get(group.clone()).unwrap_or_default();
-        let first = wanted.first().map_or(0, |first| {
-            self.segments.partition_point(|segment| segment.base_offset() < first.base_offset)
-        });
-        let there = self.segments.get(first..first + wanted.len()).unwrap_or_default();
-        let same = |(segment, source): (&Segment, &Source)| {
-            segment.base_offset() == source.base_offset && segment.size() == source.size
-        };
-        let all_there = there.len() == wanted.len() && there.iter().zip(wanted).all(same);
-        if all_there && !wanted.is_empty() && !self.is_void(cleaning) {
-            Ok(first)
-        } else {
-            Err(CleanError::Aborted)
+        let base_offset = wanted.first().map(|first| first.base_offset).ok_or(CleanError::Aborted)?;
+        let first = self.segments.number_of(base_offset).ok_or(CleanError::Aborted)?;
+        for (number, source) in (first..).zip(wanted) {
+            let is_there = self.segments.base(number) == Some(source.base_offset);
+            if !is_there || self.segments.size(number)? != u64::from(source.size) {
+                return Err(CleanError::Aborted);
+            }
         }
+        if self.is_void(cleaning) { Err(CleanError::Aborted) } else { Ok((first, base_offset)) }
     }
 }
 

@@ -17,8 +17,8 @@ impl PartitionLog {
         let dir = self.dir.display();
         tracing::warn!(%dir, "the leader epochs do not fit to the log: they are made anew");
         let mut starts = Vec::new();
-        for segment in &self.segments {
-            let mut walk = segment.walk(0)?;
+        for segment in self.segments.starting_at(0) {
+            let mut walk = segment?.walk(0)?;
             loop {
                 let batch = match walk.next() {
                     Err(error) if error.is_of_the_disk() => return Err(error),
@@ -77,10 +77,10 @@ impl PartitionLog {
 
     /// Of the batch that holds the offset, or of the next one of its segment.
     fn epoch_at(&self, offset: Offset) -> Result<Option<LeaderEpoch>, StorageError> {
-        let number = self.segments.partition_point(|segment| segment.base_offset() <= offset);
-        let Some(segment) = number.checked_sub(1).and_then(|number| self.segments.get(number)) else {
+        let Some(number) = self.segments.count_while(|base| base <= offset).checked_sub(1) else {
             return Ok(None);
         };
+        let Some(segment) = self.segments.get(number)? else { return Ok(None) };
         match segment.locate(offset) {
             Err(error) if error.is_of_the_disk() => Err(error),
             // A segment that is damaged there says nothing.

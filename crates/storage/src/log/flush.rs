@@ -188,6 +188,12 @@ impl FlushTask {
         self.bytes
     }
 
+    /// Segments that had to be flushed and take no more appends.
+    #[must_use]
+    pub fn closed_segments(&self) -> usize {
+        self.parts.len().saturating_sub(1)
+    }
+
     /// Writes and syncs; give the result to [`PartitionLog::flushed`]. A failure is final: the kernel may have
     /// dropped the dirty pages, so a second try would succeed without having written them. What there is no room for
     /// the next flush tries again.
@@ -313,15 +319,14 @@ impl PartitionLog {
             self.write_snapshot()?;
         }
         let first = self.first_unflushed();
-        let last = self.segments.len() - 1;
         let active_size = self.active().size();
         let producers = self.snapshot_due(active_size.saturating_sub(self.flush.producers_written_at));
         let mut parts = Vec::with_capacity(1);
-        for (number, segment) in self.segments.iter().enumerate().skip(first) {
+        for number in first..self.segments.len() {
+            let Some(segment) = self.segments.get(number)? else { break };
+            let is_closed = number < self.segments.last();
             let grown = segment.size().saturating_sub(self.flush.index_written_at);
-            parts.push(
-                segment.flush_parts(number < last || self.flush.closing || grown >= RECOVERY_STEP_BYTES)?,
-            );
+            parts.push(segment.flush_parts(is_closed || self.flush.closing || grown >= RECOVERY_STEP_BYTES)?);
         }
         let version = self.epochs.version();
         let epochs = (version != self.flush.epochs_version).then(|| (version, self.epochs.encode()));
@@ -383,11 +388,8 @@ impl PartitionLog {
             }
         }
         for parts in &task.parts {
-            let Some(segment) =
-                self.segments.iter_mut().find(|segment| segment.base_offset() == parts.base_offset)
-            else {
-                continue;
-            };
+            let Some(number) = self.segments.number_of(parts.base_offset) else { continue };
+            let Some(segment) = self.segments.get_mut(number)? else { continue };
             segment.flushed(parts);
             if parts.base_offset != active {
                 segment.forget_written();
@@ -478,7 +480,7 @@ impl PartitionLog {
         let snapshot = self.producers.write_snapshot(&*self.disk, &self.dir);
         note(snapshot.map(|path| self.flush.add_files(path)))?;
         self.active_mut().seal()?;
-        for segment in self.segments.iter_mut().filter(|segment| segment.unwritten_entries() > 0) {
+        for segment in self.segments.opened_mut().filter(|segment| segment.unwritten_entries() > 0) {
             note(segment.write_indexes())?;
         }
         note(self.active_mut().write_indexes())?;

@@ -9,6 +9,7 @@ mod producers;
 mod read;
 mod retention;
 mod roll;
+mod segments;
 mod swap;
 #[cfg(test)]
 mod tests;
@@ -27,10 +28,11 @@ use crate::disk::Disk;
 use crate::error::StorageError;
 use crate::leader_epochs::{EpochEnd, EpochStart, LeaderEpochs};
 use crate::producer::{ActiveProducer, ProducerState};
-use crate::segment::Segment;
+use crate::segment::{Segment, segment_len};
 
 use read::PositionCache;
 use retention::DeletedFiles;
+use segments::Segments;
 
 pub use flush::{FlushDone, FlushTask, NamesSync, Writeback};
 pub use open::LogStart;
@@ -52,8 +54,7 @@ pub struct PartitionLog {
     dir: Arc<Path>,
     topic_partition: TopicPartition,
     config: Arc<LogConfig>,
-    /// By base offset; never empty; the last one takes the appends.
-    segments: Vec<Segment>,
+    segments: Segments,
     log_start_offset: Offset,
     log_end_offset: Offset,
     recovery_point: Offset,
@@ -70,6 +71,24 @@ pub struct PartitionLog {
     positions: Mutex<PositionCache>,
     /// Recovery has cut the log.
     was_cut: bool,
+}
+
+/// Looks at the files whose sizes a log does not know yet, without the log: afterwards asking them waits for no disk.
+#[derive(Debug)]
+#[must_use = "it does nothing until it runs"]
+pub struct SizeLookup {
+    disk: Arc<dyn Disk>,
+    dir: Arc<Path>,
+    bases: Vec<Offset>,
+}
+
+impl SizeLookup {
+    /// Brings what the file system knows of the files into memory. What fails fails again where it is used.
+    pub fn run(&self) {
+        for base_offset in &self.bases {
+            let _ = segment_len(&*self.disk, &self.dir, *base_offset);
+        }
+    }
 }
 
 impl fmt::Debug for PartitionLog {
@@ -126,13 +145,21 @@ impl PartitionLog {
     /// What `log-start-offset-checkpoint` must remember: `None` if the first segment's name says the same.
     #[must_use]
     pub fn log_start_to_checkpoint(&self) -> Option<Offset> {
-        Some(self.log_start_offset).filter(|offset| *offset > self.segments[0].base_offset())
+        Some(self.log_start_offset).filter(|offset| *offset > self.segments.first_base())
     }
 
-    /// Bytes of all segments' records.
+    /// Bytes of all segments' records. Of segments that were found at the start and not used since, the file is asked
+    /// first ([`SizeLookup`]).
+    pub fn size_bytes(&self) -> Result<u64, StorageError> {
+        self.segments.sizes(0..self.segments.len())
+    }
+
+    /// What [`PartitionLog::size_bytes`] would have to ask the disk; `None` if all is known.
     #[must_use]
-    pub fn size_bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| u64::from(segment.size())).sum()
+    pub fn size_lookup(&self) -> Option<SizeLookup> {
+        let bases = self.segments.unsized_bases();
+        let (disk, dir) = (Arc::clone(&self.disk), Arc::clone(&self.dir));
+        (!bases.is_empty()).then_some(SizeLookup { disk, dir, bases })
     }
 
     #[must_use]
@@ -182,9 +209,8 @@ impl PartitionLog {
 
     /// Where the batch begins that the log starts in; the log's end if it holds none.
     pub(crate) fn first_batch_offset(&self) -> Result<Offset, StorageError> {
-        let number = self.segments.partition_point(|segment| segment.base_offset() <= self.log_start_offset);
-        for segment in self.segments.iter().skip(number.saturating_sub(1)) {
-            if let Some(batch) = segment.locate(self.log_start_offset)? {
+        for segment in self.segments.starting_at(self.segments.number_for(self.log_start_offset)) {
+            if let Some(batch) = segment?.locate(self.log_start_offset)? {
                 return Ok(batch.header.base_offset.min(self.log_start_offset));
             }
         }
@@ -231,32 +257,26 @@ impl PartitionLog {
 
     /// Closes all files; they are opened again when needed.
     pub fn close_files(&self) {
-        for segment in &self.segments {
-            segment.close_files();
-        }
+        self.segments.opened().for_each(Segment::close_files);
     }
 
     /// Closes the files that nobody used since the last call; they are opened again when needed.
     pub fn close_idle_files(&self) {
-        for segment in &self.segments {
-            segment.close_idle_files();
-        }
+        self.segments.opened().for_each(Segment::close_idle_files);
     }
 
     fn active(&self) -> &Segment {
-        // Every constructor and every truncation leaves at least one segment.
-        &self.segments[self.segments.len() - 1]
+        self.segments.active()
     }
 
     fn active_mut(&mut self) -> &mut Segment {
-        let last = self.segments.len() - 1;
-        &mut self.segments[last]
+        self.segments.active_mut()
     }
 
     /// The segment from which on something may not be on disk. One that ends at the recovery point is included: its
     /// indexes are written after its records.
     fn first_unflushed(&self) -> usize {
-        self.segments.partition_point(|segment| segment.base_offset() < self.recovery_point).saturating_sub(1)
+        self.segments.count_while(|base| base < self.recovery_point).saturating_sub(1)
     }
 
     fn check_online(&self) -> Result<(), StorageError> {

@@ -16,6 +16,7 @@ use crate::producer::ProducerState;
 use crate::segment::{BatchAt, DELETED, SUFFIXES, Segment};
 
 use super::flush::FlushState;
+use super::segments::Segments;
 use super::{PartitionLog, PositionCache, swap};
 
 /// What a log dir knows about a partition before its files are opened.
@@ -44,6 +45,8 @@ impl LogStart {
 struct Found {
     /// Base offsets, ascending.
     segments: Vec<Offset>,
+    /// Those of them that lack an index.
+    unindexed: Vec<Offset>,
     snapshots: Vec<Offset>,
     /// Base offsets of deleted segments whose files are still there.
     deleted: Vec<Offset>,
@@ -69,21 +72,19 @@ impl PartitionLog {
             names = names_in(&*disk, &dir)?;
         }
         let found = look(&*disk, &dir, &names)?;
-        let mut segments = Vec::with_capacity(found.segments.len().max(1));
-        for base_offset in &found.segments {
-            segments.push(Segment::open(&disk, &dir, *base_offset, now)?);
-        }
-        let is_new = segments.is_empty();
-        if is_new {
-            segments.push(Segment::create(&disk, &dir, start.log_start_offset, now)?);
-        }
+        let (active, closed) = match found.segments.split_last() {
+            Some((last, closed)) => (Segment::open(&disk, &dir, *last, now)?, closed),
+            None => (Segment::create(&disk, &dir, start.log_start_offset, now)?, &[][..]),
+        };
+        let is_new = found.segments.is_empty();
+        let segments = Segments::new(&disk, &dir, closed, active, now);
         let epochs = read_epochs(&*disk, &dir)?;
         let mut log = Self {
             disk,
             dir,
             topic_partition,
             config,
-            log_start_offset: start.log_start_offset.max(segments[0].base_offset()),
+            log_start_offset: start.log_start_offset.max(segments.first_base()),
             log_end_offset: start.log_start_offset,
             recovery_point: start.recovery_point,
             segments,
@@ -103,7 +104,7 @@ impl PartitionLog {
         if !start.clean {
             let gaps_below = log.gaps_below(start.recovery_point);
             log.finish_deletion(&found.deleted, gaps_below)?;
-            log.log_start_offset = log.log_start_offset.max(log.segments[0].base_offset());
+            log.log_start_offset = log.log_start_offset.max(log.segments.first_base());
         }
         for name in &found.deleted_files {
             remove_if_exists(&*log.disk, &log.dir.join(name))?;
@@ -111,16 +112,24 @@ impl PartitionLog {
         if is_new {
             log.flush.add_directory();
         }
-        log.load(start, is_new, now)?;
+        log.load(start, is_new, &found.unindexed, now)?;
         // A log that nobody uses holds no descriptor.
-        log.segments.iter().for_each(Segment::close_files);
+        log.close_files();
         Ok(log)
     }
 
-    fn load(&mut self, start: LogStart, is_new: bool, now: Now) -> Result<(), StorageError> {
+    fn load(
+        &mut self,
+        start: LogStart,
+        is_new: bool,
+        unindexed: &[Offset],
+        now: Now,
+    ) -> Result<(), StorageError> {
         let interval = self.config.index_interval_bytes;
-        for segment in self.segments.iter_mut().filter(|segment| segment.lacks_index()) {
-            segment.reindex(interval)?;
+        for number in unindexed.iter().filter_map(|base| self.segments.number_of(*base)).collect::<Vec<_>>() {
+            if let Some(segment) = self.segments.get_mut(number)?.filter(|segment| segment.lacks_index()) {
+                segment.reindex(interval)?;
+            }
         }
         let checked = !start.clean && !is_new;
         self.log_end_offset = if checked {
@@ -143,7 +152,7 @@ impl PartitionLog {
         self.epochs.truncate_from_start(self.log_start_offset);
         self.check_epochs()?;
         self.load_producers(now)?;
-        self.recovery_point = if start.clean { self.log_end_offset } else { self.segments[0].base_offset() };
+        self.recovery_point = if start.clean { self.log_end_offset } else { self.segments.first_base() };
         if !start.clean {
             self.flush.add_directory_entries();
             self.recovery_point = self.recovery_point.max(start.recovery_point.min(self.log_end_offset));
@@ -166,10 +175,11 @@ impl PartitionLog {
         self.recovery_point = recovery_point;
         let first = self.first_unflushed();
         let interval = self.config.index_interval_bytes;
-        let mut end_offset = self.segments[0].base_offset();
+        let mut end_offset = self.segments.first_base();
         let mut number = first;
         let gaps_below = self.gaps_below(recovery_point);
-        while let Some(segment) = self.segments.get_mut(number) {
+        let count = self.segments.len();
+        while let Some(segment) = self.segments.get_mut(number)? {
             let is_gap = number > first && segment.base_offset() != end_offset;
             if is_gap && segment.base_offset() > gaps_below {
                 tracing::warn!(dir = %self.dir.display(), log_end_offset = %end_offset, "a lost tail: log was cut");
@@ -190,12 +200,12 @@ impl PartitionLog {
                 tracing::warn!(%dir, cut_bytes = recovered.cut_bytes, log_end_offset = %end_offset, "log was cut");
                 break;
             }
-            if number < self.segments.len() {
-                self.segments[number - 1].seal()?;
+            if number < count {
+                segment.seal()?;
             }
         }
         // Nothing beyond a cut can be joined to what is in front of it.
-        self.was_cut |= number < self.segments.len();
+        self.was_cut |= number < count;
         self.remove_segments_from(number)?;
         if end_offset < self.log_start_offset {
             self.restart_at(self.log_start_offset, now)?;
@@ -216,8 +226,8 @@ impl PartitionLog {
         let known_from =
             self.epochs.entries().first().map_or(self.log_end_offset, |entry| entry.start_offset);
         let mut earlier: Vec<EpochStart> = Vec::new();
-        let first = self.segments.partition_point(|segment| segment.base_offset() <= self.log_start_offset);
-        for segment in self.segments.iter().skip(first.saturating_sub(1)) {
+        for segment in self.segments.starting_at(self.segments.number_for(self.log_start_offset)) {
+            let segment = segment?;
             if self.log_start_offset >= known_from || segment.base_offset() >= known_from {
                 break;
             }
@@ -239,20 +249,26 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// Removes the segments from `number` on, the last one first and durably: one that came back after a crash would
-    /// not fit to what is appended next.
+    /// Removes the segments from `number` on, but not the first one.
     pub(super) fn remove_segments_from(&mut self, number: usize) -> Result<(), StorageError> {
-        let removed = self.segments.split_off(number.min(self.segments.len()));
-        for segment in removed.iter().rev() {
-            self.remove_segment_files(segment.base_offset(), "")?;
+        let removed = self.segments.take_from(number)?;
+        self.remove_durably(&removed)
+    }
+
+    /// Removes the files of segments, the last one first and durably: one that came back after a crash would not fit to
+    /// what is appended next.
+    fn remove_durably(&self, removed: &[Offset]) -> Result<(), StorageError> {
+        for base_offset in removed.iter().rev() {
+            self.remove_segment_files(*base_offset, "")?;
         }
         if removed.is_empty() { Ok(()) } else { self.disk.sync_dir(&self.dir).synced(&self.dir) }
     }
 
     /// Replaces all segments by an empty one.
     pub(super) fn restart_at(&mut self, offset: Offset, now: Now) -> Result<(), StorageError> {
-        self.remove_segments_from(0)?;
-        self.segments.push(Segment::create(&self.disk, &self.dir, offset, now)?);
+        let gone: Vec<Offset> = self.segments.bases().collect();
+        self.remove_durably(&gone)?;
+        self.segments.replace_all(Segment::create(&self.disk, &self.dir, offset, now)?);
         self.flush.restarted();
         self.positions.lock().clear();
         Ok(())
@@ -307,7 +323,14 @@ fn look(disk: &dyn Disk, dir: &Path, names: &[String]) -> Result<Found, StorageE
         }
     }
     found.segments.sort_unstable();
+    found.unindexed = unindexed(names);
     Ok(found)
+}
+
+fn unindexed(names: &[String]) -> Vec<Offset> {
+    let bases = |suffix| names.iter().filter_map(|name| offset_of(name, suffix)).collect::<BTreeSet<_>>();
+    let [logs, offsets, times] = [".log", ".index", ".timeindex"].map(bases);
+    logs.into_iter().filter(|base| !offsets.contains(base) || !times.contains(base)).collect()
 }
 
 /// The offset in `<20 digits><suffix>`.

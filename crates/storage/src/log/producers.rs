@@ -9,7 +9,6 @@ use crate::atomic_file;
 use crate::disk::Disk;
 use crate::error::StorageError;
 use crate::producer::snapshot_path;
-use crate::segment::Segment;
 
 use super::PartitionLog;
 use super::flush::RECOVERY_STEP_BYTES;
@@ -82,8 +81,8 @@ impl PartitionLog {
         self.producers.delete_snapshots(&*self.disk, &self.dir, |offset| strays.contains(&offset))?;
         self.producers.load_snapshot(&*self.disk, &self.dir, start, end, now.wall, expiration_ms)?;
         let from = self.producers.end_offset();
-        let first = self.segments.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
-        for segment in self.segments.iter().skip(first) {
+        for segment in self.segments.starting_at(self.segments.number_for(from)) {
+            let segment = segment?;
             let Some(batch) = segment.locate(from)? else { continue };
             let mut walk = segment.walk(batch.position)?;
             while let Some(batch) = walk.next()? {
@@ -99,7 +98,7 @@ impl PartitionLog {
 
     /// Only the snapshots at the segments' base offsets and the latest one are of use.
     fn stray_snapshots(&self) -> Vec<Offset> {
-        let bases: Vec<Offset> = self.segments.iter().map(Segment::base_offset).collect();
+        let bases: Vec<Offset> = self.segments.bases().collect();
         let latest = self.producers.snapshots().next_back();
         let is_stray = |offset: &Offset| Some(*offset) != latest && bases.binary_search(offset).is_err();
         self.producers.snapshots().filter(is_stray).collect()

@@ -5,7 +5,7 @@ use ottla_model::Offset;
 use crate::error::StorageError;
 use crate::file_slice::FileSlice;
 use crate::read::{InMemory, LogRead, ReadError};
-use crate::segment::{BatchAt, Reach, Segment, SegmentCheck};
+use crate::segment::{BatchAt, OrderLook, Reach, Segment, SegmentCheck};
 
 use super::PartitionLog;
 
@@ -55,6 +55,13 @@ impl PositionCache {
     }
 }
 
+/// What a reader may have.
+struct Found {
+    slice: FileSlice,
+    check: Option<SegmentCheck>,
+    look: Option<OrderLook>,
+}
+
 /// The batch that a read starts with; its header is only read where it is needed.
 #[derive(Clone, Copy)]
 struct First {
@@ -73,10 +80,16 @@ impl PartitionLog {
         upper: Offset,
         min_one: bool,
     ) -> Result<LogRead, ReadError> {
-        self.find_slice(from, max_bytes, upper, min_one, Reach::Disk)
+        let mut read = self.find_slice(from, max_bytes, upper, min_one, Reach::Disk)?;
+        if let (Some(look), Some(slice)) = (read.look.take(), &mut read.slice)
+            && let InMemory::Found(length) = look.run(Reach::Disk)?
+        {
+            slice.length = length;
+        }
+        Ok(read)
     }
 
-    /// As [`PartitionLog::read`], within `reach`.
+    /// As [`PartitionLog::read`], within `reach`, and without the look at what is in the slice.
     pub fn read_within(
         &self,
         from: Offset,
@@ -107,8 +120,11 @@ impl PartitionLog {
         }
         let upper = upper.min(end);
         let found = if from < upper { self.slice(from, max_bytes, upper, min_one, reach)? } else { None };
-        let (slice, check) = found.map_or((None, None), |(slice, check)| (Some(slice), check));
-        Ok(LogRead { slice, check, log_start_offset: start, log_end_offset: end })
+        let (slice, check, look) = match found {
+            Some(Found { slice, check, look }) => (Some(slice), check, look),
+            None => (None, None, None),
+        };
+        Ok(LogRead { slice, check, look, log_start_offset: start, log_end_offset: end })
     }
 
     /// The bytes that [`PartitionLog::read`] would give a slice of, at least one batch; empty at the log's end.
@@ -126,12 +142,13 @@ impl PartitionLog {
         upper: Offset,
         min_one: bool,
         reach: Reach,
-    ) -> Result<Option<(FileSlice, Option<SegmentCheck>)>, StorageError> {
-        let first = self.segments.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
-        for (number, segment) in self.segments.iter().enumerate().skip(first) {
+    ) -> Result<Option<Found>, StorageError> {
+        for number in self.segments.number_for(from)..self.segments.len() {
+            let Some(segment) = self.segments.get(number)? else { break };
             // A segment may end before the next one's base offset where compaction or truncation left a gap.
-            let Some(first) = self.find(segment, from, reach)? else { continue };
-            let next_base = self.segments.get(number + 1).map_or(self.log_end_offset, Segment::base_offset);
+            let is_closed = number < self.segments.last();
+            let Some(first) = self.find(segment, from, is_closed, reach)? else { continue };
+            let next_base = self.segments.base(number + 1).unwrap_or(self.log_end_offset);
             if let Some(batch) = first.batch.filter(|batch| batch.header.next_offset() > next_base) {
                 return Err(segment.out_of_order(&batch));
             }
@@ -140,7 +157,7 @@ impl PartitionLog {
             }
             let limit =
                 if upper >= next_base { segment.size() } else { self.find_end(segment, upper, reach)? };
-            if upper == self.log_end_offset && number + 1 == self.segments.len() {
+            if upper == self.log_end_offset && number == self.segments.last() {
                 // Where a reader that has caught up will come back.
                 self.positions.lock().put_once(upper, segment.base_offset(), limit);
             }
@@ -154,11 +171,13 @@ impl PartitionLog {
             if length == 0 {
                 return Ok(None);
             }
-            let is_closed = number + 1 < self.segments.len();
-            let (length, check) =
-                if is_closed { segment.sound_part(first.position, length)? } else { (length, None) };
-            let slice = FileSlice { file: segment.file()?, position: u64::from(first.position), length };
-            return Ok(Some((slice, check)));
+            let mut slice = FileSlice { file: segment.file()?, position: u64::from(first.position), length };
+            let (mut check, mut look) = (None, None);
+            if is_closed {
+                (slice.length, check) = segment.sound_part(first.position, length)?;
+                look = segment.order_look(first.position, slice.length, from, next_base)?;
+            }
+            return Ok(Some(Found { slice, check, look }));
         }
         Ok(None)
     }
@@ -215,10 +234,23 @@ impl PartitionLog {
         Ok(length)
     }
 
-    fn find(&self, segment: &Segment, offset: Offset, reach: Reach) -> Result<Option<First>, StorageError> {
+    fn find(
+        &self,
+        segment: &Segment,
+        offset: Offset,
+        is_closed: bool,
+        reach: Reach,
+    ) -> Result<Option<First>, StorageError> {
         let known = self.positions.lock().get(offset, segment.base_offset());
         if let Some(place) = known.filter(|place| place.position < segment.size()) {
-            return Ok(Some(First { position: place.position, batch: place.batch }));
+            let batch = match place.batch {
+                // The batch before it said that it is here; what says so itself was on the disk for longer.
+                None if is_closed => segment.batch_at(place.position, reach)?,
+                batch => batch,
+            };
+            if batch.is_none_or(|batch| batch.header.base_offset == offset) {
+                return Ok(Some(First { position: place.position, batch }));
+            }
         }
         let located = segment.locate_within(offset, reach)?;
         Ok(located.map(|batch| First { position: batch.position, batch: Some(batch) }))

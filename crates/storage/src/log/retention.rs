@@ -3,7 +3,7 @@
 use ottla_model::{MonoMs, Now, Offset};
 
 use crate::error::{At, StorageError, if_room};
-use crate::segment::{DELETED, SUFFIXES, Segment};
+use crate::segment::{DELETED, SUFFIXES};
 
 use super::PartitionLog;
 use super::open::remove_if_exists;
@@ -35,7 +35,7 @@ impl PartitionLog {
             log.remake_doubted_indexes()?;
             let mut doomed = log.below_start();
             if log.config.cleanup_policy.delete {
-                doomed = doomed.max(log.beyond_bytes(doomed, high_watermark));
+                doomed = doomed.max(log.beyond_bytes(doomed, high_watermark)?);
                 doomed = doomed.max(log.beyond_ms(doomed, now, high_watermark)?);
             }
             log.delete_first(doomed, now)
@@ -44,7 +44,7 @@ impl PartitionLog {
 
     fn remake_doubted_indexes(&mut self) -> Result<(), StorageError> {
         let interval = self.config.index_interval_bytes;
-        for segment in self.segments.iter_mut().filter(|segment| segment.is_doubted()) {
+        for segment in self.segments.opened_mut().filter(|segment| segment.is_doubted()) {
             // A flush that is under way must not write old entries into the new index.
             self.flush.truncated();
             segment.reindex(interval)?;
@@ -54,37 +54,34 @@ impl PartitionLog {
 
     fn below_start(&self) -> usize {
         let start = self.log_start_offset;
-        self.segments
-            .windows(2)
-            .take_while(|pair| matches!(pair, [_, next] if next.base_offset() <= start))
-            .count()
+        self.segments.number_for(start)
     }
 
     /// The offset after segment `number`.
     fn end_of(&self, number: usize) -> Offset {
-        self.segments.get(number + 1).map_or(self.log_end_offset, |next| next.base_offset())
+        self.segments.base(number + 1).unwrap_or(self.log_end_offset)
     }
 
     /// An empty active segment is never deleted, and nothing at or beyond the high watermark is.
     fn may_delete(&self, number: usize, high_watermark: Offset) -> bool {
-        let is_empty_active = number + 1 == self.segments.len() && self.active().size() == 0;
+        let is_empty_active = number == self.segments.last() && self.active().size() == 0;
         !is_empty_active && self.end_of(number) <= high_watermark
     }
 
-    fn beyond_bytes(&self, from: usize, high_watermark: Offset) -> usize {
-        let Ok(retained) = u64::try_from(self.config.retention_bytes) else { return from };
-        let left: u64 = self.segments.iter().skip(from).map(|segment| u64::from(segment.size())).sum();
+    fn beyond_bytes(&self, from: usize, high_watermark: Offset) -> Result<usize, StorageError> {
+        let Ok(retained) = u64::try_from(self.config.retention_bytes) else { return Ok(from) };
+        let left = self.segments.sizes(from..self.segments.len())?;
         let mut surplus = left.saturating_sub(retained);
         let mut doomed = from;
-        for (number, segment) in self.segments.iter().enumerate().skip(from) {
-            let size = u64::from(segment.size());
+        for number in from..self.segments.len() {
+            let size = self.segments.size(number)?;
             if left < retained || size > surplus || !self.may_delete(number, high_watermark) {
                 break;
             }
             surplus -= size;
             doomed = number + 1;
         }
-        doomed
+        Ok(doomed)
     }
 
     fn beyond_ms(&mut self, from: usize, now: Now, high_watermark: Offset) -> Result<usize, StorageError> {
@@ -94,7 +91,8 @@ impl PartitionLog {
             if retained < 0 || !self.may_delete(number, high_watermark) {
                 break;
             }
-            let newest = self.segments[number].retention_timestamp()?;
+            let Some(segment) = self.segments.get_mut(number)? else { break };
+            let newest = segment.retention_timestamp()?;
             if now.wall.get().saturating_sub(newest.get()) <= retained {
                 break;
             }
@@ -117,18 +115,18 @@ impl PartitionLog {
         let sync = |log: &Self| log.disk.sync_dir(&log.dir).synced(&log.dir);
         // What stays must be there whatever a power cut leaves of the following, or the log would begin anew at 0.
         sync(self)?;
-        for (number, segment) in self.segments.drain(..count).rev().collect::<Vec<_>>().iter().enumerate() {
-            self.mark_deleted(segment.base_offset())?;
+        run.bytes_deleted = self.segments.sizes(0..count)?;
+        for (number, base_offset) in self.segments.take_first(count).into_iter().rev().enumerate() {
+            self.mark_deleted(base_offset)?;
             run.segments_deleted += 1;
-            run.bytes_deleted += u64::from(segment.size());
-            self.deleted.push(DeletedFiles { base_offset: segment.base_offset(), at: now.mono });
+            self.deleted.push(DeletedFiles { base_offset, at: now.mono });
             if number == 0 && count > 1 {
                 // From now on it says that those in front of it go, too: any of their names may outlive a power cut.
                 sync(self)?;
             }
         }
         sync(self)?;
-        let start = self.segments[0].base_offset();
+        let start = self.segments.first_base();
         self.increment_log_start_offset(start);
         self.producers.delete_snapshots(&*self.disk, &self.dir, |offset| offset < start)?;
         self.recovery_point = self.recovery_point.max(start);
@@ -159,24 +157,22 @@ impl PartitionLog {
         gaps_below: Offset,
     ) -> Result<(), StorageError> {
         for newest in deleted {
-            let count = self.segments.partition_point(|segment| segment.base_offset() < *newest);
+            let count = self.segments.count_while(|base| base < *newest);
             // One of the same base has been put in its place, by compaction.
-            let is_gap = |next: &Segment| {
-                next.base_offset() > *newest
-                    && (next.base_offset() > gaps_below || !self.config.cleanup_policy.compact)
-            };
-            if count == 0 || !self.segments.get(count).is_some_and(is_gap) {
+            let is_compacted = self.config.cleanup_policy.compact;
+            let is_gap = |next: Offset| next > *newest && (next > gaps_below || !is_compacted);
+            if count == 0 || !self.segments.base(count).is_some_and(is_gap) {
                 continue;
             }
-            let last = count - 1;
-            match self.segments[last].load_tail(self.config.index_interval_bytes) {
+            let Some(last) = self.segments.get_mut(count - 1)? else { continue };
+            match last.load_tail(self.config.index_interval_bytes) {
                 Ok(end) if end <= *newest => {}
                 Err(error) if error.is_of_the_disk() => return Err(error),
                 // Where it is torn the log will end: what was flushed behind it would have made it whole.
                 Ok(_) | Err(_) => continue,
             }
-            for segment in self.segments.drain(..count).collect::<Vec<_>>() {
-                self.remove_segment_files(segment.base_offset(), "")?;
+            for base_offset in self.segments.take_first(count) {
+                self.remove_segment_files(base_offset, "")?;
             }
             self.disk.sync_dir(&self.dir).synced(&self.dir)?;
         }

@@ -48,13 +48,12 @@ impl PartitionLog {
         let next = Segment::create(&self.disk, &self.dir, base_offset, now)?;
         if empty {
             // An append that leaves a gap: the empty segment would end where the next one begins.
-            self.segments.pop();
-            self.segments.push(next);
+            self.segments.replace_active(next);
             self.remove_segment_files(active_base, "")?;
         } else {
             self.active_mut().seal()?;
             if_room(self.active_mut().release_reserved())?;
-            self.segments.push(next);
+            self.segments.roll(next);
         }
         self.producers.set_end_offset(base_offset);
         self.flush.rolled();

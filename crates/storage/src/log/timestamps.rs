@@ -112,8 +112,8 @@ impl PartitionLog {
     ) -> Result<Option<TimedBatch>, StorageError> {
         self.check_online()?;
         let start = self.log_start_offset;
-        let first = self.segments.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
-        for segment in &mut self.segments[first..] {
+        for number in self.segments.number_for(from)..self.segments.len() {
+            let Some(segment) = self.segments.get_mut(number)? else { break };
             if segment.max_timestamp_within(reach)?.is_none_or(|max| max.timestamp < timestamp) {
                 continue;
             }
@@ -127,15 +127,16 @@ impl PartitionLog {
     fn latest_batch(&mut self, reach: Reach) -> Result<Option<TimedBatch>, StorageError> {
         self.check_online()?;
         let mut largest: Option<(TimestampMs, usize, Offset)> = None;
-        for (number, segment) in self.segments.iter_mut().enumerate() {
+        for number in 0..self.segments.len() {
+            let Some(segment) = self.segments.get_mut(number)? else { break };
             let Some(max) = segment.max_timestamp_within(reach)? else { continue };
             if largest.is_none_or(|(timestamp, ..)| max.timestamp > timestamp) {
                 largest = Some((max.timestamp, number, max.offset));
             }
         }
-        let first = || Some((TimestampMs::NONE, 0, self.segments.first()?.base_offset()));
+        let first = || Some((TimestampMs::NONE, 0, self.segments.base(0)?));
         let Some((timestamp, number, offset)) = largest.or_else(first) else { return Ok(None) };
-        let segment = &self.segments[number];
+        let Some(segment) = self.segments.get(number)? else { return Ok(None) };
         let Some(batch) = segment.locate_within(offset, reach)? else { return Ok(None) };
         timed(segment, &batch, timestamp, segment.base_offset()).map(Some)
     }

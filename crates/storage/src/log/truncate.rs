@@ -16,7 +16,7 @@ impl PartitionLog {
             self.epochs.truncate_from_end(self.log_end_offset);
             return Ok(false);
         }
-        if offset < self.segments[0].base_offset() {
+        if offset < self.segments.first_base() {
             self.truncate_fully(offset, now)?;
             return Ok(true);
         }
@@ -28,7 +28,7 @@ impl PartitionLog {
         self.cancel_swap()?;
         self.flush.truncated();
         self.positions.lock().clear();
-        let kept = self.segments.partition_point(|segment| segment.base_offset() <= offset).max(1);
+        let kept = self.segments.count_while(|base| base <= offset);
         self.remove_segments_from(kept)?;
         let interval = self.config.index_interval_bytes;
         self.log_end_offset = self.active_mut().truncate_to(offset, interval)?;

@@ -129,19 +129,20 @@ impl LogDir {
         if self.is_offline() { Err(StorageError::Offline { path: self.path.clone() }) } else { Ok(()) }
     }
 
-    /// The partitions found, and the leftovers of deleted ones.
-    pub fn partitions(&self) -> Result<(Vec<TopicPartition>, Vec<DeletedPartition>), StorageError> {
-        let (mut partitions, mut deleted) = (Vec::new(), Vec::new());
+    /// The partitions found, the leftovers of deleted ones, and what was set aside.
+    pub fn partitions(&self) -> Result<FoundLogs, StorageError> {
+        let mut found = FoundLogs::default();
         for entry in self.disk.list(&self.path).at("list", &self.path)? {
             match names::parse(&entry.name) {
-                DirName::Partition(partition) if entry.is_dir => partitions.push(partition),
+                DirName::Partition(partition) if entry.is_dir => found.logs.push(partition),
                 DirName::Deleted if entry.is_dir => {
-                    deleted.push(DeletedPartition { path: self.path.join(&entry.name) });
+                    found.deleted.push(DeletedPartition { path: self.path.join(&entry.name) });
                 }
+                DirName::Stray if entry.is_dir => found.strays.push(self.path.join(&entry.name)),
                 _ => {}
             }
         }
-        Ok((partitions, deleted))
+        Ok(found)
     }
 
     /// Makes a partition's directory with its topic id and an empty log; nothing, if there is no room for all of that. The

@@ -20,6 +20,8 @@ pub(super) enum DirName {
     Partition(TopicPartition),
     /// A deleted partition whose files are still to be removed.
     Deleted,
+    /// A log that no topic owned, set aside.
+    Stray,
     /// A partition that is being moved here.
     Future(TopicPartition),
     Other,
@@ -41,6 +43,9 @@ pub(super) fn renamed(topic_partition: &TopicPartition, unique: Uuid, suffix: &s
 pub(super) fn parse(name: &str) -> DirName {
     if name.ends_with(DELETE_SUFFIX) && name.contains('.') {
         return DirName::Deleted;
+    }
+    if name.ends_with(STRAY_SUFFIX) && name.contains('.') {
+        return DirName::Stray;
     }
     if let Some((partition, _unique)) =
         name.strip_suffix(FUTURE_SUFFIX).and_then(|name| name.rsplit_once('.'))
@@ -79,7 +84,7 @@ mod tests {
             ("__cluster_metadata-0", DirName::Other),
             ("__consumer_offsets-49", partition("__consumer_offsets", 49)),
             ("a-0.0123456789abcdef0123456789abcdef-delete", DirName::Deleted),
-            ("a-0.0123456789abcdef0123456789abcdef-stray", DirName::Other),
+            ("a-0.0123456789abcdef0123456789abcdef-stray", DirName::Stray),
             ("a-0-delete", DirName::Other),
             (
                 "a.b-c-3.0123456789abcdef0123456789abcdef-future",

@@ -1,6 +1,7 @@
 //! Finding the logs of a log dir, and opening them: each when it is wanted, or all with several threads.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -32,6 +33,8 @@ pub struct FoundLogs {
     pub logs: Vec<TopicPartition>,
     /// What the last process renamed to be removed, and has not.
     pub deleted: Vec<DeletedPartition>,
+    /// Directories that were set aside, and are kept until somebody removes them.
+    pub strays: Vec<PathBuf>,
 }
 
 /// All logs of a log dir, by name.
@@ -48,9 +51,12 @@ impl LogDir {
     /// Finds the logs and what the checkpoints say of them; no log is opened. On return the mark of the clean shutdown is
     /// gone, so that from now on a crash counts as one: what was closed cleanly costs it next to nothing.
     pub fn find_logs(&self) -> Result<FoundLogs, StorageError> {
-        let (logs, deleted) = self.partitions()?;
+        let in_dir = self.partitions()?;
+        for path in &in_dir.strays {
+            tracing::warn!(path = %path.display(), "a log that no topic owned was set aside: it stays until it is removed by hand");
+        }
         let mut found: BTreeMap<TopicPartition, Checkpointed> =
-            logs.iter().map(|name| (name.clone(), Checkpointed::default())).collect();
+            in_dir.logs.iter().map(|name| (name.clone(), Checkpointed::default())).collect();
         for which in OffsetCheckpoint::ALL {
             for (name, offset) in self.read_checkpoint(which)? {
                 match found.get_mut(&name) {
@@ -64,7 +70,7 @@ impl LogDir {
         }
         self.unowned.found(found);
         self.forget_clean_shutdown()?;
-        Ok(FoundLogs { logs, deleted })
+        Ok(in_dir)
     }
 
     /// Opens a log that [`LogDir::find_logs`] has found. Until [`LogDir::owned`] the checkpoints go on saying of it what
@@ -107,7 +113,7 @@ impl LogDir {
         config: &(dyn Fn(&TopicPartition, Option<TopicId>) -> Arc<LogConfig> + Sync),
         now: Now,
     ) -> Result<OpenedLogs, StorageError> {
-        let FoundLogs { logs: partitions, deleted } = self.find_logs()?;
+        let FoundLogs { logs: partitions, deleted, .. } = self.find_logs()?;
         let next = AtomicUsize::new(0);
         let opened = Mutex::new(OpenedLogs::default());
         let work = || -> Result<(), StorageError> {

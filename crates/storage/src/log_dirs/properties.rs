@@ -6,8 +6,8 @@ use ottla_model::TopicId;
 use uuid::Uuid;
 
 use crate::atomic_file;
-use crate::disk::Disk;
-use crate::error::StorageError;
+use crate::disk::{Disk, OpenMode};
+use crate::error::{At, StorageError};
 
 pub(super) const META_PROPERTIES: &str = "meta.properties";
 const PARTITION_METADATA: &str = "partition.metadata";
@@ -84,14 +84,17 @@ pub(super) fn read_topic_id(disk: &dyn Disk, dir: &Path) -> Result<Option<TopicI
     id.map(Some).ok_or_else(|| StorageError::corrupt(&path, "topic_id is missing or cannot be read"))
 }
 
-/// Writes a partition's topic id; the path is to be synced before anything in the partition counts as durable.
+/// Writes the topic id of a partition that holds nothing yet; the path is to be synced before anything in the partition counts
+/// as durable. Half of it is read as none.
 pub(super) fn write_topic_id(
     disk: &dyn Disk,
     dir: &Path,
     topic_id: TopicId,
 ) -> Result<PathBuf, StorageError> {
-    atomic_file::write_and_rename(disk, dir, PARTITION_METADATA, &topic_id_text(topic_id), false)?;
-    Ok(dir.join(PARTITION_METADATA))
+    let path = dir.join(PARTITION_METADATA);
+    let file = disk.open(&path, OpenMode::Truncate).at("create", &path)?;
+    file.write_all_at(&topic_id_text(topic_id), 0).at("write", &path)?;
+    Ok(path)
 }
 
 /// Writes a partition's topic id durably.

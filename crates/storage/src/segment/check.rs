@@ -7,14 +7,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ottla_model::Offset;
-use ottla_model::batch::{BatchError, BatchHeader};
+use ottla_model::batch::BatchError;
 use parking_lot::Mutex;
 
 use crate::disk::DiskFile;
 use crate::error::{At, StorageError};
 
 use super::chunks::{BatchRead, Chunks};
+use super::order::Order;
 
 /// The file is read in pieces of this many bytes, or of a batch if that is larger.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -43,6 +43,12 @@ impl Checks {
         self.state.lock().bad.range(position..).next().copied()
     }
 
+    /// Whether all of it has been checked.
+    pub(super) fn covers(&self, part: &Range<u32>) -> bool {
+        let done = &self.state.lock().done;
+        done.start <= part.start && part.end <= done.end
+    }
+
     /// Answers whether a check is to be queued for a range that somebody reads, which begins with a batch.
     pub(super) fn want(&self, read: Range<u32>) -> bool {
         let mut state = self.state.lock();
@@ -61,33 +67,6 @@ impl Checks {
             }
         }
         false
-    }
-}
-
-/// Whether batches follow each other: no CRC covers where a batch's offsets begin.
-#[derive(Debug, Default)]
-struct Order {
-    /// Where the offsets of the batch before the last one end.
-    before: Option<Offset>,
-    /// The last one's position, and where its offsets end.
-    last: Option<(u32, Offset)>,
-}
-
-impl Order {
-    /// The position of the one that is out of order: the last one, where the next one fits to what is in front of it.
-    fn next(&mut self, position: u32, header: &BatchHeader) -> Option<u32> {
-        let base = header.base_offset;
-        let (last_at, end) = self.last.unwrap_or((position, base));
-        if base >= end {
-            self.before = self.last.map(|(_, end)| end);
-            self.last = Some((position, header.next_offset()));
-            return None;
-        }
-        if self.before.is_some_and(|before| base < before) {
-            return Some(position);
-        }
-        self.last = Some((position, header.next_offset()));
-        Some(last_at)
     }
 }
 
@@ -157,30 +136,6 @@ pub(super) fn damaged(path: &Path, position: u32, what: impl Display) -> Storage
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn out_of_order(bases: &[i64]) -> Vec<u32> {
-        let mut header = BatchHeader::read(&one_record()).unwrap();
-        let mut order = Order::default();
-        let found = (0..).zip(bases).filter_map(|(position, base)| {
-            header.base_offset = Offset(*base);
-            order.next(position, &header)
-        });
-        found.collect()
-    }
-
-    fn one_record() -> Vec<u8> {
-        let mut batch = ottla_model::batch::BatchBuilder::new(Offset(0));
-        batch.push(ottla_model::TimestampMs(0), None, None, &[]);
-        batch.build().unwrap()
-    }
-
-    #[test]
-    fn the_batch_that_is_out_of_order_is_told_from_its_neighbours() {
-        assert_eq!(out_of_order(&[5, 6, 9, 10]), []);
-        assert_eq!(out_of_order(&[5, 6, 30, 8, 9]), [2]);
-        assert_eq!(out_of_order(&[30, 8, 9]), [0]);
-        assert_eq!(out_of_order(&[5, 6, 2, 8, 9]), [2]);
-    }
 
     #[test]
     fn one_check_waits_at_a_time_and_grows_with_what_is_read() {

@@ -4,6 +4,7 @@ mod check;
 mod chunks;
 mod index;
 mod lazy_file;
+mod order;
 mod reach;
 mod recover;
 mod stage;
@@ -26,6 +27,7 @@ pub use check::SegmentCheck;
 pub(crate) use chunks::{BatchRead, Chunks};
 pub(crate) use index::{IndexEntry, OffsetEntry, PendingEntries, SparseIndex, TimeEntry};
 pub(crate) use lazy_file::LazyFile;
+pub use order::OrderLook;
 pub use reach::Reach;
 pub(crate) use reach::lacked;
 pub(crate) use stage::Stage;
@@ -54,6 +56,17 @@ pub(crate) struct FlushParts {
     pub(crate) log: Arc<dyn DiskFile>,
     /// Time index, then offset index.
     pub(crate) indexes: Option<[PendingEntries; 2]>,
+}
+
+/// Bytes of a closed segment's `.log`; none, if there is no such file.
+pub(crate) fn segment_len(disk: &dyn Disk, dir: &Path, base_offset: Offset) -> Result<u32, StorageError> {
+    let path = dir.join(format!("{:020}.log", base_offset.get()));
+    let len = disk.file_len(&path).at("stat", &path)?.unwrap_or(0);
+    u32::try_from(len).map_err(|_| too_long(&path))
+}
+
+fn too_long(path: &Path) -> StorageError {
+    StorageError::corrupt(path, "longer than a segment can be")
 }
 
 /// Counts a batch; one without a timestamp (-1) changes nothing, and neither does one that compaction left empty: no
@@ -148,8 +161,7 @@ impl Segment {
     ) -> Result<Self, StorageError> {
         let file = |suffix| LazyFile::new(Arc::clone(disk), Arc::clone(dir), base_offset.get(), suffix);
         let log = file(".log");
-        let size = u32::try_from(log.len()?.unwrap_or(0))
-            .map_err(|_| StorageError::corrupt(&log.path(), "longer than a segment can be"))?;
+        let size = segment_len(&**disk, dir, base_offset)?;
         let modified = disk.modified_ms(&log.path()).at("stat", &log.path())?.map_or(now.wall, TimestampMs);
         Ok(Self {
             base_offset,
@@ -204,6 +216,23 @@ impl Segment {
         }
         let (checks, file, path) = (Arc::clone(checks), self.log.get()?, self.log.path());
         Ok((length, Some(SegmentCheck { checks, file, path, size: self.size })))
+    }
+
+    /// The look that a part of a closed segment needs before a reader gets it; `None` if it has been checked: what was found
+    /// damaged is known to [`Segment::sound_part`].
+    pub(crate) fn order_look(
+        &self,
+        position: u32,
+        length: u32,
+        from: Offset,
+        next_base: Offset,
+    ) -> Result<Option<OrderLook>, StorageError> {
+        let part = position..position.saturating_add(length);
+        if self.checks.get().is_some_and(|checks| checks.covers(&part)) {
+            return Ok(None);
+        }
+        let (file, path, size) = (self.log.get()?, self.log.path(), self.size);
+        Ok(Some(OrderLook { file, path, size, position, length, from, next_base }))
     }
 
     pub(crate) fn index(&self) -> &SparseIndex<OffsetEntry> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::disk::DiskFile;
@@ -41,6 +42,11 @@ impl Reach {
         let wanted = buf.len();
         if self.read_at(file, buf, pos)? < wanted { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
+}
+
+/// As a read within [`Reach::Memory`] fails: the slice is on the disk only.
+pub(crate) fn lacks(slice: FileSlice, path: &Path) -> StorageError {
+    StorageError::io("read", path, io::Error::new(io::ErrorKind::WouldBlock, OnDisk(slice)))
 }
 
 fn around(file: &Arc<dyn DiskFile>, pos: u64, len: u64) -> FileSlice {

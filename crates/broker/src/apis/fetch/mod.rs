@@ -261,7 +261,11 @@ impl Poll {
         for _ in 0..COLD_STEPS_MAX {
             match Round::read_in_memory(&self.targets, &self.limits) {
                 Ok(round) => return round,
-                Err(lacks) => self.cold_reads.warm(lacks.0).await,
+                Err(lacks) => {
+                    let len = lacks.0.iter().map(|slice| slice.length as usize).sum();
+                    self.metrics.broker.fetched_from_disk(len);
+                    self.cold_reads.warm(lacks.0).await;
+                }
             }
         }
         Round::read(&self.targets, &self.limits)

@@ -157,7 +157,7 @@ impl Mover {
         let mut plan = self.plan.lock();
         if let Some(running) = plan.moves.get_mut(&job.partition.name).filter(|running| running.id == job.id)
         {
-            running.size = future.size_bytes();
+            running.size = future.size_bytes().unwrap_or(running.size);
             running.log_end_offset = future.log_end_offset();
         }
     }

@@ -48,6 +48,10 @@ impl Partition {
 
     /// What there is to compact; `None` in a log that is not compacted, or not served.
     pub(in crate::partitions) fn dirt(&self, now: Now) -> Result<Option<Dirt>, StorageError> {
+        if !self.is_compacted() {
+            return Ok(None);
+        }
+        self.learn_sizes();
         let mut state = self.state.lock();
         if state.closed || state.log.is_offline() || !state.log.config().cleanup_policy.compact {
             return Ok(None);

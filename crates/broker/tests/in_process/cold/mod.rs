@@ -65,7 +65,7 @@ impl OneWorker {
         Self { address, disk, metrics, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Bytes that were not in the page cache when they were to be sent.
+    /// Bytes that were not in the page cache when a fetch needed them.
     fn fetched_from_disk(&self) -> u64 {
         let text = self.metrics.render();
         let value = text.lines().find_map(|line| line.strip_prefix("ottla_fetch_disk_bytes_total "));
