@@ -464,6 +464,8 @@ impl PartitionLog {
         } else if written.is_ok() {
             self.recovery_point = self.log_end_offset;
         }
+        // Of many logs that are closed together each would keep its indexes' descriptors, until there are none.
+        self.close_files();
         written
     }
 
