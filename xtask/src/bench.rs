@@ -11,12 +11,12 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     let mut bench = command(release::program("ottla-bench")?);
     bench.args(args);
     let work = args.first().map_or("", String::as_str);
-    if work == "compare" {
-        bench.arg("--tools").arg(setup::tools_libs());
-    }
     if ["compare", "cluster"].contains(&work) {
         setup::run(true)?;
         bench.arg("--kafka").arg(setup::reference_libs()).arg("--out").arg(target_dir().join("bench"));
+    }
+    if work == "compare" {
+        bench.arg("--tools").arg(setup::tools_libs()).arg("--rdkafka").arg(setup::rdkafka_performance()?);
     }
     run(&mut bench)
 }

@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use crate::command::{create_dir, in_ci, root};
 use crate::error::{Error, Result};
 
+pub(crate) use suites::rdkafka_performance;
+
 /// A part's name and the function that brings it.
 type Part = (&'static str, fn() -> Result<()>);
 

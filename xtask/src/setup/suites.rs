@@ -111,6 +111,19 @@ pub(super) fn librdkafka() -> Result<()> {
     })
 }
 
+/// librdkafka's performance tool, of the same build; where it is.
+pub(crate) fn rdkafka_performance() -> Result<PathBuf> {
+    librdkafka()?;
+    let tool = cache_dir().join("rdkafka-performance");
+    let version = compat_dir().join("librdkafka-suite/version.txt");
+    stamp::once(&tool, &[version], |dir| {
+        let examples = cache_dir().join("librdkafka/build/examples");
+        run(command("make").current_dir(&examples).args(["-s", "rdkafka_performance"]))?;
+        run(command("cp").arg(examples.join("rdkafka_performance")).arg(dir))
+    })?;
+    Ok(tool.join("rdkafka_performance"))
+}
+
 /// `2.12.1` of `RDKAFKA_VERSION_STR=  2.12.1`.
 fn version(line: &str) -> &str {
     line.rsplit(['=', '\t', ' ']).next().unwrap_or(line)

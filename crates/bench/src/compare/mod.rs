@@ -4,7 +4,7 @@
 //! Never: a figure that was not measured in this run, nor one of a side alone where a ratio would do.
 //!
 //! ```text
-//! ottla-bench compare --kafka LIBS [--tools LIBS] [--broker FILE] [--rounds N] [--percent N] [--free GIB] [--out DIR] [--write] [--case PART-OF-ITS-NAME] [WORK...]
+//! ottla-bench compare --kafka LIBS [--tools LIBS] [--rdkafka FILE] [--broker FILE] [--rounds N] [--percent N] [--free GIB] [--out DIR] [--write] [--case PART-OF-ITS-NAME] [WORK...]
 //! ottla-bench cluster  ...                   the same of three brokers that replicate: see [`cluster`]
 //! ```
 //! `--percent` makes each round shorter, `--free` is the memory that is not filled beforehand (0: nothing is filled),
@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     kafka: PathBuf,
     /// That of the official tools'.
     tools: Option<PathBuf>,
+    /// librdkafka's performance tool.
+    rdkafka: Option<PathBuf>,
     rounds: usize,
     /// Of what a round does by itself.
     percent: usize,
@@ -127,6 +129,7 @@ impl Plan {
             broker: std::env::current_exe()?.with_file_name("ottla"),
             kafka: PathBuf::new(),
             tools: None,
+            rdkafka: None,
             rounds: 5,
             percent: 100,
             free,
@@ -142,6 +145,7 @@ impl Plan {
                 "--broker" => plan.broker = value()?.into(),
                 "--kafka" => plan.kafka = value()?.into(),
                 "--tools" => plan.tools = Some(value()?.into()),
+                "--rdkafka" => plan.rdkafka = Some(value()?.into()),
                 "--rounds" => plan.rounds = value()?.parse()?,
                 "--percent" => plan.percent = value()?.parse()?,
                 "--free" => plan.free = value()?.parse()?,
