@@ -70,7 +70,9 @@ impl Cluster {
         }
         let preferred: Vec<i32> = replicas.iter().map(|brokers| brokers[0]).collect();
         let all: usize = replicas.iter().map(Vec::len).sum();
-        while self.standing(&topic.requests)? != (preferred.clone(), all) {
+        let wanted = (preferred.clone(), all);
+        // The broker that is asked may not know of the topic yet.
+        while self.standing(&topic.requests).ok().is_none_or(|standing| standing != wanted) {
             if Instant::now() > until {
                 return Err("the topic's replicas do not come into sync".into());
             }
