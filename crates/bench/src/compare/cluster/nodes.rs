@@ -61,20 +61,19 @@ impl Cluster {
         let topic = ClusterTopic { cluster: self, requests: Requests::default() };
         let create = topic.requests.create_topic_on(replicas)?;
         let until = Instant::now() + FORMING_WAIT;
-        // Not all brokers need be registered yet.
-        while let Err(error) = topic.requests.check_create_topic(&self.wire()?.call(&create)?) {
-            if Instant::now() > until {
-                return Err(error);
-            }
-            sleep(Duration::from_millis(100));
-        }
         let preferred: Vec<i32> = replicas.iter().map(|brokers| brokers[0]).collect();
         let all: usize = replicas.iter().map(Vec::len).sum();
         let wanted = (preferred.clone(), all);
-        // The broker that is asked may not know of the topic yet.
-        while self.standing(&topic.requests).ok().is_none_or(|standing| standing != wanted) {
+        let mut refusal = None;
+        loop {
+            match self.standing(&topic.requests) {
+                Ok(standing) if standing == wanted => break,
+                Ok(_) => {}
+                // Not all brokers need be registered yet, and the one that is asked may hear of the topic later.
+                Err(_) => refusal = topic.requests.check_create_topic(&self.wire()?.call(&create)?).err(),
+            }
             if Instant::now() > until {
-                return Err("the topic's replicas do not come into sync".into());
+                return Err(refusal.unwrap_or_else(|| "the topic's replicas do not come into sync".into()));
             }
             sleep(Duration::from_millis(100));
         }
