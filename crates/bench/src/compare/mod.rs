@@ -106,12 +106,21 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
         }
     }
     progress.finish_and_clear();
-    // What was measured until then is not lost.
+    conclude(&plan, "compare", &table, outcome)
+}
+
+/// Shows what was measured, also where something failed then; whether each target was met.
+fn conclude(
+    plan: &Plan,
+    command: &str,
+    table: &Table,
+    outcome: std::result::Result<(), String>,
+) -> Result<bool> {
     println!("{table}");
     outcome?;
-    plot::draw(&table, &plan.out)?;
+    plot::draw(table, &plan.out)?;
     if plan.write {
-        page::write("compare", &table)?;
+        page::write(command, table)?;
     }
     Ok(table.all_met())
 }

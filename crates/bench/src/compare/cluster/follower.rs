@@ -3,9 +3,9 @@
 
 use indicatif::ProgressBar;
 use ottla_model::Offset;
-use ottla_model::batch::Compression;
 
 use super::super::Plan;
+use super::super::fetch::{BATCH, LOG_LEN};
 use super::super::load::{Load, Part};
 use super::super::sides::Side;
 use super::super::table::{Metric, Table, Three};
@@ -13,15 +13,12 @@ use super::super::usage::Usage;
 use super::nodes::Cluster;
 use crate::Result;
 use crate::broker::Server;
-use crate::requests::{Content, content_batch};
+use crate::requests::content_batch;
 use crate::wire::Wire;
 
-/// Bytes of the log.
-const LOG_LEN: usize = 64 << 20;
 const FETCH_LEN: usize = 1 << 20;
 /// Fetches of a round.
 const COUNT: usize = 4_000;
-const BATCH: Content = Content { batch: 16 << 10, record: 1_000, codec: Compression::None };
 /// A follower's fetches may cost so many times what a consumer's do.
 const RATIO_MAX: f64 = 1.5;
 const LEADER: i32 = 1;

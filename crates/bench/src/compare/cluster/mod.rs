@@ -9,7 +9,7 @@ mod produce;
 use indicatif::ProgressBar;
 
 use super::table::Table;
-use super::{Plan, ballast, plot, progress_bar};
+use super::{Plan, ballast, conclude, progress_bar};
 use crate::Result;
 
 /// Three JVMs and their page cache.
@@ -33,12 +33,5 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
         }
     }
     progress.finish_and_clear();
-    // What was measured until then is not lost.
-    println!("{table}");
-    outcome?;
-    plot::draw(&table, &plan.out)?;
-    if plan.write {
-        super::page::write("cluster", &table)?;
-    }
-    Ok(table.all_met())
+    conclude(&plan, "cluster", &table, outcome)
 }
