@@ -20,7 +20,7 @@ use super::producers::SnapshotWrite;
 /// behind them recovery reads every batch.
 pub(super) const RECOVERY_STEP_BYTES: u32 = 1 << 20;
 /// [`PartitionLog::take_writeback`] has something every so many bytes.
-const WRITEBACK_EVERY_BYTES: u32 = u32::MAX;
+const WRITEBACK_EVERY_BYTES: u32 = 4 << 20;
 
 /// What a log remembers between flushes.
 #[derive(Debug)]

@@ -458,3 +458,15 @@ fn a_failed_flush_takes_the_log_offline() {
     assert!(fixture.log.is_offline());
     assert!(matches!(fixture.append(plain(1, 1)), Err(AppendError::Storage(_))));
 }
+
+#[test]
+fn the_kernel_is_asked_to_write_back_once_in_four_mebibytes() {
+    let mut fixture = Fixture::new();
+    let batch = plain(1, 512 << 10);
+    let mut asked = Vec::new();
+    for appended in 1..=24 {
+        fixture.append(batch.clone()).unwrap();
+        asked.extend(fixture.log.take_writeback().map(|_| appended));
+    }
+    assert_eq!(asked, [8, 16, 24]);
+}
