@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use ottla_model::batch::{BatchBuilder, Compression};
 use ottla_model::{MonoMs, Now, Offset, ProducerEpoch, ProducerId};
+use ottla_planted::planted;
 
 use crate::load::{LoadError, Loader};
 use crate::shard::{Outcome, Record, Shard, WriteError};
@@ -307,7 +308,14 @@ impl<S: Shard> ShardCore<S> {
         while let Some(pending) = self
             .pending
             .front()
-            .filter(|p| p.last_offset.is_some_and(|o| o < high_watermark))
+            .filter(|p| {
+                let is_covered = |o| {
+                    o < high_watermark
+                        || (o == high_watermark && planted!("reply_one_early"))
+                        || planted!("reply_at_append")
+                };
+                p.last_offset.is_some_and(is_covered)
+            })
             .is_some()
             .then(|| self.pending.pop_front())
             .flatten()
@@ -325,7 +333,9 @@ impl<S: Shard> ShardCore<S> {
         let Some(first) = self.pending.iter().position(|p| p.write >= write) else { return };
         self.appends.clear();
         let reverted: Vec<_> = self.pending.drain(first..).map(|p| (p.replies, p.completion)).collect();
-        self.shard.revert(write);
+        if !planted!("kept_after_failed_append") {
+            self.shard.revert(write);
+        }
         self.run(now, |shard, out| shard.reverted(error, now, out));
         self.fail(reverted, error, now);
     }

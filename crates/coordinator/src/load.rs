@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use ottla_model::batch::{BatchError, BatchHeader, Records, batches, decompress};
 use ottla_model::wire::Reader;
 use ottla_model::{Offset, ProducerId};
+use ottla_planted::planted;
 
 use crate::shard::{Record, RecordBytesError, ReplayError};
 
@@ -66,6 +67,9 @@ impl<R: Record> Loader<R> {
             let record = record.map_err(broken)?;
             if header.is_control() {
                 self.end_transaction(header.producer_id, record.key, replay)?;
+                continue;
+            }
+            if record.value.is_none() && planted!("load_skips_tombstones") {
                 continue;
             }
             let at = record.offset;

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_model::{MonoMs, TopicIdPartition};
+use ottla_planted::planted;
 
 use crate::session::FetchPartition;
 
@@ -150,7 +151,9 @@ impl Fetcher {
             if let Some(followed) = self.partitions.get_mut(&id) {
                 followed.delayed_until = None;
                 self.forgotten.remove(&id);
-                self.changed.insert(id);
+                if !planted!("delayed_partition_forgotten") {
+                    self.changed.insert(id);
+                }
             }
         }
         if self.partitions.len() == self.delayed.len() {
@@ -187,7 +190,9 @@ impl Fetcher {
 
     /// What the leader knows of this follower is not known: it is told everything anew.
     pub fn lost(&mut self) {
-        self.session = Session { next_epoch: 0, ..self.session };
+        if !planted!("session_goes_on_after_loss") {
+            self.session = Session { next_epoch: 0, ..self.session };
+        }
         self.changed.clear();
         self.forgotten.clear();
         for followed in self.partitions.values_mut() {

@@ -2,6 +2,7 @@
 //! high watermark, which lags one fetch behind what is committed.
 
 use ottla_model::{LeaderEpoch, Offset};
+use ottla_planted::planted;
 
 /// A leader epoch and its end offset (exclusive): the start of the next epoch, or the LEO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,8 @@ pub fn diverging_epoch(
     if fetch_offset < log_start {
         return Err(DivergenceError::BelowLogStart { requested: fetch_offset, log_start });
     }
-    let diverges = own.epoch < last_fetched_epoch || own.end_offset < fetch_offset;
+    let diverges = (own.epoch < last_fetched_epoch && !planted!("divergence_by_offset_only"))
+        || own.end_offset < fetch_offset;
     Ok(diverges.then_some(own))
 }
 
@@ -60,7 +62,7 @@ pub fn truncate_to(history: &impl EpochHistory, leader: EpochEnd, leo: Offset) -
     match history.end_of(leader.epoch) {
         // All of this log is older than what the leader named.
         None => Truncation { offset: leader.end_offset.min(leo), complete: true },
-        Some(own) if own.epoch == leader.epoch => {
+        Some(own) if own.epoch == leader.epoch || planted!("truncation_without_fallback") => {
             Truncation { offset: own.end_offset.min(leader.end_offset).min(leo), complete: true }
         }
         // KIP-279: the leader's epoch was never seen here; fall back to the largest one before it and ask again.

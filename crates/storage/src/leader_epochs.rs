@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ottla_model::{LeaderEpoch, Offset};
+use ottla_planted::planted;
 
 use crate::checkpoint;
 use crate::error::StorageError;
@@ -113,7 +114,9 @@ impl LeaderEpochs {
         if epoch == latest.epoch {
             return Some(EpochEnd { epoch, end_offset: log_end_offset });
         }
-        let higher = self.entries.partition_point(|entry| entry.epoch <= epoch);
+        let higher = self.entries.partition_point(|entry| {
+            entry.epoch < epoch || (entry.epoch == epoch && !planted!("epoch_end_is_its_start"))
+        });
         let end_offset = self.entries.get(higher)?.start_offset;
         let floor = higher.checked_sub(1).and_then(|at| self.entries.get(at));
         Some(EpochEnd { epoch: floor.map_or(epoch, |entry| entry.epoch), end_offset })

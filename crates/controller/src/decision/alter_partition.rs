@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use ottla_metadata::{LeaderRecoveryState, MetadataRecord, PartitionRegistration};
 use ottla_model::BrokerId;
+use ottla_planted::planted;
 
 use super::brokers::check_epoch;
 use super::partition_change::{Election, PartitionChange};
@@ -69,7 +70,7 @@ fn check(
     if leader != before.leader {
         return Err(AlterPartitionError::InvalidRequest);
     }
-    if change.partition_epoch < before.partition_epoch {
+    if change.partition_epoch < before.partition_epoch && !planted!("isr_without_partition_epoch") {
         return Err(AlterPartitionError::InvalidUpdateVersion);
     }
     let distinct: BTreeSet<BrokerId> = change.isr.iter().map(|(id, _)| *id).collect();
@@ -85,7 +86,7 @@ fn check(
     }
     let brokers = context.image.brokers();
     let is_eligible = |(id, epoch): &(BrokerId, i64)| {
-        let is_same = |current: i64| *epoch == -1 || *epoch == current;
+        let is_same = |current| *epoch == -1 || *epoch == current || planted!("dead_incarnation_in_isr");
         brokers.is_active(*id) && brokers.get(*id).is_some_and(|broker| is_same(broker.epoch))
     };
     if change.isr.iter().all(is_eligible) { Ok(()) } else { Err(AlterPartitionError::IneligibleReplica) }

@@ -5,6 +5,7 @@
 
 use ottla_metadata::{MetadataRecord, PartitionRegistration, TopicImage};
 use ottla_model::BrokerId;
+use ottla_planted::planted;
 
 use super::create_topics::check_assignment;
 use super::partition_change::{Election, PartitionChange};
@@ -100,7 +101,9 @@ fn cancel<'a>(
         return Err(ReassignmentError::NotInProgress);
     }
     change.replicas.retain(|id| !before.adding_replicas.contains(id));
-    change.isr.retain(|id| !before.adding_replicas.contains(id));
+    change
+        .isr
+        .retain(|id| !before.adding_replicas.contains(id) || planted!("cancelled_replica_stays_in_isr"));
     change.removing.clear();
     change.adding.clear();
     if change.isr.is_empty() {

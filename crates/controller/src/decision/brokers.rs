@@ -5,6 +5,7 @@ use ottla_metadata::{
     RegisterBrokerRecord, UnregisterBrokerRecord,
 };
 use ottla_model::BrokerId;
+use ottla_planted::planted;
 
 use super::partition_change::{Election, PartitionChange};
 use super::{Context, Decision};
@@ -69,7 +70,9 @@ pub fn unfence_broker(id: BrokerId, epoch: i64, context: &Context<'_>) -> Decisi
     let mut change = BrokerRegistrationChangeRecord::new(id, epoch);
     change.fenced = Some(false);
     let mut records = vec![MetadataRecord::BrokerRegistrationChange(change)];
-    records.extend(lead_the_leaderless(context, id));
+    if !planted!("leaderless_stays") {
+        records.extend(lead_the_leaderless(context, id));
+    }
     Decision { records, answer: Ok(()) }
 }
 

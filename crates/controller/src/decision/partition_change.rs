@@ -7,6 +7,7 @@ use ottla_metadata::{
     PartitionRegistration, TopicImage,
 };
 use ottla_model::BrokerId;
+use ottla_planted::planted;
 
 use super::Context;
 use super::directories::is_online;
@@ -117,7 +118,8 @@ impl<'a> PartitionChange<'a> {
             ids.iter().copied().filter(|id| !self.removing.contains(id)).collect()
         };
         let (isr, replicas) = (staying(&self.isr), staying(&self.replicas));
-        let complete = !replicas.is_empty() && replicas.iter().all(|id| isr.contains(id));
+        let complete = !replicas.is_empty()
+            && (replicas.iter().all(|id| isr.contains(id)) || planted!("reassigned_before_in_sync"));
         if complete {
             (self.isr, self.replicas) = (isr, replicas);
             self.removing.clear();
@@ -127,13 +129,15 @@ impl<'a> PartitionChange<'a> {
 
     /// Members that leave an ISR which is then below the minimum have everything that was acknowledged, and may lead.
     fn choose_eligible(&mut self) {
-        if !self.elr_enabled() || self.isr.len() >= self.min_isr() {
+        let is_enough = self.isr.len() >= self.min_isr() && !planted!("elr_never_cleared");
+        if !self.elr_enabled() || is_enough {
             self.elr.clear();
             return;
         }
         let mut eligible = self.before.elr.clone();
         eligible.extend(self.before.isr.iter().filter(|id| !self.before.elr.contains(id)));
-        eligible.retain(|id| !self.isr.contains(id) && self.replicas.contains(id) && self.lost != Some(*id));
+        let is_lost = |id| self.lost == Some(id) && !planted!("lost_replica_eligible");
+        eligible.retain(|id| !self.isr.contains(id) && self.replicas.contains(id) && !is_lost(*id));
         eligible.sort_unstable();
         self.elr = eligible;
     }
@@ -167,7 +171,8 @@ impl<'a> PartitionChange<'a> {
         if let Some(last) = self.last_known_leader() {
             return (last, true);
         }
-        let unclean = self.replicas.iter().copied().filter(|_| self.election == Election::Unclean);
+        let is_allowed = || self.election == Election::Unclean || planted!("unclean_election");
+        let unclean = self.replicas.iter().copied().filter(|_| is_allowed());
         match { unclean }.find(|id| self.is_active(*id)) {
             Some(leader) => (leader, true),
             None => (BrokerId::NONE, false),
@@ -176,7 +181,8 @@ impl<'a> PartitionChange<'a> {
 
     fn may_lead(&self, id: BrokerId) -> bool {
         let in_sync = self.isr.contains(&id) || (self.isr.is_empty() && self.elr.contains(&id));
-        in_sync && self.is_active(id)
+        let is_preferred = || self.election == Election::Preferred && planted!("preferred_leads_out_of_sync");
+        (in_sync || is_preferred()) && self.is_active(id)
     }
 
     /// KIP-966: where nobody else is left, the one who led last.

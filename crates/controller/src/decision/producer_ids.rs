@@ -2,6 +2,7 @@
 
 use ottla_metadata::{MetadataRecord, ProducerIdsRecord};
 use ottla_model::{BrokerId, ProducerId};
+use ottla_planted::planted;
 
 use super::brokers::check_epoch;
 use super::{Context, Decision};
@@ -24,6 +25,7 @@ pub fn allocate_producer_ids(
     let Some(next) = first.checked_add(PRODUCER_ID_BLOCK_LEN) else {
         return Decision::answer_only(Err(BrokerError::ProducerIdsExhausted));
     };
+    let next = if planted!("producer_ids_twice") { first } else { next };
     let record = ProducerIdsRecord { broker_id, broker_epoch, next_producer_id: ProducerId(next) };
     Decision {
         records: vec![MetadataRecord::ProducerIds(record)],

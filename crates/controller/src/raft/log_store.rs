@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
+use ottla_planted::planted;
 use ottla_storage::Disk;
 use parking_lot::Mutex;
 
@@ -177,6 +178,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
         let (meta, bytes) = (self.shared.meta.clone(), vote_bytes(vote));
+        if planted!("vote_not_synced") {
+            return meta.put(MetaKey::Vote, &bytes);
+        }
         blocking(move || meta.save(MetaKey::Vote, &bytes)).await
     }
 
@@ -205,6 +209,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             }
         }
         match file {
+            Some(_) if planted!("entries_not_synced") => callback.io_completed(Ok(())),
             Some(file) => self.shared.flusher.flush(file, Box::new(|result| callback.io_completed(result))),
             None => callback.io_completed(Ok(())),
         }

@@ -12,6 +12,7 @@ use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError};
 use openraft::{Config, Raft, RaftMetrics, ReadPolicy, ServerState, SnapshotPolicy};
 use ottla_metadata::{DirectoryId, MetadataRecord};
 use ottla_model::{BrokerId, TimestampMs};
+use ottla_planted::planted;
 use ottla_storage::Disk;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
@@ -384,7 +385,8 @@ const ENTRIES_KEPT: u64 = 1_000;
 
 fn leading_term(metrics: &RaftMetrics<TypeConfig>) -> Option<u64> {
     let applied = metrics.last_applied.map(|log_id| **log_id.committed_leader_id());
-    let leads = metrics.state == ServerState::Leader && applied == Some(metrics.current_term);
+    let is_caught_up = applied == Some(metrics.current_term) || planted!("decides_before_caught_up");
+    let leads = metrics.state == ServerState::Leader && is_caught_up;
     leads.then_some(metrics.current_term)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ottla_metadata::{MetadataDelta, MetadataImage, Provenance};
 use ottla_model::TimestampMs;
+use ottla_planted::planted;
 
 use super::codec::corrupt;
 use super::snapshot::{SnapshotState, no_membership};
@@ -79,7 +80,7 @@ impl Replayed {
         proposal: &Proposal,
         delta: &mut MetadataDelta,
     ) -> io::Result<bool> {
-        if proposal.term != term {
+        if proposal.term != term && !planted!("other_terms_proposal") {
             return Ok(false);
         }
         for record in &proposal.records {

@@ -11,6 +11,7 @@ use ottla_metadata::{MetadataImage, MetadataRecord, Provenance};
 use ottla_model::batch::{BatchBuilder, BatchHeader, Records, batches, decompress};
 use ottla_model::wire::{Reader, Writer};
 use ottla_model::{BrokerId, LeaderEpoch, Offset, TimestampMs};
+use ottla_planted::planted;
 use ottla_storage::{Disk, DiskFile, OpenMode, is_for_lack_of_room};
 
 use super::codec::{
@@ -287,7 +288,9 @@ impl SnapshotStore {
             }
             Err(error) => return Err(error),
         };
-        file.sync_all()?;
+        if !planted!("snapshot_not_synced") {
+            file.sync_all()?;
+        }
         match self.disk.rename(&tmp, &self.dir.join(&name)) {
             Err(error) if is_for_lack_of_room(&error) => return Ok(false),
             renamed => renamed?,

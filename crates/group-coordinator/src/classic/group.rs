@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ottla_model::TimestampMs;
+use ottla_planted::planted;
 
 use super::member::{ClassicMember, Protocol};
 use super::request::JoinMember;
@@ -328,7 +329,9 @@ impl<T> ClassicGroup<T> {
     }
 
     pub(super) fn init_next_generation(&mut self, now: TimestampMs) {
-        self.generation = self.generation.wrapping_add(1);
+        if !planted!("generation_not_raised") {
+            self.generation = self.generation.wrapping_add(1);
+        }
         let empty = self.members.is_empty();
         self.protocol = if empty { None } else { self.select_protocol() };
         self.subscribed_topics = self.compute_subscribed_topics();

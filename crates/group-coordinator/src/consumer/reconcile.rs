@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 
 use ottla_model::TopicId;
+use ottla_planted::planted;
 
 use super::member::{ConsumerGroupMember, EpochAssignment, MemberState};
 use super::subscription::MemberTopics;
@@ -129,7 +130,8 @@ impl Reconciliation<'_> {
             for partition in target.iter().filter(|p| kept.is_none_or(|k| !k.contains_key(p))) {
                 let revoked_by_itself =
                     member.pending_revocation.get(&topic_id).is_some_and(|ps| ps.contains_key(partition));
-                if !revoked_by_itself && (self.is_owned)(topic_id, *partition) {
+                let is_owned = !revoked_by_itself && (self.is_owned)(topic_id, *partition);
+                if is_owned && !planted!("given_before_released") {
                     split.unreleased = true;
                 } else {
                     split.take.entry(topic_id).or_default().insert(*partition);

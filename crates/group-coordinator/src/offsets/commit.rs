@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_coordinator::Outcome;
 use ottla_model::{Now, TimestampMs, TopicId, TopicPartition};
+use ottla_planted::planted;
 
 use super::request::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetCommitTopic, OffsetDeleteRequest, OffsetDeleteResponse,
@@ -150,7 +151,7 @@ fn check_classic_commit<T>(group: &ClassicGroup<T>, request: &OffsetCommitReques
     }
     if request.generation >= 0 || !request.member_id.is_empty() || request.instance_id.is_some() {
         group.validate_member(&request.member_id, request.instance_id.as_ref())?;
-        if request.generation != group.generation() {
+        if request.generation != group.generation() && !planted!("stale_generation_commits") {
             return Err(GroupError::IllegalGeneration);
         }
     } else if !group.is_empty() {

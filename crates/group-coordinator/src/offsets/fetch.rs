@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_coordinator::Outcome;
 use ottla_model::{LeaderEpoch, Offset, TopicId, TopicPartition};
+use ottla_planted::planted;
 
 use super::request::{
     CommittedPartition, CommittedTopic, OffsetFetchRequest, OffsetFetchResponse, OffsetFetchTopic,
@@ -25,7 +26,8 @@ impl<T: Debug> GroupShard<T> {
     /// # Errors
     /// A member of a consumer group that is unknown or behind; a group that does not exist has no offsets.
     pub fn offset_fetch(&self, request: &OffsetFetchRequest) -> Result<OffsetFetchResponse, GroupError> {
-        self.fetch_offsets(request, View::Committed)
+        let view = if planted!("uncommitted_offset_shown") { View::Latest } else { View::Committed };
+        self.fetch_offsets(request, view)
     }
 
     /// About how many bytes an answer to `request` takes: what a client asks for twice counts twice.

@@ -16,6 +16,7 @@ pub use topics::{TopicImage, TopicsImage};
 use std::sync::Arc;
 
 use ottla_model::{BrokerId, Offset, TopicId};
+use ottla_planted::planted;
 
 use crate::record::MetadataRecord;
 
@@ -204,7 +205,9 @@ impl MetadataImage {
         self.brokers.write_records(&mut out);
         self.topics.write_records(&mut out);
         self.configs.write_records(&mut out);
-        self.producer_ids.write_records(&mut out);
+        if !planted!("snapshot_without_producer_ids") {
+            self.producer_ids.write_records(&mut out);
+        }
         out
     }
 

@@ -1,6 +1,7 @@
 //! The ISR: what is committed, and a change on its way to the controller.
 
 use ottla_model::{BrokerId, LeaderEpoch, PartitionEpoch};
+use ottla_planted::planted;
 
 /// The committed ISR plus at most one change in flight (KIP-497).
 #[derive(Clone, Debug, Default)]
@@ -31,7 +32,8 @@ impl Isr {
     /// The widest ISR that the controller may have committed: HW must wait for all of it. A shrink in flight may fail,
     /// an expansion may have succeeded.
     pub(super) fn maximal_contains(&self, broker: BrokerId) -> bool {
-        self.contains(broker) || self.expanding() == Some(broker)
+        (self.contains(broker) && !(self.shrinks(broker) && planted!("hw_trusts_shrink")))
+            || (self.expanding() == Some(broker) && !planted!("hw_ignores_expansion"))
     }
 
     pub(super) fn maximal_len(&self) -> usize {
@@ -47,6 +49,10 @@ impl Isr {
             None => {}
         }
         isr
+    }
+
+    fn shrinks(&self, broker: BrokerId) -> bool {
+        matches!(&self.pending, Some(Pending { change: Change::Shrink(out), .. }) if out.contains(&broker))
     }
 
     fn expanding(&self) -> Option<BrokerId> {

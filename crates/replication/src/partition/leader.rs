@@ -1,6 +1,7 @@
 //! What only a leader does: the high watermark, the ISR, and who has acknowledged.
 
 use ottla_model::{BrokerId, LeaderEpoch, MonoMs, Offset, PartitionEpoch};
+use ottla_planted::planted;
 
 use super::effects::{Effects, IsrMember, IsrProposal, RoleChange};
 use super::error::{AcksError, AppendError, FollowerFetchError};
@@ -30,7 +31,7 @@ impl PartitionMachine {
         if !self.is_leader() {
             return Some(Err(AcksError::NotLeader));
         }
-        if self.log.high_watermark < required {
+        if self.log.high_watermark < required && !planted!("ack_before_hw") {
             return None;
         }
         let (isr, min) = (self.isr.maximal_len(), self.effective_min_isr());
@@ -113,7 +114,8 @@ impl PartitionMachine {
     ) -> Effects {
         let mut effects = Effects::default();
         let in_flight = self.isr.pending.as_ref().is_some_and(|pending| {
-            pending.partition_epoch == proposed_at && pending.leader_epoch == self.leader_epoch
+            (pending.partition_epoch == proposed_at || planted!("answer_of_another_proposal"))
+                && pending.leader_epoch == self.leader_epoch
         });
         if !in_flight || !self.is_leader() {
             return effects;
@@ -184,9 +186,10 @@ impl PartitionMachine {
     pub(super) fn advance_high_watermark(&mut self, now: MonoMs) -> Option<Offset> {
         let mut high_watermark = match self.config.durability {
             Durability::Appended => self.log.leo,
+            Durability::Flushed if planted!("ack_before_flush") => self.log.leo,
             Durability::Flushed => self.log.flushed,
         };
-        if self.is_under_min_isr() {
+        if self.is_under_min_isr() && !planted!("hw_below_min_isr") {
             return None;
         }
         let max_lag_ms = self.config.replica_lag_time_max_ms;
@@ -231,7 +234,8 @@ impl PartitionMachine {
     fn expand_isr(&mut self, broker: BrokerId) -> Option<Box<IsrProposal>> {
         let Role::Leader { epoch_start } = self.role else { return None };
         let follower = self.followers.iter().find(|follower| follower.id == broker)?;
-        let in_sync = follower.leo >= self.log.high_watermark && follower.leo >= epoch_start;
+        let in_sync = (follower.leo >= self.log.high_watermark || planted!("isr_join_below_hw"))
+            && (follower.leo >= epoch_start || planted!("isr_join_below_epoch_start"));
         if self.isr.pending.is_some() || self.isr.contains(broker) || !follower.eligible || !in_sync {
             return None;
         }
@@ -269,7 +273,8 @@ impl PartitionMachine {
             leader_epoch: self.leader_epoch,
             partition_epoch: self.partition_epoch,
             isr: isr.collect(),
-            flush_first: (alone && self.log.flushed < self.log.leo).then_some(self.log.leo),
+            flush_first: (alone && self.log.flushed < self.log.leo && !planted!("shrinks_unflushed"))
+                .then_some(self.log.leo),
         }
     }
 

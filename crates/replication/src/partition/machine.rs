@@ -1,6 +1,7 @@
 //! The machine itself: role, epochs, and the local log's offsets.
 
 use ottla_model::{BrokerId, LeaderEpoch, MonoMs, Offset, PartitionEpoch};
+use ottla_planted::planted;
 
 use super::effects::{Effects, RoleChange};
 use super::error::{EpochError, NotFollower, RegistrationError};
@@ -61,7 +62,7 @@ impl PartitionMachine {
     /// Takes in what the metadata says. One that is not newer than what is known (by partition epoch; the answer to
     /// AlterPartition may have come first) changes nothing.
     pub fn update(&mut self, registration: &Registration, now: MonoMs) -> Result<Effects, RegistrationError> {
-        if registration.partition_epoch <= self.partition_epoch {
+        if registration.partition_epoch <= self.partition_epoch && !planted!("old_registration_taken") {
             return Ok(Effects::default());
         }
         self.refuse_impossible(registration)?;
@@ -183,7 +184,9 @@ impl PartitionMachine {
     ) -> Result<LeaderEpoch, EpochError> {
         let current = self.leader_epoch;
         match requested {
-            Some(requested) if requested < current => Err(EpochError::Fenced { requested, current }),
+            Some(requested) if requested < current && !planted!("stale_fetch_accepted") => {
+                Err(EpochError::Fenced { requested, current })
+            }
             Some(requested) if requested > current => Err(EpochError::Unknown { requested, current }),
             _ if self.role == Role::Offline || (leader_only && !self.is_leader()) => {
                 Err(EpochError::NotLeader)

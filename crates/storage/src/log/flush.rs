@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ottla_model::{MonoMs, Now, Offset};
+use ottla_planted::planted;
 use parking_lot::Mutex;
 
 use crate::atomic_file;
@@ -198,7 +199,11 @@ impl FlushTask {
     /// dropped the dirty pages, so a second try would succeed without having written them. What there is no room for
     /// the next flush tries again.
     pub fn run(&self) -> Result<FlushDone, StorageError> {
-        for parts in &self.parts {
+        let closed = self.closed_segments();
+        for (number, parts) in self.parts.iter().enumerate() {
+            if number < closed && planted!("closed_segment_not_synced") {
+                continue;
+            }
             parts.log.sync_data().synced(&self.dir)?;
         }
         let fate = self.fate.lock();
@@ -240,7 +245,7 @@ impl FlushTask {
                 Err(error) => return Err(StorageError::io("open", path, error)),
             }
         }
-        if self.new_names {
+        if self.new_names && !planted!("names_not_synced") {
             self.disk.sync_dir(&self.dir).synced(&self.dir)?;
         }
         match self.dir.parent() {
@@ -366,7 +371,7 @@ impl PartitionLog {
                 self.flush.take_back(task);
                 return Err(error);
             }
-            outcome => outcome.inspect_err(|_| self.offline = true)?,
+            outcome => outcome.inspect_err(|_| self.offline = !planted!("fsync_tried_again"))?,
         };
         if let (Some((version, _)), true) = (&task.epochs, done.has_epochs) {
             self.flush.epochs_version = *version;

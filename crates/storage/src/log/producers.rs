@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use ottla_model::{Now, Offset};
+use ottla_planted::planted;
 
 use crate::atomic_file;
 use crate::disk::Disk;
@@ -85,7 +86,7 @@ impl PartitionLog {
             let segment = segment?;
             let Some(batch) = segment.locate(from)? else { continue };
             let mut walk = segment.walk(batch.position)?;
-            while let Some(batch) = walk.next()? {
+            while let Some(batch) = walk.next()?.filter(|_| !planted!("producers_not_replayed")) {
                 let needs_bytes = batch.header.is_control() && batch.header.has_producer_id();
                 let bytes = if needs_bytes { segment.read_batch(&batch)? } else { Vec::new() };
                 self.producers.update(&batch.header, &bytes);

@@ -1,6 +1,7 @@
 //! Cutting a log at its end (a follower that diverged) and at its start (DeleteRecords, purging).
 
 use ottla_model::{Now, Offset};
+use ottla_planted::planted;
 
 use crate::error::StorageError;
 
@@ -35,7 +36,12 @@ impl PartitionLog {
         self.log_start_offset = self.log_start_offset.min(self.log_end_offset);
         self.recovery_point = self.recovery_point.min(self.log_end_offset);
         self.cleaned_to = self.cleaned_to.map(|offset| offset.min(self.log_end_offset));
-        self.epochs.truncate_from_end(self.log_end_offset);
+        if !planted!("epochs_survive_truncation") {
+            self.epochs.truncate_from_end(self.log_end_offset);
+        }
+        if planted!("producers_survive_truncation") {
+            return Ok(());
+        }
         self.load_producers(now)
     }
 

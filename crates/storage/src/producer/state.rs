@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ottla_model::batch::{BatchHeader, HEADER_LEN, Records};
 use ottla_model::wire::Reader;
 use ottla_model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
+use ottla_planted::planted;
 
 use crate::append::{AppendError, AppendOrigin};
 use crate::atomic_file;
@@ -77,7 +78,7 @@ impl ProducerState {
         };
         let duplicate = entry.duplicate_of(header).filter(|_| origin == AppendOrigin::Client);
         if duplicate.is_some() {
-            return Ok(duplicate);
+            return Ok(duplicate.filter(|_| !planted!("duplicate_appended")));
         }
         if header.producer_epoch < entry.epoch {
             return Err(AppendError::InvalidProducerEpoch {
@@ -280,7 +281,9 @@ fn is_expired(entry: &ProducerEntry, now: TimestampMs, expiration_ms: i64) -> bo
 fn check_sequence(entry: &ProducerEntry, header: &BatchHeader) -> Result<(), AppendError> {
     let (sequence, last_sequence) = (header.base_sequence, entry.last_sequence());
     let in_sequence = if header.producer_epoch == entry.epoch {
-        i64::from(sequence) == i64::from(last_sequence) + 1 || (sequence == 0 && last_sequence == i32::MAX)
+        i64::from(sequence) == i64::from(last_sequence) + 1
+            || (sequence == 0 && last_sequence == i32::MAX)
+            || (sequence > last_sequence && planted!("sequence_gap_accepted"))
     } else {
         sequence == 0 || entry.epoch == ProducerEpoch::NONE
     };
