@@ -92,7 +92,8 @@ impl Requests {
     /// Asks for the topic's partitions.
     pub(crate) fn metadata(&self) -> Result<Bytes> {
         let topic = MetadataRequestTopic::default().with_name(Some(self.name()));
-        framed(&MetadataRequest::default().with_topics(Some(vec![topic])), 9)
+        let request = MetadataRequest::default().with_allow_auto_topic_creation(false);
+        framed(&request.with_topics(Some(vec![topic])), 9)
     }
 
     /// The leader of each partition, -1 where there is none; and how many replicas of all partitions are in sync.
