@@ -1,11 +1,15 @@
 //! Which bug acts. One for the whole process: production code may have threads of its own, and two bugs at a time take two
-//! processes.
+//! processes. Any program or test can be run with one: `OTTLA_PLANTED=NAME`.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::ALL;
 
-static CHOSEN: AtomicUsize = AtomicUsize::new(usize::MAX);
+const NONE: usize = usize::MAX;
+/// The environment has not been asked yet.
+const UNKNOWN: usize = usize::MAX - 1;
+
+static CHOSEN: AtomicUsize = AtomicUsize::new(UNKNOWN);
 static REACHED: AtomicU64 = AtomicU64::new(0);
 
 /// Chooses the bug of that name from now on, or none; answers whether it is one of [`ALL`]. Begins to count anew.
@@ -14,7 +18,7 @@ pub fn choose(name: Option<&str>) -> bool {
     if number == Some(None) {
         return false;
     }
-    CHOSEN.store(number.flatten().unwrap_or(usize::MAX), Ordering::SeqCst);
+    CHOSEN.store(number.flatten().unwrap_or(NONE), Ordering::SeqCst);
     REACHED.store(0, Ordering::SeqCst);
     true
 }
@@ -29,9 +33,21 @@ pub fn reached() -> u64 {
 #[must_use]
 #[inline]
 pub fn is_chosen(number: usize) -> bool {
-    let chosen = CHOSEN.load(Ordering::Relaxed) == number;
-    if chosen {
+    let chosen = match CHOSEN.load(Ordering::Relaxed) {
+        UNKNOWN => ask_environment(),
+        chosen => chosen,
+    };
+    if chosen == number {
         REACHED.fetch_add(1, Ordering::Relaxed);
     }
-    chosen
+    chosen == number
+}
+
+/// # Panics
+/// The name is not listed.
+#[cold]
+fn ask_environment() -> usize {
+    let name = std::env::var("OTTLA_PLANTED").ok();
+    assert!(choose(name.as_deref()), "OTTLA_PLANTED={name:?}: no such bug");
+    CHOSEN.load(Ordering::SeqCst)
 }

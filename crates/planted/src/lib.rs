@@ -1,7 +1,7 @@
 //! Bugs that the simulation must find: each is one condition in production code, `planted!("name")`.
 //!
 //! In every build but the simulation's `planted!` is the constant `false`, and nothing of it is left in the code. Built with
-//! `--cfg ottla_planted` it asks which bug the process has chosen (`choose`); none, until then.
+//! `--cfg ottla_planted` it asks which bug the process has chosen: by `choose`, or in `OTTLA_PLANTED`.
 //!
 //! Owns: the list of them ([`ALL`]). Never: a bug's code, which stands where it is planted, and takes one line there.
 

@@ -66,26 +66,24 @@ fn settled_replica_count(before: &PartitionRegistration) -> usize {
     before.replicas.iter().filter(|id| !before.removing_replicas.contains(id)).count()
 }
 
-/// The replicas that are to go come behind the new ones, until these are in sync.
+/// The replicas that are to go come behind the new ones, until these are in sync. Where another move goes on, Kafka keeps its
+/// lists if the new ones are empty (`ReplicationControlManager.changePartitionReassignment`), and removes in the end whom the
+/// later request names; here who comes and who goes is what the later request says.
 fn reassign<'a>(
     mut change: PartitionChange<'a>,
     target: &[BrokerId],
     before: &PartitionRegistration,
 ) -> PartitionChange<'a> {
-    let missing = |of: &[BrokerId], from: &[BrokerId]| -> Vec<BrokerId> {
-        let mut missing: Vec<BrokerId> = of.iter().copied().filter(|id| !from.contains(id)).collect();
-        missing.sort_unstable();
-        missing
+    let sorted = |ids: &[BrokerId], is_one: &dyn Fn(&BrokerId) -> bool| -> Vec<BrokerId> {
+        let mut sorted: Vec<BrokerId> = ids.iter().copied().filter(is_one).collect();
+        sorted.sort_unstable();
+        sorted
     };
-    let (removing, adding) = (missing(&before.replicas, target), missing(target, &before.replicas));
-    change.replicas = [target, &removing].concat();
     // Those who are new already stay so: a request that is made again changes nothing.
-    if !removing.is_empty() {
-        change.removing = removing;
-    }
-    if !adding.is_empty() {
-        change.adding = adding;
-    }
+    let is_new = |id: &BrokerId| !before.replicas.contains(id) || before.adding_replicas.contains(id);
+    change.adding = sorted(target, &is_new);
+    change.removing = sorted(&before.replicas, &|id| !target.contains(id));
+    change.replicas = [target, &change.removing].concat();
     change
 }
 

@@ -189,6 +189,25 @@ fn a_reassignment_ends_when_the_new_replicas_are_in_sync() {
 }
 
 #[test]
+fn a_later_reassignment_says_who_comes_and_who_goes() {
+    let mut cluster = Cluster::with_brokers(&[(1, None), (2, None), (3, None), (4, None)]);
+    cluster.create(assigned("t", &[(0, &[1, 2])])).unwrap();
+    let lists = |cluster: &Cluster| {
+        let partition = cluster.partition("t");
+        (partition.replicas, partition.adding_replicas, partition.removing_replicas)
+    };
+    cluster.reassign("t", Some(&[3, 2])).unwrap();
+    for _ in 0..2 {
+        cluster.reassign("t", Some(&[2, 1, 3])).unwrap();
+        assert_eq!(lists(&cluster), (brokers(&[2, 1, 3]), brokers(&[3]), brokers(&[])), "1 stays after all");
+    }
+    cluster.reassign("t", Some(&[2, 4])).unwrap();
+    assert_eq!(lists(&cluster), (brokers(&[2, 4, 1, 3]), brokers(&[4]), brokers(&[1, 3])));
+    cluster.reassign("t", Some(&[2, 1])).unwrap();
+    assert_eq!(lists(&cluster), (brokers(&[2, 1]), brokers(&[]), brokers(&[])), "all who stay are in sync");
+}
+
+#[test]
 fn replicas_in_sync_are_reordered_and_removed_at_once() {
     let mut cluster = Cluster::with_brokers(&[(1, None), (2, None)]);
     cluster.create(assigned("t", &[(0, &[1, 2])])).unwrap();
