@@ -209,8 +209,14 @@ impl<'a> PartitionChange<'a> {
         let last_known = &self.before.last_known_elr;
         let leads = record.leader.unwrap_or(self.before.leader) != BrokerId::NONE;
         let emptied = record.isr.as_ref().is_some_and(Vec::is_empty);
-        if self.elr_enabled() && emptied && self.before.leader != BrokerId::NONE {
-            record.last_known_elr = Some(vec![self.before.leader]);
+        // Where nobody led the last one in sync has as much: it was about to stop, and led no more.
+        let last = Some(self.before.leader).filter(|leader| *leader != BrokerId::NONE);
+        let last = last.or_else(|| self.before.isr.first().copied().filter(|_| self.before.isr.len() == 1));
+        if self.elr_enabled()
+            && emptied
+            && let Some(last) = last
+        {
+            record.last_known_elr = Some(vec![last]);
         } else if leads && !last_known.is_empty() {
             record.last_known_elr = Some(Vec::new());
         }

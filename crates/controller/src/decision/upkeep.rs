@@ -19,7 +19,8 @@ pub fn balance_leaders(context: &Context<'_>) -> Decision<bool> {
         let rules = context.topic_rules(&topic.name, &broker);
         let mut change = PartitionChange::new(context.image, topic, partition, before, rules);
         change.election = Election::Preferred;
-        change.build()
+        // Whoever leads though it is about to stop, for nobody else may, leads on.
+        change.build().filter(|record| record.leader.as_ref() == before.replicas.first())
     };
     at_most(context, elect)
 }
