@@ -67,6 +67,12 @@ pub struct FetchSession<A> {
     pub attached: A,
 }
 
+/// The HW that a client has from an answer. After an error it counts as untold: the next sound answer says it. So it does after
+/// a redirection: a follower that cuts its log, or a consumer that goes elsewhere, takes no HW from it.
+fn told(answer: &PartitionAnswer) -> Offset {
+    if answer.is_error || answer.redirects { Offset::NONE } else { answer.high_watermark }
+}
+
 impl<A: Default> FetchSession<A> {
     pub(super) fn new(id: i32, uses_topic_ids: bool, privileged: bool, created: MonoMs) -> Self {
         let (partitions, attached) = (OrderedMap::new(), A::default());
@@ -127,8 +133,7 @@ impl<A> FetchSession<A> {
         if !cached.is_news(answer) {
             return false;
         }
-        // After an error the HW counts as untold: the next sound answer says so.
-        cached.told_high_watermark = if answer.is_error { Offset::NONE } else { answer.high_watermark };
+        cached.told_high_watermark = told(answer);
         cached.told_log_start = answer.log_start;
         if answer.records_len > 0 {
             self.partitions.move_to_end(slot);
@@ -137,7 +142,7 @@ impl<A> FetchSession<A> {
     }
 
     pub(super) fn remember(&mut self, key: FetchKey, request: FetchPartition, answer: &PartitionAnswer) {
-        let told_high_watermark = answer.high_watermark;
+        let told_high_watermark = told(answer);
         let told_log_start = answer.log_start;
         self.partitions.insert(key, Cached { request, told_high_watermark, told_log_start });
     }
