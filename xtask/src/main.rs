@@ -11,6 +11,7 @@ mod fuzz;
 mod golden;
 mod release;
 mod setup;
+mod simulate;
 mod structure;
 mod summary;
 mod test;
@@ -37,6 +38,7 @@ cargo xtask COMMAND
   failover [ARGS..]  how long clients wait when a node of three goes, beside a real Apache Kafka; --rounds N (5),
                      --write (docs/FAILOVER.md)
   power [SEEDS]      power cuts on the simulated disk, so many seeds (10000) for the log dirs and for the metadata log
+  simulate [ARGS..]  whole clusters in simulated time: --seeds N (1000) [--from S], or --seed S to see one run again
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
   fuzz [ARGS...]     hostile bytes, guided by the code they reach; ARGS: names of targets, --seconds N for each (60),
                      --keep to add what reached new code to the corpora
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Some("survive") => test::survive(rest),
         Some("failover") => test::failover(rest),
         Some("power") => test::power(rest),
+        Some("simulate") => simulate::simulate(rest),
         Some("setup") => setup::run(rest.iter().any(|arg| arg == "kafka")),
         Some("fuzz") => fuzz::fuzz(rest),
         Some("soak") => {

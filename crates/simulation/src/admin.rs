@@ -1,0 +1,64 @@
+//! What an administrator does, and what must come of it.
+
+use ottla_controller::{
+    AlterPartitionReassignments, DeleteTopics, ElectLeaders, ElectionType, ReassignableTopic, TopicRef,
+};
+use ottla_model::{BrokerId, TopicIdPartition};
+
+use crate::command::{Ask, Told};
+use crate::ledger::Violation;
+use crate::message::{Address, broker};
+use crate::world::World;
+
+impl World {
+    fn command(&mut self, ask: &Ask) -> Told {
+        let mut out = Vec::new();
+        let told = self.controller.ask(ask, self.now, &mut out);
+        self.send(out);
+        told
+    }
+
+    pub(crate) fn reassign(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        replicas: &[Address],
+    ) -> Result<(), Violation> {
+        let Some(name) = self.plan.topics.get(topic).map(|topic| topic.name.clone()) else { return Ok(()) };
+        let Some(topic_id) = self.controller.image.topic(&name).map(|topic| topic.id) else { return Ok(()) };
+        let replicas: Vec<BrokerId> = replicas.iter().map(|id| broker(*id)).collect();
+        let topics = vec![ReassignableTopic { name, partitions: vec![(partition, Some(replicas.clone()))] }];
+        let request = AlterPartitionReassignments { allow_replication_factor_change: true, topics };
+        match self.command(&Ask::Reassign(request)) {
+            Told::Reassigned(answers)
+                if matches!(answers.first().and_then(|some| some.first()), Some(Ok(()))) =>
+            {
+                self.counts.add("reassignment begun");
+                self.assigned.insert(TopicIdPartition { topic_id, partition }, replicas);
+                Ok(())
+            }
+            // A broker may be away, or the partition not be there.
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn delete(&mut self, topic: usize) -> Result<(), Violation> {
+        let Some(name) = self.plan.topics.get(topic).map(|topic| topic.name.clone()) else { return Ok(()) };
+        let Some(id) = self.controller.image.topic(&name).map(|topic| topic.id) else { return Ok(()) };
+        let told = self.command(&Ask::Delete(DeleteTopics { topics: vec![TopicRef::Name(name.clone())] }));
+        let deleted = matches!(&told, Told::Deleted(answers) if matches!(answers.first(), Some(Ok(_))));
+        if !deleted {
+            return Err(Violation::new("a topic can be deleted", format!("{name}: {told:?}")));
+        }
+        self.counts.add("topic deleted");
+        self.producers.retain(|_, producer| producer.id.topic_id != id);
+        self.consumers.retain(|_, consumer| consumer.id.topic_id != id);
+        self.assigned.retain(|partition, _| partition.topic_id != id);
+        Ok(())
+    }
+
+    pub(crate) fn elect(&mut self) {
+        let request = ElectLeaders { election: ElectionType::Preferred, topics: None };
+        let _ = self.command(&Ask::Elect(request));
+    }
+}

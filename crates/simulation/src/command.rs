@@ -1,0 +1,78 @@
+//! What brokers and clients ask the controller, and what the production core decides.
+
+use ottla_controller::decision::{self, Context};
+use ottla_controller::{
+    AlterPartition, AlterPartitionReassignments, BrokerError, BrokerHeartbeat, BrokerRegistrationRequest,
+    CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, HeartbeatAnswer, IsrAnswers,
+    ReassignmentAnswers, TopicAnswers,
+};
+use ottla_metadata::MetadataRecord;
+use ottla_model::BrokerId;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Ask {
+    Register(BrokerRegistrationRequest),
+    Beat(BrokerHeartbeat),
+    Isr(AlterPartition),
+    Create(CreateTopics),
+    Delete(DeleteTopics),
+    Reassign(AlterPartitionReassignments),
+    Elect(ElectLeaders),
+    /// The controller's own.
+    Fence(BrokerId, i64),
+    Balance,
+    ElectUncleanly,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    Registered(Result<i64, BrokerError>),
+    Beat(Result<HeartbeatAnswer, BrokerError>),
+    Isr(Result<IsrAnswers, BrokerError>),
+    Created(TopicAnswers<CreatedTopic>),
+    Deleted(TopicAnswers<DeletedTopic>),
+    Reassigned(ReassignmentAnswers),
+    Elected,
+    Done,
+}
+
+impl Ask {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Register(_) => "register",
+            Self::Beat(_) => "heartbeat",
+            Self::Isr(_) => "alter partition",
+            Self::Create(_) => "create topic",
+            Self::Delete(_) => "delete topic",
+            Self::Reassign(_) => "reassign",
+            Self::Elect(_) => "elect leaders",
+            Self::Fence(..) => "fence",
+            Self::Balance => "balance leaders",
+            Self::ElectUncleanly => "elect uncleanly",
+        }
+    }
+}
+
+/// The records that the core wants written, and the answer once they are.
+pub(crate) fn decide(ask: &Ask, context: &mut Context<'_>) -> (Vec<MetadataRecord>, Told) {
+    macro_rules! decided {
+        ($decision:expr, $told:expr) => {{
+            let decision = $decision;
+            (decision.records, $told(decision.answer))
+        }};
+    }
+    match ask {
+        Ask::Register(request) => decided!(decision::register_broker(request, context), Told::Registered),
+        Ask::Beat(beat) => decided!(decision::broker_heartbeat(beat, context), Told::Beat),
+        Ask::Isr(request) => decided!(decision::alter_partition(request, context), Told::Isr),
+        Ask::Create(request) => decided!(decision::create_topics(request, context), Told::Created),
+        Ask::Delete(request) => decided!(decision::delete_topics(request, context), Told::Deleted),
+        Ask::Reassign(request) => {
+            decided!(decision::alter_partition_reassignments(request, context), Told::Reassigned)
+        }
+        Ask::Elect(request) => decided!(decision::elect_leaders(request, context), |_| Told::Elected),
+        Ask::Fence(id, epoch) => decided!(decision::fence_broker(*id, *epoch, context), |_| Told::Done),
+        Ask::Balance => decided!(decision::balance_leaders(context), |_| Told::Done),
+        Ask::ElectUncleanly => decided!(decision::elect_uncleanly(context), |_| Told::Done),
+    }
+}

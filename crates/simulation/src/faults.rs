@@ -1,0 +1,161 @@
+//! What a fault does to the world.
+
+use crate::ledger::Violation;
+use crate::message::{Address, CONTROLLERS};
+use crate::plan::FaultKind;
+use crate::world::{Event, Mend, World};
+
+impl World {
+    pub(crate) fn fault(&mut self, index: usize) -> Result<(), Violation> {
+        let kind = self.plan.faults[index].kind.clone();
+        if self.healing {
+            return Ok(());
+        }
+        self.tell(|| format!("FAULT {kind:?}"));
+        self.counts.add(kind.name());
+        match kind {
+            FaultKind::Reassign { topic, partition, replicas } => {
+                self.reassign(topic, partition, &replicas)?
+            }
+            FaultKind::Delete { topic } => self.delete(topic)?,
+            FaultKind::Elect => self.elect(),
+            FaultKind::Kill { node, down_ms } => self.kill(node, down_ms),
+            FaultKind::KillAll { down_ms } => {
+                let ids: Vec<Address> = self.nodes.keys().copied().collect();
+                for (i, id) in (0..).zip(ids) {
+                    self.kill(id, down_ms + i * 37 % 200);
+                }
+            }
+            FaultKind::PowerCut { node, down_ms, seed } => {
+                // Without a flush before each acknowledgement only so much is promised: one broker at a time may lose what it has
+                // not synced.
+                if self.plan.flushed || self.is_healthy() {
+                    self.counts.add("power cut with data lost");
+                    self.end(node);
+                    if let Some(node) = self.nodes.get_mut(&node) {
+                        node.disk.power_cut(seed);
+                    }
+                    if !self.plan.flushed {
+                        self.suspect = Some(node);
+                    }
+                    self.later(down_ms, Event::Start { node });
+                } else {
+                    self.kill(node, down_ms);
+                }
+            }
+            FaultKind::Restart { node, down_ms } => {
+                if let Some(process) = self.nodes.get_mut(&node).and_then(|node| node.process.as_mut()) {
+                    process.leaving = true;
+                }
+                // Whoever is not let go is killed.
+                self.later(down_ms + 2_000, Event::Start { node });
+            }
+            FaultKind::Pause { node, for_ms } => {
+                let until = self.now + for_ms;
+                if let Some(node) = self.nodes.get_mut(&node) {
+                    node.paused_until = until;
+                }
+            }
+            FaultKind::Cut { from, to, both, for_ms } => {
+                self.cut(from, to, for_ms);
+                if both {
+                    self.cut(to, from, for_ms);
+                }
+            }
+            FaultKind::Isolate { node, for_ms } => {
+                let others: Vec<Address> = self.nodes.keys().copied().filter(|id| *id != node).collect();
+                for other in others.into_iter().chain([CONTROLLERS]) {
+                    self.cut(node, other, for_ms);
+                    self.cut(other, node, for_ms);
+                }
+            }
+            FaultKind::Loss { percent, for_ms } => {
+                self.network.loss_percent = percent;
+                self.later(for_ms, Event::Mend(Mend::Loss));
+            }
+            FaultKind::Delay { up_to_ms, for_ms } => {
+                self.network.delay_ms = up_to_ms;
+                self.later(for_ms, Event::Mend(Mend::Delay));
+            }
+            FaultKind::Repeat { percent, for_ms } => {
+                self.network.repeat_percent = percent;
+                self.later(for_ms, Event::Mend(Mend::Repeat));
+            }
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, from: Address, to: Address, for_ms: u64) {
+        self.network.cut(from, to);
+        self.later(for_ms, Event::Mend(Mend::Link(from, to)));
+    }
+
+    /// kill -9, unless that would be a second broker whose unsynced data may be needed.
+    fn kill(&mut self, id: Address, down_ms: u64) {
+        if self.suspect.is_some() && !self.is_healthy() {
+            self.counts.add("kill spared");
+            return;
+        }
+        self.end(id);
+        self.later(down_ms, Event::Start { node: id });
+    }
+
+    /// The process is gone.
+    pub(crate) fn end(&mut self, id: Address) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.process = None;
+            node.disk.kill();
+        }
+    }
+
+    /// A controlled shutdown has come to its end.
+    pub(crate) fn stop_in_order(&mut self, id: Address) -> Result<(), Violation> {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
+        let time = node.now(now);
+        if let Some(process) = node.process.take() {
+            let stopped = process.stop(time);
+            node.disk.kill();
+            self.counts.add("clean shutdown");
+            self.tell(|| format!("node {id} has stopped in order"));
+            stopped.map_err(|error| Violation::new("a broker stops in order", format!("{id}: {error}")))?;
+            if self.healing {
+                self.later(20, Event::Start { node: id });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every broker is there and every partition has all of its replicas in sync: nobody is suspect any more.
+    fn is_healthy(&mut self) -> bool {
+        let image = &self.controller.image;
+        let in_sync = image.topics().iter().all(|topic| {
+            topic.partitions().all(|(_, partition)| partition.isr.len() == partition.replicas.len())
+        });
+        let all_here = self.nodes.iter().all(|(id, node)| {
+            let epoch = node.process.as_ref().and_then(|process| process.broker_epoch());
+            let known = image.brokers().get(crate::message::broker(*id));
+            known.is_some_and(|known| !known.fenced && Some(known.epoch) == epoch)
+        });
+        if in_sync && all_here {
+            self.suspect = None;
+        }
+        in_sync && all_here
+    }
+
+    /// Everything works again; what is left to do must be done soon.
+    pub(crate) fn heal(&mut self) {
+        self.healing = true;
+        self.network.heal();
+        for producer in self.producers.values_mut() {
+            producer.stopped = true;
+        }
+        let ids: Vec<Address> = self.nodes.keys().copied().collect();
+        for id in ids {
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.paused_until = 0;
+            }
+            self.later(1, Event::Start { node: id });
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `ottla-simulation --seeds N [--from S] | --seed S`: runs seeds, two at a time, and says what they met.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use ottla_simulation::{Counts, Outcome, run, shrink, tell};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |name: &str| {
+        let at = args.iter().position(|arg| arg == name)?;
+        args.get(at + 1)?.parse::<u64>().ok()
+    };
+    if let Some(seed) = number("--seed") {
+        let outcome = tell(seed);
+        outcome.story.iter().for_each(|line| println!("{line}"));
+        return verdict(&outcome);
+    }
+    let new = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() << 20);
+    many(number("--from").unwrap_or(new), number("--seeds").unwrap_or(1_000))
+}
+
+fn verdict(outcome: &Outcome) -> ExitCode {
+    match &outcome.result {
+        Ok(()) => {
+            println!("seed {}: all is well, fingerprint {:016x}", outcome.seed, outcome.fingerprint);
+            ExitCode::SUCCESS
+        }
+        Err(violation) => {
+            println!("seed {}: {}: {}", outcome.seed, violation.check, violation.what);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Default)]
+struct Sum {
+    counts: Counts,
+    simulated_ms: u64,
+    events: u64,
+    seeds: u64,
+    failed: Option<Outcome>,
+}
+
+fn many(from: u64, count: u64) -> ExitCode {
+    println!("seeds {from} to {}", from + count - 1);
+    let began = Instant::now();
+    let (next, stop, sum) = (AtomicU64::new(from), AtomicBool::new(false), Mutex::new(Sum::default()));
+    std::panic::set_hook(Box::new(|_| {}));
+    let work = || {
+        while !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= from + count {
+                break;
+            }
+            let outcome = run(seed);
+            let Ok(mut sum) = sum.lock() else { break };
+            sum.counts.merge(&outcome.counts);
+            sum.simulated_ms += outcome.simulated_ms;
+            sum.events += outcome.events;
+            sum.seeds += 1;
+            if outcome.result.is_err() {
+                stop.store(true, Ordering::Relaxed);
+                if sum.failed.as_ref().is_none_or(|failed| outcome.seed < failed.seed) {
+                    sum.failed = Some(outcome);
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        work();
+    });
+    let sum = sum.into_inner().unwrap_or_default();
+    let took = began.elapsed().as_secs_f64();
+    for (what, count) in sum.counts.iter() {
+        println!("{count:>12}  {what}");
+    }
+    let seeds = sum.seeds.max(1);
+    println!(
+        "{} seeds in {took:.1} s: {:.0} an hour; {:.1} simulated seconds and {} events each",
+        sum.seeds,
+        f64::from(u32::try_from(sum.seeds).unwrap_or(u32::MAX)) / took * 3_600.0,
+        f64::from(u32::try_from(sum.simulated_ms / seeds).unwrap_or(u32::MAX)) / 1_000.0,
+        sum.events / seeds
+    );
+    let Some(failed) = sum.failed else { return ExitCode::SUCCESS };
+    let least = shrink(failed.seed);
+    println!("the least of seed {} that fails alike:", failed.seed);
+    least.story.iter().for_each(|line| println!("{line}"));
+    verdict(&least);
+    verdict(&failed)
+}

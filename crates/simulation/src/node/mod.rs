@@ -1,0 +1,69 @@
+//! A broker: its disk, and the process on it, which dies and is started again.
+
+mod apply;
+mod follow;
+mod isr;
+mod process;
+mod replica;
+mod serve;
+mod shell;
+
+use std::sync::Arc;
+
+use ottla_model::{MonoMs, Now, TimestampMs};
+use ottla_storage::{SimDisk, StorageError};
+use uuid::Uuid;
+
+pub(crate) use process::Process;
+pub(crate) use replica::Replica;
+
+use crate::message::Address;
+use crate::topic_config::Settings;
+
+/// Wall clocks begin there.
+const EPOCH_MS: i64 = 1_700_000_000_000;
+
+pub(crate) struct Node {
+    pub(crate) id: Address,
+    pub(crate) disk: SimDisk,
+    pub(crate) process: Option<Process>,
+    /// Which process of it this is, from 1.
+    pub(crate) boot: u64,
+    /// Of its disk.
+    pub(crate) directory: u64,
+    pub(crate) settings: Settings,
+    /// Nothing moves before that.
+    pub(crate) paused_until: u64,
+    /// What its wall clock is ahead.
+    pub(crate) wall_ahead_ms: i64,
+}
+
+impl Node {
+    pub(crate) fn new(id: Address, settings: Settings) -> Self {
+        Self {
+            id,
+            disk: SimDisk::new(),
+            process: None,
+            boot: 0,
+            directory: 1,
+            settings,
+            paused_until: 0,
+            wall_ahead_ms: 0,
+        }
+    }
+
+    pub(crate) fn now(&self, time: u64) -> Now {
+        let wall = EPOCH_MS + i64::try_from(time).unwrap_or(0) + self.wall_ahead_ms;
+        Now { wall: TimestampMs(wall), mono: MonoMs(time) }
+    }
+
+    pub(crate) fn start(&mut self, time: u64) -> Result<(), StorageError> {
+        self.boot += 1;
+        let disk = Arc::new(self.disk.of_process());
+        let directory =
+            Uuid::from_u128(u128::from(self.directory) << 64 | u128::from(self.id.unsigned_abs()) << 1);
+        let now = self.now(time);
+        self.process = Some(Process::start(self.id, self.boot, disk, directory, self.settings, now)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,207 @@
+//! What a seed makes of a world: its shape, and what goes wrong in it, when. A failing plan is shrunk by leaving faults out.
+
+use ottla_storage::Seeded;
+
+use crate::message::{Address, CONTROLLERS};
+use crate::topic_config::Settings;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) brokers: i32,
+    pub(crate) settings: Settings,
+    /// Records count once they are on the disk.
+    pub(crate) flushed: bool,
+    pub(crate) topics: Vec<PlannedTopic>,
+    /// By time.
+    pub(crate) faults: Vec<Fault>,
+    /// When everything is mended.
+    pub(crate) trouble_ms: u64,
+    /// Between two records of a producer, on average.
+    pub(crate) produce_ms: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedTopic {
+    pub(crate) name: String,
+    pub(crate) partitions: Vec<Vec<Address>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) at: u64,
+    pub(crate) kind: FaultKind,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum FaultKind {
+    /// kill -9: the page cache survives.
+    Kill {
+        node: Address,
+        down_ms: u64,
+    },
+    /// What was not synced may be lost.
+    PowerCut {
+        node: Address,
+        down_ms: u64,
+        seed: u64,
+    },
+    /// Controlled shutdown, and a start.
+    Restart {
+        node: Address,
+        down_ms: u64,
+    },
+    Reassign {
+        topic: usize,
+        partition: i32,
+        replicas: Vec<Address>,
+    },
+    Delete {
+        topic: usize,
+    },
+    Elect,
+    KillAll {
+        down_ms: u64,
+    },
+    Pause {
+        node: Address,
+        for_ms: u64,
+    },
+    Cut {
+        from: Address,
+        to: Address,
+        both: bool,
+        for_ms: u64,
+    },
+    Isolate {
+        node: Address,
+        for_ms: u64,
+    },
+    Loss {
+        percent: u64,
+        for_ms: u64,
+    },
+    Delay {
+        up_to_ms: u64,
+        for_ms: u64,
+    },
+    Repeat {
+        percent: u64,
+        for_ms: u64,
+    },
+}
+
+impl FaultKind {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Reassign { .. } => "reassign",
+            Self::Delete { .. } => "delete topic",
+            Self::Elect => "elect leaders",
+            Self::Kill { .. } => "fault: kill",
+            Self::PowerCut { .. } => "fault: power cut",
+            Self::Restart { .. } => "fault: clean restart",
+            Self::KillAll { .. } => "fault: kill of all",
+            Self::Pause { .. } => "fault: pause",
+            Self::Cut { both: true, .. } => "fault: cut",
+            Self::Cut { both: false, .. } => "fault: one-way cut",
+            Self::Isolate { .. } => "fault: isolated node",
+            Self::Loss { .. } => "fault: loss",
+            Self::Delay { .. } => "fault: delay",
+            Self::Repeat { .. } => "fault: repetition",
+        }
+    }
+}
+
+impl Plan {
+    pub(crate) fn of(seed: u64) -> Self {
+        let chance = &mut Seeded::new(seed ^ 0x0077_1a00);
+        let brokers = i32::try_from(3 + chance.below(3)).unwrap_or(3);
+        let flushed = chance.below(2) == 0;
+        let settings = Settings {
+            lag_ms: [200, 500, 1_500][index(chance.below(3))],
+            flush_ms: 50 + chance.below(400),
+            segment_bytes: [1_000, 3_000, 100_000][index(chance.below(3))],
+        };
+        let topics = (0..1 + chance.below(2))
+            .map(|topic| PlannedTopic {
+                name: format!("t{topic}"),
+                partitions: {
+                    let count = 2 + chance.below(2);
+                    (0..1 + chance.below(2)).map(|_| replicas(brokers, count, chance)).collect()
+                },
+            })
+            .collect();
+        let trouble_ms = 1_500 + chance.below(5_000);
+        let count = 1 + chance.below(9);
+        let mut faults: Vec<Fault> = (0..count)
+            .map(|_| Fault { at: 900 + chance.below(trouble_ms - 900), kind: fault(brokers, chance) })
+            .collect();
+        faults.sort_by_key(|fault| fault.at);
+        let produce_ms = 10 + chance.below(60);
+        Self { seed, brokers, settings, flushed, topics, faults, trouble_ms, produce_ms }
+    }
+}
+
+impl Plan {
+    /// The same with one thing less, each in turn.
+    pub(crate) fn smaller(&self) -> Vec<Self> {
+        let without = |index: usize| {
+            let mut plan = self.clone();
+            plan.faults.remove(index);
+            plan
+        };
+        let mut all: Vec<Self> = (0..self.faults.len()).rev().map(without).collect();
+        let last = self.faults.last().map_or(1_000, |fault| fault.at + 100);
+        if last + 200 < self.trouble_ms {
+            all.push(Self { trouble_ms: last, ..self.clone() });
+        }
+        if self.topics.len() > 1 {
+            let mut plan = self.clone();
+            plan.topics.pop();
+            all.push(plan);
+        }
+        all
+    }
+}
+
+fn replicas(brokers: i32, count: u64, chance: &mut Seeded) -> Vec<Address> {
+    let mut all: Vec<Address> = (1..=brokers).collect();
+    (0..count).map(|_| all.remove(index(chance.below(all.len() as u64)))).collect()
+}
+
+fn fault(brokers: i32, chance: &mut Seeded) -> FaultKind {
+    let node = 1 + i32::try_from(chance.below(u64::from(brokers.unsigned_abs()))).unwrap_or(0);
+    let other = match 1 + i32::try_from(chance.below(u64::from(brokers.unsigned_abs()) + 1)).unwrap_or(0) {
+        other if other == node || other > brokers => CONTROLLERS,
+        other => other,
+    };
+    let down_ms = 50 + chance.below(1_500);
+    let for_ms = 50 + chance.below(1_800);
+    match chance.below(18) {
+        14 | 15 => FaultKind::Reassign {
+            topic: index(chance.below(2)),
+            partition: i32::from(chance.below(2) == 1),
+            replicas: {
+                let count = 2 + chance.below(2);
+                replicas(brokers, count, chance)
+            },
+        },
+        16 => FaultKind::Elect,
+        17 if chance.below(2) == 0 => FaultKind::Delete { topic: index(chance.below(2)) },
+        0 | 1 => FaultKind::Kill { node, down_ms },
+        2 | 3 => FaultKind::PowerCut { node, down_ms, seed: chance.bits() },
+        4 => FaultKind::Restart { node, down_ms },
+        5 => FaultKind::KillAll { down_ms },
+        6 => FaultKind::Pause { node, for_ms },
+        7 | 8 => FaultKind::Cut { from: node, to: other, both: true, for_ms },
+        9 => FaultKind::Cut { from: node, to: other, both: false, for_ms },
+        10 => FaultKind::Isolate { node, for_ms },
+        11 => FaultKind::Loss { percent: 2 + chance.below(30), for_ms },
+        12 => FaultKind::Delay { up_to_ms: 20 + chance.below(200), for_ms },
+        _ => FaultKind::Repeat { percent: 5 + chance.below(40), for_ms },
+    }
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,411 @@
+//! The world: events in simulated time, one after the other, and the checks after each.
+
+use std::collections::BTreeMap;
+
+use ottla_controller::{CreateTopics, NewTopic};
+use ottla_model::{BrokerId, TopicIdPartition};
+use ottla_storage::Seeded;
+
+use crate::client::{Consumer, Producer};
+use crate::command::{Ask, Told};
+use crate::controller::Controller;
+use crate::counts::Counts;
+use crate::ledger::{Ledger, Violation};
+use crate::message::{Address, Body, CLIENTS, CONTROLLERS, Message, broker};
+use crate::network::{Fate, Network};
+use crate::node::Node;
+use crate::plan::Plan;
+
+/// When topics are made.
+const SETUP_MS: u64 = 700;
+const TICK_MS: u64 = 20;
+/// After the trouble everything must be well within so long.
+pub(crate) const HEALING_MS: u64 = 20_000;
+
+#[derive(Debug)]
+pub(crate) enum Event {
+    Deliver(Box<Message>),
+    Tick { node: Address, boot: u64 },
+    Flushed { node: Address, boot: u64, id: TopicIdPartition },
+    ControllerTick,
+    ClientTick(Address),
+    Setup,
+    Fault(usize),
+    Start { node: Address },
+    Mend(Mend),
+    Heal,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Mend {
+    Link(Address, Address),
+    Loss,
+    Delay,
+    Repeat,
+}
+
+/// How much a run tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tells {
+    Nothing,
+    /// Faults, and what the cluster makes of them.
+    Story,
+    /// Each message, too.
+    Everything,
+}
+
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) now: u64,
+    queue: BTreeMap<(u64, u64), Event>,
+    next_event: u64,
+    chance: Seeded,
+    pub(crate) network: Network,
+    pub(crate) nodes: BTreeMap<Address, Node>,
+    pub(crate) controller: Controller,
+    pub(crate) producers: BTreeMap<Address, Producer>,
+    pub(crate) consumers: BTreeMap<Address, Consumer>,
+    /// Where reassigned partitions shall be.
+    pub(crate) assigned: BTreeMap<TopicIdPartition, Vec<BrokerId>>,
+    pub(crate) ledger: Ledger,
+    pub(crate) counts: Counts,
+    pub(crate) healing: bool,
+    /// A broker that has lost unsynced data, and may not have told yet.
+    pub(crate) suspect: Option<Address>,
+    trace: u64,
+    tells: Tells,
+    /// So many metadata records.
+    told: usize,
+    story: Vec<String>,
+    pub(crate) events: u64,
+}
+
+impl World {
+    pub(crate) fn new(plan: Plan, tells: Tells) -> Self {
+        let mut chance = Seeded::new(plan.seed);
+        let fork = |chance: &mut Seeded| Seeded::new(chance.bits());
+        let network = Network::new(fork(&mut chance));
+        let controller = Controller::new(fork(&mut chance));
+        let nodes = (1..=plan.brokers).map(|id| (id, Node::new(id, plan.settings))).collect();
+        let mut world = Self {
+            now: 0,
+            queue: BTreeMap::new(),
+            next_event: 0,
+            chance,
+            network,
+            nodes,
+            controller,
+            producers: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            assigned: BTreeMap::new(),
+            ledger: Ledger::default(),
+            counts: Counts::default(),
+            healing: false,
+            suspect: None,
+            trace: 0xcbf2_9ce4_8422_2325,
+            tells,
+            told: 0,
+            story: Vec::new(),
+            events: 0,
+            plan,
+        };
+        for node in 1..=world.plan.brokers {
+            world.later(u64::from(node.unsigned_abs()), Event::Start { node });
+        }
+        world.later(5, Event::ControllerTick);
+        world.later(SETUP_MS, Event::Setup);
+        for index in 0..world.plan.faults.len() {
+            let at = world.plan.faults[index].at;
+            world.later(at, Event::Fault(index));
+        }
+        let trouble_ms = world.plan.trouble_ms;
+        world.later(trouble_ms, Event::Heal);
+        world
+    }
+
+    pub(crate) fn later(&mut self, delay_ms: u64, event: Event) {
+        self.next_event += 1;
+        self.queue.insert((self.now + delay_ms, self.next_event), event);
+    }
+
+    /// Runs to the end.
+    pub(crate) fn run(&mut self) -> Result<(), Violation> {
+        let limit = self.plan.trouble_ms + HEALING_MS;
+        let mut looked_at = 0;
+        while let Some(((at, _), event)) = self.queue.pop_first() {
+            self.now = at;
+            self.events += 1;
+            self.step(event)?;
+            if self.healing && at >= looked_at {
+                looked_at = at + 50;
+                match self.is_well() {
+                    Ok(()) => return self.at_the_end(),
+                    Err(violation) if at > limit => return Err(violation),
+                    Err(_) => {}
+                }
+            }
+        }
+        Err(Violation::new("the world goes on", "no event is left"))
+    }
+
+    fn step(&mut self, event: Event) -> Result<(), Violation> {
+        match event {
+            Event::Deliver(message) => self.deliver(*message),
+            Event::Tick { node, boot } => {
+                self.at_node(node, boot, Event::Tick { node, boot }, |process, now| process.tick(now))
+            }
+            Event::Flushed { node, boot, id } => {
+                self.at_node(node, boot, Event::Flushed { node, boot, id }, |process, now| {
+                    process.end_flush(id, now)
+                })
+            }
+            Event::ControllerTick => {
+                self.later(50, Event::ControllerTick);
+                let mut out = Vec::new();
+                self.controller.tick(self.now, &mut out);
+                self.send(out);
+                Ok(())
+            }
+            Event::ClientTick(address) => self.client_tick(address),
+            Event::Setup => self.set_up(),
+            Event::Fault(index) => self.fault(index),
+            Event::Start { node } => self.start(node),
+            Event::Mend(mend) => {
+                match mend {
+                    Mend::Link(from, to) => self.network.mend(from, to),
+                    Mend::Loss => self.network.loss_percent = 0,
+                    Mend::Delay => self.network.delay_ms = 3,
+                    Mend::Repeat => self.network.repeat_percent = 0,
+                }
+                Ok(())
+            }
+            Event::Heal => {
+                self.tell(|| "everything is mended".to_owned());
+                self.heal();
+                Ok(())
+            }
+        }
+    }
+
+    fn deliver(&mut self, message: Message) -> Result<(), Violation> {
+        self.note(&message);
+        self.counts.add(message.body.name());
+        if message.to == CONTROLLERS {
+            let mut out = Vec::new();
+            self.controller.receive(&message, self.now, &mut out);
+            self.send(out);
+            return Ok(());
+        }
+        if message.to >= CLIENTS {
+            return self.at_client(&message);
+        }
+        let (node, boot) = (message.to, self.nodes.get(&message.to).map_or(0, |node| node.boot));
+        let again = message.clone();
+        self.at_node(node, boot, Event::Deliver(Box::new(again)), move |process, now| {
+            process.receive(&message, now)
+        })
+    }
+
+    /// Lets a process work, if it is there and awake, and looks at what it has done.
+    fn at_node(
+        &mut self,
+        id: Address,
+        boot: u64,
+        again: Event,
+        work: impl FnOnce(&mut crate::node::Process, ottla_model::Now),
+    ) -> Result<(), Violation> {
+        let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
+        let now = node.now(self.now);
+        let paused_until = node.paused_until;
+        if node.boot != boot {
+            return Ok(());
+        }
+        let Some(process) = &mut node.process else { return Ok(()) };
+        if paused_until > self.now {
+            let delay = paused_until - self.now;
+            self.later(delay, again);
+            return Ok(());
+        }
+        let is_tick = matches!(again, Event::Tick { .. });
+        work(process, now);
+        let shell = &mut process.shell;
+        let (out, flushes) = (std::mem::take(&mut shell.out), std::mem::take(&mut shell.flushes));
+        self.counts.merge(&std::mem::take(&mut shell.counts));
+        let complaint = shell.complaints.pop();
+        let (dir_failed, may_go) = (shell.dir_failed, process.may_go);
+        for id_flushed in flushes {
+            let delay = 1 + self.chance.below(12);
+            self.later(delay, Event::Flushed { node: id, boot, id: id_flushed });
+        }
+        self.send(out);
+        if is_tick {
+            self.later(TICK_MS, again);
+        }
+        if let Some((check, what)) = complaint {
+            return Err(Violation::new(check, what));
+        }
+        if let Some(node) = self.nodes.get(&id) {
+            self.ledger.check(node)?;
+        }
+        self.tell_metadata();
+        if dir_failed {
+            self.tell(|| format!("node {id} ends: its disk has failed"));
+            self.end(id);
+        } else if may_go {
+            self.stop_in_order(id)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn send(&mut self, out: Vec<Message>) {
+        for message in out {
+            match self.network.send(&message) {
+                Fate::Cut => self.counts.add("message cut off"),
+                Fate::Lost => self.counts.add("message lost"),
+                Fate::Arrives(first, second) => {
+                    if let Some(second) = second {
+                        self.counts.add("message repeated");
+                        self.later(second, Event::Deliver(Box::new(message.clone())));
+                    }
+                    self.later(first, Event::Deliver(Box::new(message)));
+                }
+            }
+        }
+    }
+
+    fn set_up(&mut self) -> Result<(), Violation> {
+        let configs = [("min.insync.replicas", "2"), ("flush.messages", "1")];
+        let count = if self.plan.flushed { 2 } else { 1 };
+        let configs: Vec<_> = configs[..count]
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())))
+            .collect();
+        let topics = self.plan.topics.iter().map(|topic| NewTopic {
+            configs: configs.clone(),
+            assignments: (0..)
+                .zip(&topic.partitions)
+                .map(|(index, replicas)| (index, replicas.iter().map(|id| broker(*id)).collect()))
+                .collect(),
+            ..NewTopic::named(topic.name.clone())
+        });
+        let ask = Ask::Create(CreateTopics { topics: topics.collect(), validate_only: false });
+        let mut out = Vec::new();
+        let told = self.controller.ask(&ask, self.now, &mut out);
+        self.send(out);
+        let Told::Created(answers) = told else { return Ok(()) };
+        let mut address = CLIENTS;
+        for created in answers {
+            let created =
+                created.map_err(|error| Violation::new("a topic can be created", error.to_string()))?;
+            for partition in 0..created.partition_count {
+                let id = TopicIdPartition { topic_id: created.topic_id, partition };
+                for acks_all in [true, true, false] {
+                    let chance = Seeded::new(self.chance.bits());
+                    let producer = Producer::new(address, id, acks_all, self.plan.produce_ms, chance);
+                    self.producers.insert(address, producer);
+                    self.later(1, Event::ClientTick(address));
+                    address += 1;
+                }
+                let consumer = Consumer::new(address, id, Seeded::new(self.chance.bits()));
+                self.consumers.insert(address, consumer);
+                self.later(1, Event::ClientTick(address));
+                address += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn client_tick(&mut self, address: Address) -> Result<(), Violation> {
+        let (mut out, mut again) = (Vec::new(), 10);
+        if let Some(producer) = self.producers.get_mut(&address) {
+            producer.tick(self.now, &self.controller.image, &mut out);
+        }
+        if let Some(consumer) = self.consumers.get_mut(&address) {
+            consumer.tick(self.now, &self.controller.image, &mut out);
+            again = 60;
+        }
+        self.send(out);
+        self.later(again, Event::ClientTick(address));
+        Ok(())
+    }
+
+    fn at_client(&mut self, message: &Message) -> Result<(), Violation> {
+        match &message.body {
+            Body::Produced { request, outcome } => match self.producers.get_mut(&message.to) {
+                Some(producer) => {
+                    producer.produced(*request, *outcome, self.now, &self.ledger, &mut self.counts)
+                }
+                None => Ok(()),
+            },
+            Body::Consumed { request, outcome, .. } => match self.consumers.get_mut(&message.to) {
+                Some(consumer) => consumer.consumed(*request, outcome, &self.ledger, &mut self.counts),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn start(&mut self, id: Address) -> Result<(), Violation> {
+        let now = self.now;
+        let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
+        if node.process.is_some() {
+            return Ok(());
+        }
+        node.start(now).map_err(|error| Violation::new("a broker starts", format!("{id}: {error}")))?;
+        let boot = node.boot;
+        self.later(1, Event::Tick { node: id, boot });
+        self.tell(|| format!("node {id} starts"));
+        Ok(())
+    }
+
+    /// Adds a line to the story.
+    pub(crate) fn tell(&mut self, line: impl FnOnce() -> String) {
+        if self.tells != Tells::Nothing {
+            self.story.push(format!("{:>6} ms  {}", self.now, line()));
+        }
+    }
+
+    /// What has been committed since it was told last.
+    fn tell_metadata(&mut self) {
+        if self.tells == Tells::Nothing {
+            return;
+        }
+        let news: Vec<String> =
+            self.controller.records.iter().skip(self.told).filter_map(crate::telling::sentence).collect();
+        self.told = self.controller.records.len();
+        for line in news {
+            self.tell(|| line);
+        }
+    }
+
+    /// What distinguishes one run from another.
+    fn note(&mut self, message: &Message) {
+        let words = [
+            self.now,
+            u64::from(message.from.unsigned_abs()),
+            u64::from(message.to.unsigned_abs()),
+            message.body.name().len() as u64,
+        ];
+        for word in words {
+            self.trace = (self.trace ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        if self.tells == Tells::Everything
+            && !matches!(message.body, Body::Pull { .. } | Body::Consume { .. } | Body::Consumed { .. })
+        {
+            let (from, to, body) = (message.from, message.to, format!("{:?}", message.body));
+            let body: String = body.chars().take(40000).collect();
+            self.tell(|| format!("{from} -> {to}: {body}"));
+        }
+    }
+
+    pub(crate) fn story(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.story)
+    }
+
+    /// Of all that has happened, and of every disk.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.nodes.values().fold(self.trace, |trace, node| {
+            (trace ^ node.disk.fingerprint()).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
+}
