@@ -11,6 +11,7 @@ use ottla_model::Offset;
 use ottla_replication::session::FetchSessionConfig;
 use ottla_storage::{Disk, RealDisk, StorageError};
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::apis::FetchSessions;
@@ -325,6 +326,7 @@ fn services(
         flusher: Arc::clone(&parts.flusher),
         metrics: Arc::clone(&metrics),
         clock,
+        runtime: Handle::current(),
     };
     Ok(Services {
         fetchers: Arc::new(Fetchers::new(fetchers)),

@@ -9,6 +9,7 @@ use ottla_config::BrokerConfig;
 use ottla_model::{BrokerId, TopicIdPartition};
 use ottla_replication::RoleChange;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -30,6 +31,8 @@ pub(crate) struct FetchersParts {
     pub metrics: Arc<Metrics>,
     pub quotas: Arc<ReplicationQuotas>,
     pub clock: Clock,
+    /// Where fetchers run, whoever starts them.
+    pub runtime: Handle,
 }
 
 /// The fetchers: `num.replica.fetchers` for each leader that something is followed of.
@@ -78,7 +81,7 @@ impl Fetchers {
         self.broker_epoch.store(broker_epoch, Ordering::Release);
     }
 
-    /// A replica has another role. Must be called within a tokio runtime.
+    /// A replica has another role.
     pub(crate) fn role_changed(&self, partition: &Arc<Partition>, role: RoleChange) {
         match role {
             RoleChange::Follower { leader: Some(leader), .. } => self.follow(partition, leader),
@@ -143,7 +146,7 @@ impl Fetchers {
             broker_epoch: self.broker_epoch.load(Ordering::Acquire),
         };
         let task = FetcherTask::new(leader, follower, Arc::clone(&self.parts), Arc::clone(&mailbox));
-        Running { mailbox, task: tokio::spawn(task.run()).abort_handle() }
+        Running { mailbox, task: self.parts.runtime.spawn(task.run()).abort_handle() }
     }
 
     fn fetcher_of(&self, leader: BrokerId, id: TopicIdPartition) -> (BrokerId, usize) {

@@ -19,6 +19,7 @@ use ottla_replication::{Durability, LogOffsets, PartitionConfig, PartitionMachin
 use ottla_storage::{LogConfig, LogStart, PartitionLog, SimDisk};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -128,6 +129,7 @@ async fn follower(settings: &[(&str, &str)]) -> Follower {
         flusher: Arc::new(Flusher::start(1, clock, &metrics).unwrap()),
         metrics,
         clock,
+        runtime: Handle::current(),
     });
     fetchers.registered(5);
     Follower { fetchers, script: Script { listener } }
@@ -208,6 +210,14 @@ async fn a_follower_appends_what_it_is_sent_and_acknowledges_it_with_its_next_fe
     let asked = line.next().await.unwrap();
     assert!(asked.request.topics.is_empty(), "{asked:?}", asked = asked.request);
     assert_eq!(partition.high_watermark(), Offset(2));
+}
+
+/// So it is done for the partitions of a large topic.
+#[tokio::test]
+async fn a_fetcher_is_started_by_any_thread() {
+    let follower = follower(&[]).await;
+    std::thread::scope(|scope| scope.spawn(|| follower.follow(0, Durability::Appended)).join().unwrap());
+    assert!(follower.script.accept().await.next().await.is_some());
 }
 
 #[tokio::test]
