@@ -63,7 +63,8 @@ impl Broker {
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), v.replace("{dir}", &path))).collect();
         let [port, second_port] = free_ports();
         let data_dir = dir.join("data");
-        let settings = Settings { host: Ipv4Addr::LOCALHOST, port, second_port, dir, overrides };
+        let (host, options) = (Ipv4Addr::LOCALHOST, Vec::new());
+        let settings = Settings { host, port, second_port, dir, overrides, options };
         Self { target, settings, starter: Vec::new(), data_dir, child: None }
     }
 
@@ -71,6 +72,16 @@ impl Broker {
     pub fn set(&mut self, key: &str, value: &str) {
         self.settings.overrides.retain(|(known, _)| known != key);
         self.settings.overrides.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// Gives a process that has not started yet an option of the command line.
+    pub fn option(&mut self, name: &str, value: &str) {
+        self.settings.options.extend([name.to_owned(), value.to_owned()]);
+    }
+
+    /// Takes all that is on the disk of a process that has gone.
+    pub fn empty_disk(&self) {
+        fs::remove_dir_all(self.data_dir()).expect("the data directory");
     }
 
     /// Has a process that has not started yet listen at this address.

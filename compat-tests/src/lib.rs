@@ -37,6 +37,6 @@ pub mod tools;
 pub mod transcript;
 pub mod wire;
 
-pub use broker::Broker;
+pub use broker::{Broker, free_ports};
 pub use cluster::{Cluster, FoundBy, Role};
 pub use target::Target;

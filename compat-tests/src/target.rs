@@ -25,6 +25,8 @@ pub struct Settings {
     pub second_port: u16,
     pub dir: std::path::PathBuf,
     pub overrides: Vec<(String, String)>,
+    /// Options of Ottla's command line beside those.
+    pub options: Vec<String>,
 }
 
 /// Settings that make tests quick and single-node; Kafka and Ottla read the same keys.
@@ -85,6 +87,7 @@ fn ottla_command(settings: &Settings) -> Command {
     for (key, value) in &settings.overrides {
         command.arg("--override").arg(format!("{key}={}", settings.placed(value)));
     }
+    command.args(&settings.options);
     command
 }
 
@@ -109,7 +112,7 @@ fn kafka_command(settings: &Settings) -> Command {
 }
 
 fn kafka_properties(settings: &Settings) -> String {
-    let Settings { host, port, second_port, dir, overrides } = settings;
+    let Settings { host, port, second_port, dir, overrides, options: _ } = settings;
     let data = dir.join("data");
     let node_id = overrides.iter().find(|(key, _)| key == "node.id").map_or("1", |(_, id)| id);
     let mut text = format!(

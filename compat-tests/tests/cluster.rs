@@ -1,5 +1,8 @@
 //! Three real processes as one cluster.
 
+#[path = "cluster/voters.rs"]
+mod voters;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 

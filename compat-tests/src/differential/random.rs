@@ -30,7 +30,9 @@ let $pid = $answer.ProducerId
 ";
 
 /// Not asked at random: what would change what other conversations see, or list it, or is answered with what they did.
-const SHARED: [&str; 7] = [
+const SHARED: [&str; 9] = [
+    "AddRaftVoter",
+    "RemoveRaftVoter",
     "UpdateFeatures",
     "UnregisterBroker",
     "ListConfigResources",

@@ -1,6 +1,8 @@
 //! Which of Kafka's error codes an error of the layers below is.
 
-use ottla_controller::{BrokerError, ConfigChangeError, ControllerError, DirectoryError, TopicError};
+use ottla_controller::{
+    BrokerError, ConfigChangeError, ControllerError, DirectoryError, TopicError, VoterError,
+};
 use ottla_model::batch::BatchError;
 use ottla_protocol::ErrorCode;
 use ottla_replication::session::FetchSessionError;
@@ -100,6 +102,20 @@ pub(crate) fn controller(error: &ControllerError) -> ErrorCode {
         ControllerError::NotController { .. } | ControllerError::Closed => ErrorCode::NotController,
         ControllerError::Failed(_) => ErrorCode::UnknownServerError,
         ControllerError::NoRoom => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// Voters that stay as they are.
+pub(crate) fn voter(error: &VoterError) -> ErrorCode {
+    match error {
+        VoterError::Busy
+        | VoterError::NotEstablished
+        | VoterError::Lagging { .. }
+        | VoterError::NotCommitted => ErrorCode::RequestTimedOut,
+        VoterError::Unsupported { .. } => ErrorCode::UnsupportedVersion,
+        VoterError::Duplicate { .. } => ErrorCode::DuplicateVoter,
+        VoterError::NotFound { .. } => ErrorCode::VoterNotFound,
+        VoterError::Controller(error) => controller(error),
     }
 }
 

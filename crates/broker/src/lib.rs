@@ -24,6 +24,7 @@ mod groups;
 mod home;
 mod identity;
 mod internal_topics;
+mod join;
 mod leader_hint;
 mod log_config;
 mod memory;

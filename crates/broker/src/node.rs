@@ -29,6 +29,7 @@ impl Node {
         metrics: Arc<Metrics>,
         health: Arc<Health>,
     ) -> Result<Self, StartError> {
+        let config = crate::join::learn(config).await?;
         if config.node.roles.broker {
             Server::start(config, loggers, metrics, health).await.map(|server| Self::Broker(Box::new(server)))
         } else {

@@ -13,6 +13,7 @@ use crate::cluster::{self, ControllerChannel, Links};
 use crate::dispatch::Dispatcher;
 use crate::home::Home;
 use crate::identity::Identity;
+use crate::net::Listener;
 use crate::registration;
 use crate::serving::{Door, Serving, bind};
 use crate::start_error::StartError;
@@ -38,11 +39,12 @@ impl NodeBase {
         door: &Door,
     ) -> Result<Self, StartError> {
         let links = Links::default();
-        let peers = cluster::peers(config, &links);
+        let listeners = controller_listeners(config).await?;
+        let address = registration::controller_address(config, &listeners);
+        let peers = cluster::peers(config, address, &links);
         let gate = match &peers {
             Some(peers) if config.node.roles.controller => {
                 let dispatcher = Dispatcher::of_controller(peers.clone(), Arc::clone(&door.metrics));
-                let listeners = bind(&config.net.controller_listeners, config).await?;
                 Some(Serving::start(listeners, Arc::new(dispatcher), door))
             }
             _ => None,
@@ -78,6 +80,23 @@ impl NodeBase {
         background.spawn(self.controller.clone().keep_up(upkeep(config)));
         background.spawn(cluster::hold_lifelines(peers.clone(), self.controller.clone()));
         background.spawn(self.controller.clone().watch_brokers(Duration::from_millis(session_ms)));
+    }
+}
+
+/// Binds the controller's listeners. Where no file has named one, another port than the first choice does as well: the log says
+/// which.
+async fn controller_listeners(config: &BrokerConfig) -> Result<Vec<Listener>, StartError> {
+    if !config.node.roles.controller {
+        return Ok(Vec::new());
+    }
+    match bind(&config.net.controller_listeners, config).await {
+        Err(error) if config.controller.listener_is_implied => {
+            tracing::warn!(%error, "controllers are served at another port");
+            let mut any = config.net.controller_listeners.clone();
+            any.iter_mut().for_each(|listener| listener.port = 0);
+            bind(&any, config).await
+        }
+        bound => bound,
     }
 }
 

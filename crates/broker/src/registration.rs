@@ -91,6 +91,15 @@ fn endpoints(config: &BrokerConfig, listeners: &[Listener]) -> Vec<BrokerEndpoin
     endpoints.collect()
 }
 
+/// Where other nodes reach this one's controller; `None` of a node that has no listener for it.
+pub(crate) fn controller_address(config: &BrokerConfig, listeners: &[Listener]) -> Option<(String, u16)> {
+    let advertised = config.net.advertised_controller_listeners.first()?;
+    let bound_port = listeners.first()?.local_addr().map_or(0, |address| address.port());
+    let host = if advertised.host.is_empty() { hostname() } else { advertised.host.clone() };
+    let is_other = config.controller.listener_is_implied || advertised.port == 0;
+    Some((host, if is_other { bound_port } else { advertised.port }))
+}
+
 fn hostname() -> String {
     let name = rustix::system::uname();
     name.nodename().to_str().map_or_else(|_| "localhost".to_owned(), str::to_owned)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
-use ottla_controller::MetadataSubscription;
+use ottla_controller::{Controller, MetadataSubscription};
 use ottla_metadata::{ConfigResourceType, DirectoryId, MetadataImage};
 use ottla_model::Offset;
 use ottla_replication::session::FetchSessionConfig;
@@ -108,18 +108,20 @@ impl Server {
         if let Some(gate) = &gate {
             gate.dispatcher.open(controllers_own);
         }
-        let broker_epoch = if is_alone {
+        let registering = async {
             let config = services.config.load_full();
-            registration::register_alone(&controller, &config, &listeners, &log_dirs).await?
-        } else {
-            let (config, identity) = (services.config.load_full(), &services.identity);
+            if is_alone {
+                return registration::register_alone(&controller, &config, &listeners, &log_dirs).await;
+            }
+            let identity = &services.identity;
             let introduction =
                 registration::introduction(&config, identity, &listeners, &log_dirs, previous_broker_epoch);
             let epoch = cluster::register(&services.channel, &introduction).await?;
             // Before that the image may not know of topics whose logs are here.
             controller.reached(Offset(epoch)).await;
-            epoch
+            Ok(epoch)
         };
+        let broker_epoch = unless_failed(&controller, registering).await??;
 
         services.fetchers.registered(broker_epoch);
         gauges::register(&metrics, &services);
@@ -174,7 +176,7 @@ impl Server {
             Some(_) => {
                 let membership = membership(&services, broker_epoch);
                 background.spawn(Arc::clone(&membership).run());
-                membership.let_in().await;
+                unless_failed(&controller, membership.let_in()).await?;
                 Some(membership)
             }
             None => None,
@@ -250,6 +252,17 @@ fn close_threads(services: &Services, opener: &Opener) {
     services.cleaner.close();
     services.checker.close();
     services.flusher.close();
+}
+
+/// Waits as long as the metadata log works: without it nobody ever lets this broker in.
+async fn unless_failed<T>(
+    controller: &Controller,
+    waiting: impl Future<Output = T>,
+) -> Result<T, StartError> {
+    tokio::select! {
+        done = waiting => Ok(done),
+        why = controller.failed() => Err(StartError::MetadataLog(why)),
+    }
 }
 
 fn membership(services: &Services, broker_epoch: i64) -> Arc<Membership> {

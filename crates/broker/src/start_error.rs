@@ -18,6 +18,10 @@ pub enum StartError {
     Controller(#[from] ottla_controller::StartError),
     #[error("the controller refused this broker: {0}")]
     Refused(String),
+    #[error("cannot join the cluster at {address}: {reason}")]
+    Join { address: String, reason: String },
+    #[error("the metadata log has failed: {0}")]
+    MetadataLog(String),
     #[error("threads could not be started: {0}")]
     Threads(#[source] io::Error),
     #[error("internal error: {0}")]

@@ -26,8 +26,8 @@ mod validate;
 mod value;
 
 pub use broker::{
-    BrokerConfig, CleanerConfig, ConfigMap, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Layers,
-    Listener, ListenerLimits, LogDirsConfig, MemoryConfig, MigrationPolicy, NetConfig, NodeConfig,
+    BrokerConfig, CleanerConfig, ConfigMap, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Join,
+    Layers, Listener, ListenerLimits, LogDirsConfig, MemoryConfig, MigrationPolicy, NetConfig, NodeConfig,
     OffsetsConfig, ProducerIdConfig, QuorumVoter, ReplicationConfig, Roles, TopicDefaults,
 };
 pub use check::Check;

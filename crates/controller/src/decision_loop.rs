@@ -165,7 +165,11 @@ impl DecisionLoop {
     /// A new cluster's log begins with its features, and the settings that go with them.
     fn first_records(&self, image: &MetadataImage) -> Vec<MetadataRecord> {
         let is_new = image.features().iter().next().is_none();
-        if is_new { new_cluster_records(&self.settings.min_insync_replicas()) } else { Vec::new() }
+        if !is_new {
+            return Vec::new();
+        }
+        let kraft_version = i16::from(self.settings.dynamic_voters);
+        new_cluster_records(&self.settings.min_insync_replicas(), kraft_version)
     }
 
     fn decide(&mut self, decide: Decide, image: &mut MetadataImage) -> Outcome {

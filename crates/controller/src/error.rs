@@ -183,6 +183,34 @@ pub enum BrokerError {
     UnsupportedFeature { feature: String, level: i16, min: i16, max: i16 },
 }
 
+/// Why the voters stay as they are, as far as is known (KIP-853).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VoterError {
+    /// REQUEST_TIMED_OUT
+    #[error("Request timed out waiting for leader to handle previous voter change request")]
+    Busy,
+    /// REQUEST_TIMED_OUT
+    #[error("Request timed out waiting for leader to establish HWM and fence previous voter changes")]
+    NotEstablished,
+    /// UNSUPPORTED_VERSION
+    #[error("Cluster doesn't support {change} voter because the kraft.version feature is {level}")]
+    Unsupported { change: &'static str, level: i16 },
+    /// DUPLICATE_VOTER
+    #[error("The voter id for {voter} is already part of the set of voters [{voters}].")]
+    Duplicate { voter: String, voters: String },
+    /// VOTER_NOT_FOUND
+    #[error("Cannot remove voter {voter} from the set of voters [{voters}]")]
+    NotFound { voter: String, voters: String },
+    /// REQUEST_TIMED_OUT
+    #[error("Aborted add voter operation for {voter} since it is lagging behind")]
+    Lagging { voter: String },
+    /// It is written, and no majority has it yet. REQUEST_TIMED_OUT
+    #[error("Request timed out waiting for voters to commit the voter change")]
+    NotCommitted,
+    #[error(transparent)]
+    Controller(#[from] ControllerError),
+}
+
 /// Why a command has no answer of its own: nothing is known to have been written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ControllerError {
@@ -220,4 +248,9 @@ pub enum StartError {
     Replay(#[from] ReplayError),
     #[error("the quorum did not start: {0}")]
     Raft(String),
+    #[error(
+        "the metadata log of {path} joined a cluster, and does not know its voters yet: start with --join HOST:PORT, or with \
+         controller.quorum.bootstrap.servers"
+    )]
+    Joined { path: PathBuf },
 }

@@ -24,7 +24,7 @@ use crate::error::{BrokerError, ControllerError, FeatureError, StartError};
 use crate::liveness::Liveness;
 use crate::peers::Peers;
 use crate::publish::{MetadataSubscription, Publisher};
-use crate::raft::{Quorum, QuorumConfig, QuorumStatus, SnapshotLimits};
+use crate::raft::{PeerDoor, Quorum, QuorumConfig, QuorumStatus, SnapshotLimits};
 
 /// The metadata log's directory below `metadata.log.dir`.
 const LOG_DIR: &str = "__cluster_metadata-0";
@@ -72,6 +72,8 @@ pub struct Controller {
     dead: Arc<Dead>,
     /// Times of liveness are since then.
     began: Instant,
+    /// Where voters are added and removed; `None` of a node that is no controller, or that nobody can join.
+    pub(crate) door: Option<Arc<PeerDoor>>,
 }
 
 impl Controller {
@@ -101,7 +103,10 @@ impl Controller {
         let (jobs, queue) = mpsc::channel(QUEUE_LEN);
         let is_alone = config.peers.as_ref().is_none_or(Peers::is_alone);
         let leading = quorum.leading();
-        let settings = Settings { node_id: config.node_id, broker: Arc::new(config.broker) };
+        let is_dynamic = config.peers.as_ref().is_some_and(Peers::is_dynamic);
+        let settings =
+            Settings { node_id: config.node_id, broker: Arc::new(config.broker), dynamic_voters: is_dynamic };
+        let door = config.peers.as_ref().map(|peers| Arc::clone(&peers.door));
         let (tell, failure) = watch::channel(None);
         let failing = quorum.failure();
         tokio::spawn(async move {
@@ -114,7 +119,7 @@ impl Controller {
         let (stop, stopping) = watch::channel(false);
         let decisions = DecisionLoop::new(quorum, publisher.clone(), settings, stopping);
         tokio::spawn(decisions.run(queue));
-        let controller = Self::of(jobs, publisher, failure, leading, stop);
+        let controller = Self { door, ..Self::of(jobs, publisher, failure, leading, stop) };
         if is_alone {
             controller.bootstrap().await.map_err(|error| StartError::Raft(error.to_string()))?;
         }
@@ -130,7 +135,8 @@ impl Controller {
     ) -> Self {
         let (liveness, dead) = (Arc::default(), Arc::default());
         let stop = Arc::new(stop);
-        Self { jobs, publisher, failure, leading, stop, liveness, dead, began: Instant::now() }
+        let began = Instant::now();
+        Self { jobs, publisher, failure, leading, stop, liveness, dead, began, door: None }
     }
 
     /// Ends when the metadata log cannot go on, and says why.

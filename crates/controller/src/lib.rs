@@ -17,6 +17,7 @@ mod peers;
 mod publish;
 mod raft;
 mod upkeep;
+mod voting;
 
 pub use command::{
     AlterConfigOp, AlterConfigs, AlterPartition, AlterPartitionReassignments, BrokerHeartbeat,
@@ -28,11 +29,11 @@ pub use command::{
 };
 pub use error::{
     AlterPartitionError, BrokerError, ConfigChangeError, ControllerError, DirectoryError, ElectionError,
-    FeatureError, ReassignmentError, StartError, TopicError,
+    FeatureError, ReassignmentError, StartError, TopicError, VoterError,
 };
 pub use handle::{Controller, ControllerConfig};
 pub use observing::ObserverConfig;
-pub use peers::{Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers};
+pub use peers::{Attendance, Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers, VoteWish};
 pub use publish::{MetadataSubscription, MetadataUpdate};
 #[doc(hidden)]
 pub use raft::fuzzing;

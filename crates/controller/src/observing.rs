@@ -26,7 +26,9 @@ impl Controller {
     pub fn observe(config: ObserverConfig) -> Self {
         let publisher = Arc::new(Publisher::new(MetadataImage::new(config.cluster_id.as_str())));
         let cluster_id = config.cluster_id.as_str().into();
-        let observer = Observer::new(cluster_id, config.directory_id, config.peers, Arc::clone(&publisher));
+        let (always, wanted) = watch::channel(true);
+        let peers = config.peers;
+        let observer = Observer::new(cluster_id, config.directory_id, peers, Arc::clone(&publisher), wanted);
         let following = tokio::spawn(observer.run());
         let (jobs, mut queue) = mpsc::channel(QUEUE_LEN);
         let (tell, failure) = watch::channel(None);
@@ -45,7 +47,7 @@ impl Controller {
                 }
             }
             following.abort();
-            drop((tell, leads));
+            drop((tell, leads, always));
         });
         Self::of(jobs, publisher, failure, leading, watch::Sender::new(false))
     }

@@ -64,6 +64,28 @@ enum Found {
     Static,
     /// `controller.quorum.bootstrap.servers`: addresses; the log says whose, and who else.
     Bootstrap(Arc<[Peer]>),
+    /// Nowhere: this node begins alone; the log says who has joined it.
+    Alone,
+}
+
+/// What a controller that does not vote wishes (KIP-1186).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VoteWish {
+    /// To watch until somebody adds it.
+    #[default]
+    Watch,
+    /// To vote (`controller.quorum.auto.join.enable`).
+    Vote,
+    /// To vote where that leaves an odd number of voters, of so many at most (`--join`).
+    VoteIfOdd { max: u8 },
+}
+
+/// Where a controller of changing voters is reached itself, and what it wishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attendance {
+    pub host: String,
+    pub port: u16,
+    pub wish: VoteWish,
 }
 
 /// The controllers, as one node sees them. Clones share it.
@@ -77,6 +99,8 @@ pub struct Peers {
     pub(crate) door: Arc<PeerDoor>,
     /// The longest that a follower waits to hear of its leader.
     pub(crate) election_timeout: Duration,
+    /// `None` of static voters, and of a node that is no controller.
+    attendance: Option<Arc<Attendance>>,
 }
 
 impl Peers {
@@ -104,6 +128,25 @@ impl Peers {
         Self::found(own, Found::Bootstrap(servers.into()), transport, election_timeout)
     }
 
+    /// A node that is a whole quorum, until others join it at this address.
+    #[must_use]
+    pub fn alone(
+        own: BrokerId,
+        attendance: Attendance,
+        transport: Arc<dyn PeerTransport>,
+        election_timeout: Duration,
+    ) -> Self {
+        let peers = Self::found(own, Found::Alone, transport, election_timeout);
+        peers.know(vec![Peer::of_id(own, &attendance.host, attendance.port)]);
+        peers.attend(attendance)
+    }
+
+    /// The same as a controller that is reached there, and may come to vote.
+    #[must_use]
+    pub fn attend(self, attendance: Attendance) -> Self {
+        Self { attendance: Some(Arc::new(attendance)), ..self }
+    }
+
     fn found(
         own: BrokerId,
         found: Found,
@@ -111,7 +154,7 @@ impl Peers {
         election_timeout: Duration,
     ) -> Self {
         let door = Arc::new(PeerDoor::new(own));
-        Self { own, found, voters: Arc::default(), transport, door, election_timeout }
+        Self { own, found, voters: Arc::default(), transport, door, election_timeout, attendance: None }
     }
 
     /// Answers what another node's transport has brought.
@@ -145,16 +188,26 @@ impl Peers {
         self.voters.load().iter().find(|voter| voter.id == id).cloned()
     }
 
-    /// Whether this node is the only voter there shall be at first.
+    /// Whether this node is the only voter there shall be at first, or is.
     #[must_use]
     pub fn is_alone(&self) -> bool {
         let voters = self.voters.load();
-        matches!(self.found, Found::Static) && voters.len() == 1 && voters[0].id == self.own
+        !matches!(self.found, Found::Bootstrap(_)) && voters.len() == 1 && voters[0].id == self.own
+    }
+
+    /// Whether the log says who votes, and so may change it (`kraft.version` 1); else the file does.
+    #[must_use]
+    pub fn is_dynamic(&self) -> bool {
+        !matches!(self.found, Found::Static)
+    }
+
+    pub(crate) fn attendance(&self) -> Option<&Attendance> {
+        self.attendance.as_deref()
     }
 
     /// Notes who votes, as the log or another node says it; of static voters nothing new.
     pub(crate) fn learn(&self, voters: Vec<Peer>) {
-        if matches!(self.found, Found::Bootstrap(_)) && !voters.is_empty() {
+        if self.is_dynamic() && !voters.is_empty() {
             self.know(voters);
         }
     }
@@ -169,7 +222,7 @@ impl Peers {
     /// Where controllers may be found beside those that are known.
     pub(crate) fn bootstrap_servers(&self) -> &[Peer] {
         match &self.found {
-            Found::Static => &[],
+            Found::Static | Found::Alone => &[],
             Found::Bootstrap(servers) => servers,
         }
     }

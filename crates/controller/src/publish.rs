@@ -16,15 +16,29 @@ pub struct MetadataUpdate {
     pub delta: MetadataDelta,
 }
 
+/// Who replays records: a node that comes to vote goes on with its own log where it had pulled before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Quorum,
+    Observer,
+}
+
 /// Where applied images go.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     image: ArcSwap<MetadataImage>,
     slots: Mutex<Vec<Weak<Slot>>>,
-    /// Who leads the quorum, as far as it is known here: elections are no records.
-    controller: Mutex<Option<BrokerId>>,
+    last: Mutex<Last>,
     /// Elections that may have lost records, decided here.
     unclean_elections: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    /// Who leads the quorum, as far as it is known here: elections are no records.
+    controller: Option<BrokerId>,
+    /// Whose the published image is.
+    source: Option<Source>,
 }
 
 /// What one subscriber has not seen yet.
@@ -45,7 +59,7 @@ impl Publisher {
         Self {
             image: ArcSwap::from_pointee(image),
             slots: Mutex::new(Vec::new()),
-            controller: Mutex::new(None),
+            last: Mutex::default(),
             unclean_elections: AtomicU64::new(0),
         }
     }
@@ -54,26 +68,36 @@ impl Publisher {
         self.image.load_full()
     }
 
-    /// Publishes an image that differs from the last one by `delta`. One caller at a time: the state machine.
-    pub(crate) fn publish(&self, mut image: MetadataImage, delta: &MetadataDelta) {
-        let controller = self.controller.lock();
-        image.set_controller(controller.unwrap_or(image.controller_id()));
-        self.store(Arc::new(image), delta);
+    /// Publishes an image that differs from the last one of this source by `delta`. Never one that is behind another source's.
+    pub(crate) fn publish(&self, source: Source, mut image: MetadataImage, delta: &MetadataDelta) {
+        let mut last = self.last.lock();
+        image.set_controller(last.controller.unwrap_or(image.controller_id()));
+        if last.source.is_none_or(|other| other == source) {
+            last.source = Some(source);
+            self.store(Arc::new(image), delta);
+            return;
+        }
+        let published = self.image();
+        if image.provenance().offset >= published.provenance().offset {
+            last.source = Some(source);
+            let delta = MetadataDelta::between(&published, &image);
+            self.store(Arc::new(image), &delta);
+        }
     }
 
     /// Publishes the same image with another controller.
     pub(crate) fn set_controller(&self, controller_id: BrokerId) {
-        let mut controller = self.controller.lock();
-        if *controller == Some(controller_id) {
+        let mut last = self.last.lock();
+        if last.controller == Some(controller_id) {
             return;
         }
-        *controller = Some(controller_id);
+        last.controller = Some(controller_id);
         let mut image = self.image.load_full().as_ref().clone();
         image.set_controller(controller_id);
         self.store(Arc::new(image), &MetadataDelta { controller: true, ..MetadataDelta::default() });
     }
 
-    /// The lock on `controller` is held: one image at a time.
+    /// The lock on `last` is held: one image at a time.
     fn store(&self, image: Arc<MetadataImage>, delta: &MetadataDelta) {
         let mut slots = self.slots.lock();
         self.image.store(image.clone());
@@ -169,6 +193,9 @@ impl MetadataSubscription {
 
 #[cfg(test)]
 mod tests {
+    use ottla_metadata::{FeatureLevelRecord, METADATA_VERSION, Provenance};
+    use ottla_model::Offset;
+
     use super::*;
 
     fn delta(broker: i32) -> MetadataDelta {
@@ -179,14 +206,36 @@ mod tests {
     async fn a_slow_subscriber_gets_the_sum_of_deltas() {
         let publisher = Publisher::new(MetadataImage::new("c"));
         let mut subscription = publisher.subscribe();
-        publisher.publish(MetadataImage::new("c"), &delta(1));
+        publisher.publish(Source::Quorum, MetadataImage::new("c"), &delta(1));
         let mut last = MetadataImage::new("c");
         last.set_controller(BrokerId(7));
-        publisher.publish(last, &delta(2));
+        publisher.publish(Source::Quorum, last, &delta(2));
         let update = subscription.next().await.unwrap();
         assert_eq!(update.image.controller_id(), BrokerId(7));
         assert_eq!(update.delta.brokers, [BrokerId(1), BrokerId(2)].into());
         assert!(subscription.try_next().is_none());
+    }
+
+    #[test]
+    fn another_sources_image_is_published_once_it_is_as_far_and_tells_all_that_differs() {
+        let image = |offset| {
+            let mut image = MetadataImage::new("c");
+            image.set_provenance(Provenance { offset: Offset(offset), epoch: 1 });
+            image
+        };
+        let publisher = Publisher::new(image(-1));
+        publisher.publish(Source::Observer, image(5), &delta(1));
+        publisher.publish(Source::Quorum, image(4), &delta(2));
+        assert_eq!(publisher.image().provenance().offset, Offset(5), "nothing goes back");
+        let mut further = image(6);
+        let level = FeatureLevelRecord { name: METADATA_VERSION.to_owned(), feature_level: 33 };
+        further.replay(&MetadataRecord::FeatureLevel(level)).unwrap();
+        let mut subscription = publisher.subscribe();
+        // Its own last step changed nothing; what was skipped did.
+        publisher.publish(Source::Quorum, further, &MetadataDelta::default());
+        let update = subscription.try_next().unwrap();
+        assert_eq!(update.image.provenance().offset, Offset(6));
+        assert!(update.delta.features, "{:?}", update.delta);
     }
 
     #[tokio::test]

@@ -1,8 +1,7 @@
 //! The features (KIP-584) this build supports. A feature stands here only when what it promises works.
 //!
 //! So these of Kafka 4.4 are not here: `transaction.version` (a producer that is told of level 2 leaves out
-//! AddPartitionsToTxn and trusts Produce v12 with it), `share.version` and `streams.version` (their groups are refused),
-//! and `kraft.version` (the metadata quorum has no voters of its own to add and remove).
+//! AddPartitionsToTxn and trusts Produce v12 with it), `share.version` and `streams.version` (their groups are refused).
 
 use crate::image::ConfigResourceType;
 use crate::record::{ConfigRecord, FeatureLevelRecord, MetadataRecord};
@@ -13,6 +12,8 @@ pub const METADATA_VERSION: &str = "metadata.version";
 pub const GROUP_VERSION: &str = "group.version";
 /// The feature that keeps who may lead without loss when an ISR shrinks below `min.insync.replicas` (KIP-966).
 pub const ELIGIBLE_LEADER_REPLICAS_VERSION: &str = "eligible.leader.replicas.version";
+/// The feature that lets voters be added and removed (KIP-853): 1 where the log says who votes, 0 where the file does.
+pub const KRAFT_VERSION: &str = "kraft.version";
 /// The config that eligible leaders are counted by: with them on it is set for the cluster, and not by broker.
 pub const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
@@ -35,6 +36,8 @@ pub const FEATURES: &[FeatureDef] = &[
         new_cluster_level: 1,
     },
     FeatureDef { name: GROUP_VERSION, min_supported: 0, max_supported: 1, new_cluster_level: 1 },
+    // What it begins with is the voters' matter.
+    FeatureDef { name: KRAFT_VERSION, min_supported: 0, max_supported: 1, new_cluster_level: 0 },
     // As Kafka 4.4, which reads the records of each level from 7 on, and refuses to go below 33 once it is there.
     FeatureDef { name: METADATA_VERSION, min_supported: 7, max_supported: 33, new_cluster_level: 33 },
 ];
@@ -46,16 +49,19 @@ pub fn feature(name: &str) -> Option<&'static FeatureDef> {
 }
 
 /// What a new cluster's log begins with: `metadata.version` first, as Kafka's does, then the others that are on, and
-/// the config that eligible leaders need. `min_insync_replicas` is what the broker's file says, as text.
+/// the config that eligible leaders need. `min_insync_replicas` is what the broker's file says, as text; `kraft_version` is the
+/// level of that feature.
 #[must_use]
-pub fn new_cluster_records(min_insync_replicas: &str) -> Vec<MetadataRecord> {
+pub fn new_cluster_records(min_insync_replicas: &str, kraft_version: i16) -> Vec<MetadataRecord> {
+    let level =
+        |def: &FeatureDef| if def.name == KRAFT_VERSION { kraft_version } else { def.new_cluster_level };
     let is_first = |def: &&FeatureDef| def.name == METADATA_VERSION;
     let first = FEATURES.iter().filter(is_first);
     let rest = FEATURES.iter().filter(|def| !is_first(def));
     first
         .chain(rest)
-        .filter(|def| def.new_cluster_level > 0)
-        .map(|def| FeatureLevelRecord { name: def.name.to_owned(), feature_level: def.new_cluster_level })
+        .filter(|def| level(def) > 0)
+        .map(|def| FeatureLevelRecord { name: def.name.to_owned(), feature_level: level(def) })
         .map(MetadataRecord::FeatureLevel)
         .chain([cluster_min_insync_replicas(min_insync_replicas)])
         .collect()

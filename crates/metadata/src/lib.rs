@@ -14,7 +14,7 @@ mod record;
 
 pub use delta::{ChangedTopic, MetadataDelta};
 pub use feature::{
-    ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, FeatureDef, GROUP_VERSION, METADATA_VERSION,
+    ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, FeatureDef, GROUP_VERSION, KRAFT_VERSION, METADATA_VERSION,
     MIN_INSYNC_REPLICAS, cluster_min_insync_replicas, feature, new_cluster_records,
 };
 pub use image::{

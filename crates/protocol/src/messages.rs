@@ -3,6 +3,7 @@
 //!
 //! Ours have no `unknown_tagged_fields`: unknown tags are skipped.
 
+pub mod add_raft_voter_request;
 pub mod api_versions_request;
 pub mod delete_groups_response;
 pub mod describe_log_dirs_response;
@@ -18,6 +19,7 @@ pub use kafka_protocol::messages::*;
 pub use kafka_protocol::protocol::StrBytes;
 
 pub use crate::ApiKey;
+pub use add_raft_voter_request::AddRaftVoterRequest;
 pub use api_versions_request::ApiVersionsRequest;
 pub use delete_groups_response::DeleteGroupsResponse;
 pub use describe_log_dirs_response::DescribeLogDirsResponse;

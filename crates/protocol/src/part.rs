@@ -151,7 +151,7 @@ macro_rules! number_parts {
     )*};
 }
 
-number_parts! { i8 put_i8; i16 put_i16; i32 put_i32; i64 put_i64; }
+number_parts! { i8 put_i8; i16 put_i16; u16 put_u16; i32 put_i32; i64 put_i64; }
 
 impl Part for bool {
     fn read(reader: &mut BodyReader<'_>, _: Version) -> Result<Self, WireError> {

@@ -54,7 +54,8 @@ impl Controller {
     pub(crate) fn new(chance: Seeded) -> Self {
         let file = [("node.id".to_owned(), CONTROLLERS.to_string())];
         let broker = BrokerConfig::from_static(file.into()).expect("a plain file");
-        let settings = Settings { node_id: BrokerId(CONTROLLERS), broker: Arc::new(broker) };
+        let settings =
+            Settings { node_id: BrokerId(CONTROLLERS), broker: Arc::new(broker), dynamic_voters: false };
         let mut controller = Self {
             image: MetadataImage::new(CLUSTER),
             records: Vec::new(),
@@ -64,7 +65,7 @@ impl Controller {
             pulls: BTreeMap::new(),
             upkeep_at: UPKEEP_MS,
         };
-        controller.commit(new_cluster_records("1"));
+        controller.commit(new_cluster_records("1", 0));
         controller
     }
 

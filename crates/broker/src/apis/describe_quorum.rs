@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ottla_controller::{Controller, ControllerError, Peer, QuorumStatus, ReplicaStatus};
-use ottla_metadata::{DirectoryId, MetadataImage};
+use ottla_metadata::{DirectoryId, KRAFT_VERSION, MetadataImage};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::describe_quorum_request::TopicData as AskedTopic;
 use ottla_protocol::messages::describe_quorum_response::{
@@ -87,7 +87,11 @@ fn described(
     version: i16,
 ) -> DescribeQuorumResponse {
     // Below kraft.version 1 (KIP-853) voters are known by their ids alone.
-    let voters = status.voters.iter().map(|voter| state(voter, DirectoryId::default(), version));
+    let has_directories = image.features().level(KRAFT_VERSION) > 0;
+    let directory = |voter: &ReplicaStatus| {
+        if has_directories { voter.directory_id } else { DirectoryId::default() }
+    };
+    let voters = status.voters.iter().map(|voter| state(voter, directory(voter), version));
     let observers = status.observers.iter().map(|observer| state(observer, observer.directory_id, version));
     let partition = PartitionData::default()
         .with_leader_id(status.leader.get().into())

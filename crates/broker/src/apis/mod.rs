@@ -1,5 +1,6 @@
 //! One file an API; what stands in [`table`] is what the broker serves and advertises.
 
+mod add_raft_voter;
 mod allocate_producer_ids;
 mod alter_configs;
 mod alter_partition;
@@ -50,6 +51,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
+mod remove_raft_voter;
 mod sync_group;
 mod unregister_broker;
 mod update_features;
@@ -252,6 +254,15 @@ fn of_controller(services: &ControllerServices) -> Vec<Arc<dyn ControllerApi>> {
             controller: controller(),
             view: view(),
             listener: controller_listener(services),
+        })),
+        Arc::new(AtController(add_raft_voter::AddRaftVoter {
+            controller: controller(),
+            identity: Arc::clone(&services.identity),
+            listener: controller_listener(services),
+        })),
+        Arc::new(AtController(remove_raft_voter::RemoveRaftVoter {
+            controller: controller(),
+            identity: Arc::clone(&services.identity),
         })),
         Arc::new(AtController(update_features::UpdateFeatures { controller: controller(), view: view() })),
         Arc::new(AtController(unregister_broker::UnregisterBroker {

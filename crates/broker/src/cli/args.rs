@@ -25,6 +25,11 @@ pub struct Args {
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     pub health_check: Option<String>,
 
+    /// Join the cluster of the broker that serves clients there: without node.id under the next id that is free, and as a
+    /// voter where that makes an odd number of them, up to ottla.join.voters.max
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    pub join: Option<String>,
+
     /// A setting that beats the file's; may be given many times
     #[arg(long = "override", value_name = "KEY=VALUE", value_parser = setting)]
     pub overrides: Vec<(String, String)>,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ottla_config::{BrokerConfig, ConfigError, ConfigMap, Properties, Warning};
+use ottla_config::{BrokerConfig, ConfigError, ConfigMap, Join, Listener, Properties, Warning};
 
 use super::{Args, container};
 
@@ -37,17 +37,47 @@ impl Launch {
     pub fn prepare(args: &Args) -> Result<Self, LaunchError> {
         let mounted = if args.container { container::mounted() } else { None };
         let Some(path) = &args.config.clone().or(mounted) else {
-            let (config, warnings) = BrokerConfig::load(settings(ConfigMap::new(), args))?;
-            return Ok(Self { config, warnings });
+            let settings = settings(ConfigMap::new(), args);
+            let (config, warnings) = BrokerConfig::load(settings.clone())?;
+            return Ok(Self { config: joinable(config, &settings, args), warnings });
         };
         let properties = read(path)?;
         let of_file = properties.iter().map(|(name, property)| (name.to_owned(), property.value.clone()));
         let settings = settings(of_file.collect(), args);
         match BrokerConfig::load(settings.clone()) {
-            Ok((config, warnings)) => Ok(Self { config, warnings }),
+            Ok((config, warnings)) => Ok(Self { config: joinable(config, &settings, args), warnings }),
             Err(error) => Err(locate(path, &properties, &settings, error)),
         }
     }
+}
+
+/// A node of both roles whose file names no other can be joined, and can join: at a listener for controllers, at the port after
+/// its first one, unless the file names one.
+fn joinable(mut config: BrokerConfig, settings: &ConfigMap, args: &Args) -> BrokerConfig {
+    let (roles, controller) = (config.node.roles, &mut config.controller);
+    let is_open = controller.voters.is_empty() && controller.bootstrap_servers.is_empty();
+    if !(roles.broker && roles.controller && is_open) {
+        return config;
+    }
+    let has_id = ["node.id", "broker.id"].iter().any(|name| settings.contains_key(*name));
+    controller.join = args.join.as_deref().and_then(|address| {
+        let (host, port) = address.rsplit_once(':')?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Some(Join { host, port: port.parse().ok()?, takes_id: !has_id })
+    });
+    let net = &mut config.net;
+    if let (true, Some(served), Some(advertised)) =
+        (net.controller_listeners.is_empty(), net.listeners.first(), net.advertised_listeners.first())
+    {
+        let name = settings.get("controller.listener.names").and_then(|names| names.split(',').next());
+        let name = name.map(str::trim).filter(|name| !name.is_empty()).unwrap_or("CONTROLLER").to_owned();
+        let port = if served.port == 0 { 0 } else { served.port.checked_add(1).unwrap_or(0) };
+        let (at, told) = (served.host.clone(), advertised.host.clone());
+        net.controller_listeners = vec![Listener { name: name.clone(), host: at, port }];
+        net.advertised_controller_listeners = vec![Listener { name, host: told, port }];
+        config.controller.listener_is_implied = true;
+    }
+    config
 }
 
 fn read(path: &Path) -> Result<Properties, LaunchError> {

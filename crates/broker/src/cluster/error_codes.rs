@@ -3,11 +3,12 @@
 
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
-    AllocateProducerIdsResponse, AlterConfigsResponse, AlterPartitionReassignmentsResponse,
-    AlterPartitionResponse, AssignReplicasToDirsResponse, BrokerHeartbeatResponse,
-    BrokerRegistrationResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse,
-    DescribeQuorumResponse, ElectLeadersResponse, EnvelopeResponse, IncrementalAlterConfigsResponse,
-    UnregisterBrokerResponse, UpdateFeaturesResponse,
+    AddRaftVoterResponse, AllocateProducerIdsResponse, AlterConfigsResponse,
+    AlterPartitionReassignmentsResponse, AlterPartitionResponse, AssignReplicasToDirsResponse,
+    BrokerHeartbeatResponse, BrokerRegistrationResponse, CreatePartitionsResponse, CreateTopicsResponse,
+    DeleteTopicsResponse, DescribeQuorumResponse, ElectLeadersResponse, EnvelopeResponse,
+    IncrementalAlterConfigsResponse, RemoveRaftVoterResponse, UnregisterBrokerResponse,
+    UpdateFeaturesResponse,
 };
 
 /// A response of the controller.
@@ -60,6 +61,8 @@ error_codes! {
         features.chain([&mut it.error_code]).collect()
     };
     DescribeQuorumResponse: |it| vec![&mut it.error_code];
+    AddRaftVoterResponse: |it| vec![&mut it.error_code];
+    RemoveRaftVoterResponse: |it| vec![&mut it.error_code];
     UnregisterBrokerResponse: |it| vec![&mut it.error_code];
     BrokerRegistrationResponse: |it| vec![&mut it.error_code];
     BrokerHeartbeatResponse: |it| vec![&mut it.error_code];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use ottla_config::BrokerConfig;
-use ottla_controller::{Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers};
+use ottla_controller::{Attendance, Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers, VoteWish};
 use ottla_protocol::encode_peer_request;
 
 use super::Links;
@@ -18,7 +18,12 @@ const ELECTION_TIMEOUT: Duration = Duration::from_millis(300);
 const ELECTION_TIMEOUT_MIN_MS: i32 = 30;
 
 /// The controllers, as the settings say where they are; `None` of a node that is the only one, and that nobody can reach.
-pub(crate) fn peers(config: &BrokerConfig, links: &Links) -> Option<Peers> {
+/// `controller_address` is where this node's controller is reached, if it is one.
+pub(crate) fn peers(
+    config: &BrokerConfig,
+    controller_address: Option<(String, u16)>,
+    links: &Links,
+) -> Option<Peers> {
     let (own, settings) = (config.node.node_id, &config.controller);
     let set = settings.election_timeout_ms.map(|ms| ms.max(ELECTION_TIMEOUT_MIN_MS).unsigned_abs());
     let election_timeout = set.map_or(ELECTION_TIMEOUT, |ms| Duration::from_millis(u64::from(ms)));
@@ -30,13 +35,27 @@ pub(crate) fn peers(config: &BrokerConfig, links: &Links) -> Option<Peers> {
         let voters = settings.voters.iter().map(|voter| Peer::of_id(voter.id, &voter.host, voter.port));
         return Some(Peers::new(own, voters.collect(), transport, election_timeout));
     }
+    let attendance = attendance(config, controller_address);
     if !settings.bootstrap_servers.is_empty() {
         let servers = settings.bootstrap_servers.iter().map(|(host, port)| Peer::at(host, *port));
-        return Some(Peers::bootstrap(own, servers.collect(), transport, election_timeout));
+        let peers = Peers::bootstrap(own, servers.collect(), transport, election_timeout);
+        return Some(match attendance {
+            Some(attendance) => peers.attend(attendance),
+            None => peers,
+        });
     }
-    let listener = config.net.advertised_controller_listeners.first()?;
-    let voter = Peer::of_id(own, &listener.host, listener.port);
-    Some(Peers::new(own, vec![voter], transport, election_timeout))
+    Some(Peers::alone(own, attendance?, transport, election_timeout))
+}
+
+/// Where this controller is reached, and whether it would vote; `None` of a node that is none, or is not reached.
+fn attendance(config: &BrokerConfig, address: Option<(String, u16)>) -> Option<Attendance> {
+    let ((host, port), settings) = (address?, &config.controller);
+    let wish = match (&settings.join, settings.auto_join) {
+        (_, true) => VoteWish::Vote,
+        (Some(_), false) => VoteWish::VoteIfOdd { max: settings.join_voters_max },
+        (None, false) => VoteWish::Watch,
+    };
+    Some(Attendance { host, port, wish })
 }
 
 pub(super) fn address(peer: &Peer) -> String {

@@ -305,6 +305,10 @@ pub(super) fn controller(layers: &Layers) -> Result<ControllerConfig, ConfigErro
         snapshot_interval_max_ms: layers.long("metadata.log.max.snapshot.interval.ms")?,
         voters: voters(layers)?,
         bootstrap_servers: bootstrap_servers(layers)?,
+        auto_join: layers.boolean("controller.quorum.auto.join.enable")?,
+        join_voters_max: u8::try_from(layers.int("ottla.join.voters.max")?).unwrap_or(u8::MAX),
+        join: None,
+        listener_is_implied: false,
         election_timeout_ms: match layers.set("controller.quorum.election.timeout.ms") {
             Some(_) => Some(layers.int("controller.quorum.election.timeout.ms")?),
             None => None,

@@ -10,7 +10,7 @@ mod value_rules;
 pub(crate) use layers::default_text;
 pub use layers::{ConfigMap, Layers};
 pub use types::{
-    CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Listener, ListenerLimits,
+    CleanerConfig, ControllerConfig, FetchConfig, GroupCoordinatorConfig, Join, Listener, ListenerLimits,
     LogDirsConfig, MemoryConfig, MigrationPolicy, NetConfig, NodeConfig, OffsetsConfig, ProducerIdConfig,
     QuorumVoter, ReplicationConfig, Roles, TopicDefaults,
 };
@@ -69,7 +69,14 @@ impl BrokerConfig {
         dynamic_default: ConfigMap,
         dynamic_broker: ConfigMap,
     ) -> Result<Self, ConfigError> {
-        Self::build(Layers { fixed: self.layers.fixed.clone(), dynamic_default, dynamic_broker })
+        let layers = Layers { fixed: self.layers.fixed.clone(), dynamic_default, dynamic_broker };
+        let mut config = Self::build(layers)?;
+        // None of these change while it runs, and the command line may have said more of them than a file can.
+        config.node = self.node.clone();
+        config.controller = self.controller.clone();
+        config.net.controller_listeners.clone_from(&self.net.controller_listeners);
+        config.net.advertised_controller_listeners.clone_from(&self.net.advertised_controller_listeners);
+        Ok(config)
     }
 
     /// Where the settings come from.

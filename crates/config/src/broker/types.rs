@@ -289,6 +289,14 @@ pub struct ControllerConfig {
     pub voters: Vec<QuorumVoter>,
     /// `controller.quorum.bootstrap.servers`, host and port: where controllers are found whose ids are not known yet.
     pub bootstrap_servers: Vec<(String, u16)>,
+    /// `controller.quorum.auto.join.enable`.
+    pub auto_join: bool,
+    /// `ottla.join.voters.max`: so many voters at most that `--join` makes.
+    pub join_voters_max: u8,
+    /// `--join`: the cluster that this node joins.
+    pub join: Option<Join>,
+    /// No file has named a controller listener: one is made so that others can join, and another port will do.
+    pub listener_is_implied: bool,
     /// `controller.quorum.election.timeout.ms` where somebody has set it.
     pub election_timeout_ms: Option<i32>,
     /// `leader.imbalance.check.interval.seconds`; `None` without `auto.leader.rebalance.enable`.
@@ -299,6 +307,16 @@ pub struct ControllerConfig {
     pub heartbeat_interval_ms: i32,
     /// `broker.session.timeout.ms`.
     pub session_timeout_ms: i32,
+}
+
+/// Whom a node joins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Where any broker of the cluster serves clients.
+    pub host: String,
+    pub port: u16,
+    /// Nobody has said which id the node has: it takes one that is free, if it has none yet.
+    pub takes_id: bool,
 }
 
 /// One entry of `controller.quorum.voters`: `id@host:port`.

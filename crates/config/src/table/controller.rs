@@ -37,7 +37,7 @@ pub(super) const ROWS: &[Definition] = &[
         Inert(JVM),
     )),
     int("controller.quorum.append.linger.ms", Text("25"), AtLeast(0), ReadOnly, Inert(ONE_NODE)),
-    boolean("controller.quorum.auto.join.enable", Text("false"), Any, ReadOnly, Inert(ONE_NODE)),
+    boolean("controller.quorum.auto.join.enable", Text("false"), Any, ReadOnly, Honoured),
     list("controller.quorum.bootstrap.servers", Text(""), BootstrapServers, ReadOnly, Honoured),
     int("controller.quorum.election.backoff.max.ms", Text("1000"), AtLeast(0), ReadOnly, Inert(ONE_NODE)),
     int("controller.quorum.election.timeout.ms", Text("1000"), AtLeast(0), ReadOnly, Honoured),

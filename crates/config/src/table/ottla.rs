@@ -1,7 +1,7 @@
 //! Settings of Ottla's own. Kafka has none of them; all begin with `ottla.`.
 
 use super::{Definition, int, long, string};
-use crate::Check::{Any, AtLeast, NonEmpty};
+use crate::Check::{Any, AtLeast, Between, NonEmpty};
 use crate::DefaultValue::Text;
 use crate::Effect::Honoured;
 use crate::UpdateMode::ReadOnly;
@@ -9,6 +9,8 @@ use crate::UpdateMode::ReadOnly;
 pub(super) const ROWS: &[Definition] = &[
     // The id of a new cluster; empty: a random one. A data directory of another cluster is refused.
     string("ottla.cluster.id", Text(""), Any, ReadOnly, Honoured),
+    // So many voters at most that nodes which are started with --join make; an odd number of them.
+    int("ottla.join.voters.max", Text("3"), Between(1, 99), ReadOnly, Honoured),
     // Slices of a log from this length on leave by sendfile; 0: none do.
     int("ottla.fetch.sendfile.min.bytes", Text("262144"), AtLeast(0), ReadOnly, Honoured),
     // What state and requests may hold in memory, in bytes; -1: half of what the machine or the control group has.

@@ -49,6 +49,8 @@ pub const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
 pub struct Settings {
     pub node_id: BrokerId,
     pub broker: Arc<BrokerConfig>,
+    /// The log says who votes, not the file: a new cluster's `kraft.version` is 1.
+    pub dynamic_voters: bool,
 }
 
 impl Settings {

@@ -48,10 +48,10 @@ impl Cluster {
         let broker = BrokerConfig::from_static(file.into()).unwrap();
         let mut cluster = Self {
             image: MetadataImage::new("c"),
-            settings: Settings { node_id: BrokerId(1), broker: Arc::new(broker) },
+            settings: Settings { node_id: BrokerId(1), broker: Arc::new(broker), dynamic_voters: true },
             random: Sequence(0),
         };
-        cluster.replay(&new_cluster_records("1"));
+        cluster.replay(&new_cluster_records("1", 1));
         cluster
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ottla_metadata::{
-    ConfigRecord, ConfigResourceType, ELIGIBLE_LEADER_REPLICAS_VERSION, FeatureLevelRecord, METADATA_VERSION,
-    MIN_INSYNC_REPLICAS, MetadataRecord, cluster_min_insync_replicas, feature,
+    ConfigRecord, ConfigResourceType, ELIGIBLE_LEADER_REPLICAS_VERSION, FeatureLevelRecord, KRAFT_VERSION,
+    METADATA_VERSION, MIN_INSYNC_REPLICAS, MetadataRecord, cluster_min_insync_replicas, feature,
 };
 
 use super::{Context, Decision};
@@ -57,6 +57,14 @@ fn check(update: &FeatureUpdate, context: &Context<'_>) -> Result<(), FeatureErr
     }
     if *level > current && *upgrade != FeatureUpgrade::Upgrade {
         return invalid("Can't downgrade to a newer version.");
+    }
+    if name == KRAFT_VERSION && *level != current {
+        // The voters of a file carry no directory ids, without which they cannot be changed.
+        return invalid(if *level < current {
+            "Can't downgrade the version of this feature."
+        } else {
+            "The voters are static: controller.quorum.voters says who they are."
+        });
     }
     if name == METADATA_VERSION && *level < current {
         return Err(metadata_downgrade(current, *level, *upgrade));

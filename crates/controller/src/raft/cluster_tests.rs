@@ -18,16 +18,16 @@ use super::twin_store::TwinStore;
 use crate::command::{CreateTopics, NewTopic};
 use crate::handle::{Controller, ControllerConfig};
 use crate::observing::ObserverConfig;
-use crate::peers::{Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers};
+use crate::peers::{Attendance, Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers, VoteWish};
 use crate::publish::Publisher;
 
-const ELECTION_TIMEOUT: Duration = Duration::from_millis(480);
+pub(super) const ELECTION_TIMEOUT: Duration = Duration::from_millis(480);
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The network: who is there, and who does not hear whom.
 #[derive(Clone, Debug, Default)]
-struct Wires {
+pub(super) struct Wires {
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -48,7 +48,8 @@ struct Wire {
 
 impl PeerTransport for Wire {
     fn call(&self, peer: &Peer, request: Bytes, limit: Duration) -> PeerAnswerFuture {
-        let (from, to, wires) = (self.own, peer.id.get(), self.wires.clone());
+        // Its port says which node it is, also where nobody knows its id yet.
+        let (from, to, wires) = (self.own, i32::from(peer.port), self.wires.clone());
         let way = move |from: i32, to: i32| {
             let shared = wires.shared.lock();
             (!shared.cut.contains(&(from, to))).then(|| (shared.doors.get(&to).cloned(), shared.delay))
@@ -72,32 +73,37 @@ impl PeerTransport for Wire {
 }
 
 /// A node that is there or not, and its disk.
-struct Node {
-    id: i32,
+pub(super) struct Node {
+    pub(super) id: i32,
     disk: Arc<SimDisk>,
-    directory: u128,
-    controller: Option<Controller>,
+    pub(super) directory: u128,
+    pub(super) controller: Option<Controller>,
 }
 
-struct Cluster {
-    wires: Wires,
-    nodes: Vec<Node>,
+pub(super) struct Cluster {
+    pub(super) wires: Wires,
+    pub(super) nodes: Vec<Node>,
+    /// The first node begins alone, and the others join it with such a wish; `None` of static voters.
+    pub(super) wish: Option<VoteWish>,
 }
 
 impl Cluster {
-    fn new(count: i32) -> Self {
+    pub(super) fn new(count: i32) -> Self {
         let node = |id| Node {
             id,
             disk: Arc::new(SimDisk::new()),
             directory: u128::from(id.unsigned_abs()),
             controller: None,
         };
-        Self { wires: Wires::default(), nodes: (1..=count).map(node).collect() }
+        Self { wires: Wires::default(), nodes: (1..=count).map(node).collect(), wish: None }
     }
 
     fn peers(&self, id: i32) -> Peers {
-        let voter = |node: &Node| Peer::of_id(BrokerId(node.id), "sim", 1);
+        let voter = |node: &Node| peer(node.id);
         let wire = Wire { own: id, wires: self.wires.clone() };
+        if let Some(wish) = self.wish {
+            return dynamic(id, wish, Arc::new(wire));
+        }
         let voters = self.nodes.iter().map(voter).collect();
         Peers::new(BrokerId(id), voters, Arc::new(wire), ELECTION_TIMEOUT)
     }
@@ -108,13 +114,17 @@ impl Cluster {
         self.wires.shared.lock().doors.insert(id, peers.clone());
         let node = self.node(id);
         let (disk, directory) = (Arc::clone(&node.disk), DirectoryId(uuid::Uuid::from_u128(node.directory)));
+        let is_known = self.wish.is_some();
         async move {
-            let cluster_id = peers.agree_on_cluster_id(|| format!("named-by-{id}")).await;
+            let cluster_id = match is_known {
+                true => "named-by-1".to_owned(),
+                false => peers.agree_on_cluster_id(|| format!("named-by-{id}")).await,
+            };
             start(id, disk, directory, cluster_id, peers).await
         }
     }
 
-    async fn start_all(&mut self) {
+    pub(super) async fn start_all(&mut self) {
         let ids: Vec<i32> = self.nodes.iter().map(|node| node.id).collect();
         let started = ids.iter().map(|id| tokio::spawn(self.launch(*id))).collect::<Vec<_>>();
         for (id, started) in ids.into_iter().zip(started) {
@@ -123,13 +133,13 @@ impl Cluster {
         }
     }
 
-    async fn start(&mut self, id: i32) {
+    pub(super) async fn start(&mut self, id: i32) {
         let controller = timeout(PATIENCE, self.launch(id)).await.expect("starts");
         self.node_mut(id).controller = Some(controller);
     }
 
     /// As a kill: what was not synced is lost, and nobody answers any more.
-    async fn kill(&mut self, id: i32) {
+    pub(super) async fn kill(&mut self, id: i32) {
         self.wires.shared.lock().doors.remove(&id);
         let controller = self.node_mut(id).controller.take().expect("runs");
         controller.shutdown().await;
@@ -137,21 +147,21 @@ impl Cluster {
     }
 
     /// A new, empty disk in the old one's place.
-    fn empty_disk(&mut self, id: i32) {
+    pub(super) fn empty_disk(&mut self, id: i32) {
         let node = self.node_mut(id);
         node.disk = Arc::new(SimDisk::new());
         node.directory += 100;
     }
 
-    fn node(&self, id: i32) -> &Node {
+    pub(super) fn node(&self, id: i32) -> &Node {
         self.nodes.iter().find(|node| node.id == id).unwrap()
     }
 
-    fn node_mut(&mut self, id: i32) -> &mut Node {
+    pub(super) fn node_mut(&mut self, id: i32) -> &mut Node {
         self.nodes.iter_mut().find(|node| node.id == id).unwrap()
     }
 
-    fn running(&self) -> impl Iterator<Item = (i32, &Controller)> {
+    pub(super) fn running(&self) -> impl Iterator<Item = (i32, &Controller)> {
         self.nodes.iter().filter_map(|node| Some((node.id, node.controller.as_ref()?)))
     }
 
@@ -159,19 +169,19 @@ impl Cluster {
         self.wires.shared.lock().cut.insert((from, to));
     }
 
-    fn isolate(&self, id: i32) {
+    pub(super) fn isolate(&self, id: i32) {
         for node in self.nodes.iter().filter(|node| node.id != id) {
             self.cut(id, node.id);
             self.cut(node.id, id);
         }
     }
 
-    fn heal(&self) {
+    pub(super) fn heal(&self) {
         self.wires.shared.lock().cut.clear();
     }
 
     /// The node that decides, among those that are not `not`.
-    async fn active(&self, not: Option<i32>) -> i32 {
+    pub(super) async fn active(&self, not: Option<i32>) -> i32 {
         let began = Instant::now();
         loop {
             let active = self.running().find(|(id, controller)| Some(*id) != not && controller.is_active());
@@ -184,7 +194,7 @@ impl Cluster {
     }
 
     /// Creates a topic through whoever leads.
-    async fn create(&self, name: &str, not: Option<i32>) {
+    pub(super) async fn create(&self, name: &str, not: Option<i32>) {
         let began = Instant::now();
         loop {
             let leader = self.active(not).await;
@@ -205,7 +215,7 @@ impl Cluster {
     }
 
     /// Waits until every running node has these topics, and nothing else.
-    async fn agree(&self, names: &BTreeSet<String>) {
+    pub(super) async fn agree(&self, names: &BTreeSet<String>) {
         let began = Instant::now();
         for (id, controller) in self.running() {
             loop {
@@ -224,14 +234,14 @@ impl Cluster {
     /// A node without a vote that knows these voters.
     fn observe(&self, id: i32, voters: &[i32]) -> Controller {
         let wire = Wire { own: id, wires: self.wires.clone() };
-        let voters = voters.iter().map(|id| Peer::of_id(BrokerId(*id), "sim", 1)).collect();
+        let voters = voters.iter().map(|id| peer(*id)).collect();
         let peers = Peers::new(BrokerId(id), voters, Arc::new(wire), ELECTION_TIMEOUT);
         let any = self.running().next().expect("a node").1;
         let cluster_id = any.image().cluster_id().to_string();
         Controller::observe(ObserverConfig { cluster_id, directory_id: DirectoryId::UNASSIGNED, peers })
     }
 
-    async fn stop(mut self) {
+    pub(super) async fn stop(mut self) {
         self.wires.shared.lock().doors.clear();
         for node in &mut self.nodes {
             if let Some(controller) = node.controller.take() {
@@ -239,6 +249,20 @@ impl Cluster {
             }
         }
     }
+}
+
+fn peer(id: i32) -> Peer {
+    Peer::of_id(BrokerId(id), "sim", u16::try_from(id).unwrap())
+}
+
+/// The first node begins alone; the others know where it is.
+fn dynamic(id: i32, wish: VoteWish, wire: Arc<Wire>) -> Peers {
+    let attendance = Attendance { host: "sim".to_owned(), port: u16::try_from(id).unwrap(), wish };
+    if id == 1 {
+        return Peers::alone(BrokerId(id), attendance, wire, ELECTION_TIMEOUT);
+    }
+    let servers = vec![Peer::at("sim", 1)];
+    Peers::bootstrap(BrokerId(id), servers, wire, ELECTION_TIMEOUT).attend(attendance)
 }
 
 fn registration(id: i32) -> crate::BrokerRegistrationRequest {

@@ -22,7 +22,10 @@ use super::serving::Serving;
 use super::snapshot::SnapshotState;
 use super::standing::Standing;
 use super::types::{TypeConfig, Vote};
+use super::voters::VoterChanges;
+use crate::error::{ControllerError, VoterError};
 use crate::peers::Peer;
+use crate::publish::Publisher;
 
 /// A snapshot longer than this is refused, so that no peer fills the memory.
 const SNAPSHOT_LEN_MAX: u64 = 1 << 30;
@@ -35,6 +38,7 @@ pub(super) struct Started {
     /// False while this voter has not caught up with what it may have promised.
     pub(super) may_vote: Arc<AtomicBool>,
     pub(super) serving: Arc<Serving>,
+    pub(super) publisher: Arc<Publisher>,
 }
 
 /// The one place where other voters' requests come in.
@@ -43,6 +47,7 @@ pub(crate) struct PeerDoor {
     hello: Mutex<Hello>,
     started: Mutex<Option<Started>>,
     incoming: Mutex<Option<Incoming>>,
+    pub(super) changes: VoterChanges,
 }
 
 /// A snapshot that comes in.
@@ -59,7 +64,13 @@ impl std::fmt::Debug for PeerDoor {
 
 impl PeerDoor {
     pub(crate) fn new(own: BrokerId) -> Self {
-        Self { own, hello: Mutex::new(Hello::of(own)), started: Mutex::new(None), incoming: Mutex::new(None) }
+        Self {
+            own,
+            hello: Mutex::new(Hello::of(own)),
+            started: Mutex::new(None),
+            incoming: Mutex::new(None),
+            changes: VoterChanges::default(),
+        }
     }
 
     pub(super) fn hello(&self) -> Hello {
@@ -100,6 +111,29 @@ impl PeerDoor {
     /// Lets go of the quorum, so that another may open its log.
     pub(super) fn close(&self) {
         *self.started.lock() = None;
+    }
+
+    /// The quorum, while there is one here.
+    fn started(&self) -> Option<Started> {
+        self.started.lock().clone()
+    }
+
+    pub(crate) async fn add_voter(&self, voter: &Peer, level: i16) -> Result<(), VoterError> {
+        self.changes.add(&self.started().ok_or(ControllerError::Closed)?, voter, level).await
+    }
+
+    pub(crate) async fn remove_voter(
+        &self,
+        id: BrokerId,
+        directory_id: DirectoryId,
+        level: i16,
+    ) -> Result<(), VoterError> {
+        let started = self.started().ok_or(ControllerError::Closed)?;
+        self.changes.remove(&started, id, directory_id, level).await
+    }
+
+    pub(crate) async fn update_voter(&self, voter: &Peer, level: i16) -> Result<(), VoterError> {
+        self.changes.update(&self.started().ok_or(ControllerError::Closed)?, voter, level).await
     }
 
     /// As if the leader had handed over before it went: openraft's way round the lease.
@@ -169,6 +203,10 @@ impl PeerDoor {
                 let serving = Arc::clone(&started.serving);
                 let piece = blocking(move || serving.snapshot_piece(&asked)).await;
                 piece.map(PeerAnswer::PulledPiece).map_err(|error| failed(&error))
+            }
+            PeerRequest::Attend(told) => {
+                let attended = self.changes.attended(&started, envelope.from, &told).await;
+                attended.map(|()| PeerAnswer::Attended).map_err(|error| failed(&error))
             }
             PeerRequest::Hello(_) => Ok(PeerAnswer::Hello(self.hello())),
         }

@@ -12,6 +12,7 @@ use ottla_metadata::{DirectoryId, MetadataImage, MetadataRecord, Provenance, Top
 use ottla_model::{BrokerId, Offset, TimestampMs, TopicId};
 use ottla_storage::{Disk, OpenMode, SimDisk};
 
+use super::attending::Attend;
 use super::codec::{
     Identity, Purged, identity_bytes, log_id_bytes, membership_bytes, purged_bytes, read_identity,
     read_log_id, read_membership, read_purged, read_stored_membership, read_vote, stored_membership_bytes,
@@ -28,7 +29,7 @@ use super::standing::Standing;
 use super::types::{
     Entry, LeaderId, Membership, Payload, Proposal, SnapshotMeta, StoredMembership, Vote, Voter, log_id,
 };
-use crate::peers::Peer;
+use crate::peers::{Peer, VoteWish};
 
 const DIR: &str = "/log";
 const SEGMENT_BYTES: u64 = 1_000;
@@ -197,6 +198,12 @@ fn peer_seeds(payloads: &[Payload]) -> Vec<(u8, Vec<u8>)> {
         PeerRequest::Hello(hello.clone()),
         PeerRequest::Pull(pull),
         PeerRequest::PullSnapshot(PullSnapshot { name: "1-1.checkpoint".to_owned(), pos: 5 }),
+        PeerRequest::Attend(Attend {
+            directory_id: DirectoryId::UNASSIGNED,
+            host: "h".to_owned(),
+            port: 9,
+            wish: VoteWish::VoteIfOdd { max: 3 },
+        }),
     ];
     let answers = [
         Ok(PeerAnswer::Append(AppendEntriesResponse::PartialSuccess(last))),
@@ -206,6 +213,7 @@ fn peer_seeds(payloads: &[Payload]) -> Vec<(u8, Vec<u8>)> {
         Ok(PeerAnswer::Pulled(pulled(News::Entries(vec![Bytes::from_static(b"batch")])))),
         Ok(PeerAnswer::Pulled(pulled(News::Snapshot { name: "1-1.checkpoint".to_owned(), len: 9 }))),
         Ok(PeerAnswer::PulledPiece(Bytes::from_static(b"snap"))),
+        Ok(PeerAnswer::Attended),
         Ok(PeerAnswer::Piece),
         Err("no".to_owned()),
     ];

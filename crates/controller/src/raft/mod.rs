@@ -1,5 +1,6 @@
 //! The metadata quorum: openraft over our own log. No openraft type leaves this module.
 
+mod attending;
 #[cfg(test)]
 mod cluster_tests;
 mod codec;
@@ -41,6 +42,9 @@ mod state_machine;
 #[cfg(test)]
 mod twin_store;
 mod types;
+mod voters;
+#[cfg(test)]
+mod voters_tests;
 
 pub(crate) use door::PeerDoor;
 pub(crate) use observer::Observer;

@@ -11,9 +11,11 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
 use uuid::Uuid;
 
+use super::attending::Attend;
 use super::peer_codec::{Envelope, PeerAnswer, PeerRequest, SnapshotPiece, read_answer, request_bytes};
 use super::pull::{Pull, PullSnapshot, Pulled};
 use super::types::{Snapshot, TypeConfig, Vote, Voter};
@@ -25,6 +27,8 @@ const APPEND_TIMEOUT: Duration = Duration::from_secs(5);
 const QUICK_TIMEOUT: Duration = Duration::from_millis(500);
 /// A piece of a snapshot, and for the last the installation of the whole.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(60);
+/// A voter that catches up, and the entries that make it one.
+const ATTEND_TIMEOUT: Duration = Duration::from_secs(30);
 const SNAPSHOT_PIECE_LEN: usize = 1 << 20;
 
 /// Makes the ways to the other voters; a quorum of one has none.
@@ -97,7 +101,12 @@ impl PeerClient {
             return Err(Failure::Unreachable("this quorum has one voter".to_owned()));
         };
         let cluster_id = self.network.cluster_id.clone();
-        ask(peers, cluster_id, &self.peer, &request, timeout).await
+        // A voter may have moved since openraft made this client, and its directory may not have been known.
+        let is_same =
+            |voter: &Peer| [voter.directory_id, DirectoryId::UNASSIGNED].contains(&self.peer.directory_id);
+        let known = peers.voter(self.peer.id).filter(|voter| peers.is_dynamic() && is_same(voter));
+        let peer = known.as_ref().unwrap_or(&self.peer);
+        ask(peers, cluster_id, peer, &request, timeout).await
     }
 
     async fn vote_call(
@@ -158,6 +167,15 @@ pub(super) async fn pull_snapshot(
     let request = PeerRequest::PullSnapshot(asked);
     match ask(peers, cluster_id.to_owned(), peer, &request, SNAPSHOT_TIMEOUT).await? {
         PeerAnswer::PulledPiece(bytes) => Ok(bytes),
+        other => Err(unexpected(&other).into()),
+    }
+}
+
+/// Tells the leader that a controller is there; answered once what is due has been done.
+pub(super) async fn attend(peers: &Peers, cluster_id: &str, peer: &Peer, told: Attend) -> io::Result<()> {
+    let request = PeerRequest::Attend(told);
+    match ask(peers, cluster_id.to_owned(), peer, &request, ATTEND_TIMEOUT).await? {
+        PeerAnswer::Attended => Ok(()),
         other => Err(unexpected(&other).into()),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use ottla_metadata::{DirectoryId, MetadataDelta};
 use ottla_model::BrokerId;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::network::{pull, pull_snapshot};
@@ -17,7 +18,7 @@ use super::pull::{News, Pull, PullSnapshot, Pulled};
 use super::replayed::Replayed;
 use super::snapshot::SnapshotState;
 use crate::peers::{Peer, Peers};
-use crate::publish::Publisher;
+use crate::publish::{Publisher, Source};
 
 /// How long the leader may wait for something new.
 const WAIT: Duration = Duration::from_secs(1);
@@ -34,6 +35,8 @@ pub(crate) struct Observer {
     publisher: Arc<Publisher>,
     /// What was replayed does not reach what was published.
     is_behind: AtomicBool,
+    /// False while this node has the log by its own quorum.
+    wanted: watch::Receiver<bool>,
 }
 
 impl Observer {
@@ -42,15 +45,20 @@ impl Observer {
         directory_id: DirectoryId,
         peers: Peers,
         publisher: Arc<Publisher>,
+        wanted: watch::Receiver<bool>,
     ) -> Self {
-        Self { cluster_id, directory_id, peers, publisher, is_behind: AtomicBool::new(false) }
+        Self { cluster_id, directory_id, peers, publisher, is_behind: AtomicBool::new(false), wanted }
     }
 
     /// Follows until it is aborted.
     pub(crate) async fn run(self) {
         let mut replayed = Replayed::new(Arc::clone(&self.cluster_id));
         let (mut leader, mut turn) = (BrokerId::NONE, 0);
+        let mut wanted = self.wanted.clone();
         loop {
+            if wanted.wait_for(|wanted| *wanted).await.is_err() {
+                return;
+            }
             let Some(peer) = self.whom_to_ask(leader, turn) else {
                 sleep(PAUSE).await;
                 continue;
@@ -62,7 +70,9 @@ impl Observer {
                     leader = BrokerId::NONE;
                 }
             }
-            self.publisher.set_controller(leader);
+            if *wanted.borrow() {
+                self.publisher.set_controller(leader);
+            }
             if leader == BrokerId::NONE {
                 turn += 1;
                 sleep(PAUSE).await;
@@ -133,7 +143,7 @@ impl Observer {
             true => MetadataDelta::between(&published, &replayed.image),
             false => delta,
         };
-        self.publisher.publish(replayed.image.clone(), &delta);
+        self.publisher.publish(Source::Observer, replayed.image.clone(), &delta);
     }
 
     async fn take_snapshot(

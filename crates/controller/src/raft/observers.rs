@@ -11,6 +11,12 @@ use super::pull::Pull;
 /// One that has been silent for so long is none any more (`LeaderState.OBSERVER_SESSION_TIMEOUT_MS`).
 const SESSION: Duration = Duration::from_secs(300);
 
+/// Whether one that was last heard of then still counts.
+pub(super) fn is_there(last_fetch: TimestampMs, now: TimestampMs) -> bool {
+    let session_ms = i64::try_from(SESSION.as_millis()).unwrap_or(i64::MAX);
+    now.get().saturating_sub(last_fetch.get()) < session_ms
+}
+
 /// How far one node's log reaches, and when it was last heard of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Progress {
@@ -38,8 +44,7 @@ impl Observers {
 
     /// Those that are there, by id.
     pub(super) fn list(&mut self, now: TimestampMs) -> Vec<(BrokerId, DirectoryId, Progress)> {
-        let session_ms = i64::try_from(SESSION.as_millis()).unwrap_or(i64::MAX);
-        self.seen.retain(|_, progress| now.get().saturating_sub(progress.last_fetch.get()) < session_ms);
+        self.seen.retain(|_, progress| is_there(progress.last_fetch, now));
         self.seen.iter().map(|((id, directory), progress)| (*id, *directory, *progress)).collect()
     }
 

@@ -24,6 +24,7 @@ use ottla_model::batch::BatchHeader;
 use ottla_model::wire::{Reader, WireError, Writer};
 use ottla_model::{BrokerId, TopicId};
 
+use super::attending::Attend;
 use super::codec::{
     begin, corrupt, get_optional_log_id, get_u64, get_vote, parse, put_optional_log_id, put_u64, put_vote,
 };
@@ -60,6 +61,8 @@ pub(super) enum PeerRequest {
     /// An observer's question.
     Pull(Pull),
     PullSnapshot(PullSnapshot),
+    /// A controller is there, and may wish to vote.
+    Attend(Attend),
 }
 
 /// Part of a snapshot's file.
@@ -131,6 +134,8 @@ pub(super) enum PeerAnswer {
     Pulled(Pulled),
     /// Bytes of a snapshot that was asked for.
     PulledPiece(Bytes),
+    /// What was due has been done.
+    Attended,
 }
 
 const APPEND: i8 = 0;
@@ -142,6 +147,7 @@ const HELLO: i8 = 5;
 const PIECE: i8 = 6;
 const PULL: i8 = 7;
 const PULL_SNAPSHOT: i8 = 8;
+const ATTEND: i8 = 9;
 
 /// # Errors
 /// An entry that does not fit a batch.
@@ -189,6 +195,10 @@ pub(super) fn request_bytes(envelope: &Envelope, request: &PeerRequest) -> io::R
         PeerRequest::PullSnapshot(pull) => {
             out.i8(PULL_SNAPSHOT);
             pull.put(&mut out);
+        }
+        PeerRequest::Attend(told) => {
+            out.i8(ATTEND);
+            told.put(&mut out);
         }
     }
     Ok(out.into_vec().into())
@@ -264,6 +274,7 @@ impl<'a> RawRequest<'a> {
             HELLO => PeerRequest::Hello(get_hello(from)?),
             PULL => PeerRequest::Pull(Pull::get(from)?),
             PULL_SNAPSHOT => PeerRequest::PullSnapshot(PullSnapshot::get(from)?),
+            ATTEND => PeerRequest::Attend(Attend::get(from)?),
             kind => return Err(WireError::BadLength(i64::from(kind))),
         }))
     }
@@ -407,6 +418,7 @@ fn put_answer(out: &mut Writer, answer: &PeerAnswer) {
         }
         PeerAnswer::Piece => out.i8(PIECE),
         PeerAnswer::TransferLeader => out.i8(TRANSFER_LEADER),
+        PeerAnswer::Attended => out.i8(ATTEND),
         PeerAnswer::Hello(hello) => {
             out.i8(HELLO);
             put_hello(out, hello);
@@ -438,6 +450,7 @@ fn get_answer(from: &mut Reader<'_>) -> Result<PeerAnswer, WireError> {
         SNAPSHOT => PeerAnswer::Snapshot(SnapshotResponse::new(get_vote(from)?)),
         PIECE => PeerAnswer::Piece,
         TRANSFER_LEADER => PeerAnswer::TransferLeader,
+        ATTEND => PeerAnswer::Attended,
         HELLO => PeerAnswer::Hello(get_hello(from)?),
         PULL => PeerAnswer::Pulled(Pulled::get(from)?),
         PULL_SNAPSHOT => PeerAnswer::PulledPiece(Bytes::copy_from_slice(from.bytes()?)),

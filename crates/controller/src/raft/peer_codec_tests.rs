@@ -11,13 +11,14 @@ use ottla_metadata::{DirectoryId, MetadataRecord, TopicRecord};
 use ottla_model::{BrokerId, TimestampMs, TopicId};
 use proptest::prelude::*;
 
+use super::attending::Attend;
 use super::peer_codec::{
     Envelope, Hello, HelloStanding, PeerAnswer, PeerRequest, SnapshotPiece, answer_bytes, read_answer,
     read_request, request_bytes,
 };
 use super::pull::{News, Pull, PullSnapshot, Pulled};
 use super::types::{Entry, LeaderId, LogId, Membership, Payload, Proposal, Vote, Voter, log_id};
-use crate::peers::Peer;
+use crate::peers::{Peer, VoteWish};
 
 /// The log's batches carry terms in 31 bits and indexes in 63.
 fn log_ids() -> impl Strategy<Value = LogId> {
@@ -115,7 +116,16 @@ fn requests() -> impl Strategy<Value = PeerRequest> {
     );
     let snapshot = ("[0-9-]{0,40}", any::<u64>())
         .prop_map(|(name, pos)| PeerRequest::PullSnapshot(PullSnapshot { name, pos }));
-    prop_oneof![append, vote, piece, transfer, hellos().prop_map(PeerRequest::Hello), pull, snapshot]
+    let wishes = prop_oneof![
+        Just(VoteWish::Watch),
+        Just(VoteWish::Vote),
+        (1..100_u8).prop_map(|max| VoteWish::VoteIfOdd { max }),
+    ];
+    let attend = (directories(), "[a-z.]{0,20}", any::<u16>(), wishes);
+    let attend = attend.prop_map(|(directory_id, host, port, wish)| {
+        PeerRequest::Attend(Attend { directory_id, host, port, wish })
+    });
+    prop_oneof![append, vote, piece, transfer, hellos().prop_map(PeerRequest::Hello), pull, snapshot, attend]
 }
 
 fn answers() -> impl Strategy<Value = Result<PeerAnswer, String>> {
@@ -143,6 +153,7 @@ fn answers() -> impl Strategy<Value = Result<PeerAnswer, String>> {
         hellos().prop_map(PeerAnswer::Hello),
         pulled,
         bytes().prop_map(PeerAnswer::PulledPiece),
+        Just(()).prop_map(|()| PeerAnswer::Attended),
     ];
     prop_oneof![8 => answer.prop_map(Ok), 1 => "[a-z ]{0,40}".prop_map(Err)]
 }

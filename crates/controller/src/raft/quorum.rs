@@ -16,8 +16,9 @@ use ottla_planted::planted;
 use ottla_storage::Disk;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
+use super::attending::{is_member, keep_attending};
 use super::codec::{Identity, identity_bytes, purged_bytes, read_identity, read_vote, vote_bytes};
 use super::damage::{Remedy, damaged, is_damage};
 use super::door::Started;
@@ -26,12 +27,16 @@ use super::log_store::LogStore;
 use super::meta_pair::{MetaPair, SLED_DIR};
 use super::meta_store::{MetaKey, MetaStore};
 use super::network::{Network, peer_of};
+use super::observer::Observer;
+use super::observers::is_there;
 use super::serving::{Serving, wall_clock};
 use super::snapshot::SnapshotStore;
 use super::snapshot_clock::{SnapshotClock, SnapshotLimits};
 use super::standing::Standing;
 use super::state_machine::StateMachine;
-use super::types::{Applied, LeaderId, LogId, Membership, Proposal, TypeConfig, Vote, Voter};
+use super::types::{
+    Applied, LeaderId, LogId, Membership, Proposal, StoredMembership, TypeConfig, Vote, Voter,
+};
 use crate::error::StartError;
 use crate::peers::{Peer, Peers};
 use crate::publish::Publisher;
@@ -106,6 +111,8 @@ pub(crate) struct Quorum {
     serving: Arc<Serving>,
     followers: Arc<Mutex<Followers>>,
     watch: JoinHandle<()>,
+    /// What a node of changing voters does beside: it follows without a vote, and tells the leader that it is there.
+    followed: JoinSet<()>,
     leading: watch::Receiver<bool>,
     /// Ends once the store is closed, so that the next start can open it.
     closed: Option<oneshot::Receiver<()>>,
@@ -141,12 +148,19 @@ impl Quorum {
     ) -> Result<Self, StartError> {
         claim(&config, disk.as_ref(), meta.as_ref())?;
         let standing = stand(&config, meta.as_ref()).await?;
+        let has_joined =
+            meta.get(MetaKey::Standing).map_err(|source| start_error(&config, source))?.is_some();
         let (log, machine, applied) =
             open(&config, &disk, &meta, &publisher).map_err(|source| start_error(&config, source))?;
         let network = Network { peers: config.peers.clone(), cluster_id: config.cluster_id.to_string() };
         let raft_config = raft_config(&config, standing.may_vote())?;
         let raft = Raft::new(node(config.node_id), raft_config, network, log.clone(), machine);
         let raft = raft.await.map_err(raft_error)?;
+        let membership = membership_of(&raft).await?;
+        if let Some(peers) = &config.peers {
+            // Who has begun alone may not be alone any more.
+            peers.learn(peers_of(membership.membership()));
+        }
         let snapshots = SnapshotClock::start(raft.clone(), log.clone(), config.snapshots);
         let may_vote = Arc::new(AtomicBool::new(standing.may_vote()));
         let (tell_leader, leader) = watch::channel(BrokerId::NONE);
@@ -158,13 +172,25 @@ impl Quorum {
             leader,
             observers: Mutex::default(),
         });
+        let (tell_pulling, pulling) = watch::channel(false);
+        let mut followed = JoinSet::new();
         if let Some(peers) = &config.peers {
-            peers.door.open(Started {
+            let started = Started {
                 raft: raft.clone(),
                 cluster_id: Arc::clone(&config.cluster_id),
                 may_vote: Arc::clone(&may_vote),
                 serving: Arc::clone(&serving),
-            });
+                // What the image says also who only pulls knows.
+                publisher: Arc::clone(&publisher),
+            };
+            peers.door.open(started.clone());
+            if peers.is_dynamic() {
+                let cluster_id = Arc::clone(&config.cluster_id);
+                let (directory, publisher) = (config.directory_id, Arc::clone(&publisher));
+                let observer = Observer::new(cluster_id, directory, peers.clone(), publisher, pulling);
+                followed.spawn(observer.run());
+                followed.spawn(keep_attending(started, peers.clone(), directory));
+            }
         }
         let (leads, leading) = watch::channel(false);
         let peers = config.peers.clone();
@@ -181,13 +207,18 @@ impl Quorum {
             tell_leader,
             serving: Arc::clone(&serving),
             followers: Arc::clone(&followers),
+            directory_id: config.directory_id,
+            tell_pulling,
+            ticks: config.several().is_some(),
         };
         let watch = tokio::spawn(watch.run());
         let peers = config.peers.clone();
-        let quorum = Self { raft, log, snapshots, peers, serving, followers, watch, leading, closed: None };
+        let closed = None;
+        let quorum =
+            Self { raft, log, snapshots, peers, serving, followers, watch, followed, leading, closed };
         match config.several() {
-            None => quorum.lead(&config).await?,
-            Some(peers) => quorum.take_part(peers, is_founder).await?,
+            None => quorum.lead(&config, has_joined).await?,
+            Some(peers) => quorum.take_part(peers, config.directory_id, is_founder).await?,
         }
         Ok(quorum)
     }
@@ -233,8 +264,13 @@ impl Quorum {
         let is_voter = |id: &u64| membership.voter_ids().any(|voter| voter == *id);
         let (voters, learners): (Vec<_>, Vec<_>) = membership.nodes().partition(|(id, _)| is_voter(id));
         let learners = learners.into_iter().map(|(id, node)| replica(*id, node));
+        let learners = learners.filter(|learner| is_there(learner.last_fetch, wall_clock()));
         let observers = self.serving.observers.lock().list(wall_clock());
-        let observers = observers.into_iter().map(|(id, directory_id, progress)| ReplicaStatus {
+        let is_sent = |id: BrokerId, directory_id| {
+            membership.get_node(&node(id)).is_some_and(|known| known.directory_id == directory_id)
+        };
+        let observers = observers.into_iter().filter(|(id, directory, _)| !is_sent(*id, *directory));
+        let observers = observers.map(|(id, directory_id, progress)| ReplicaStatus {
             id,
             directory_id,
             log_end_offset: progress.log_end_offset,
@@ -292,6 +328,7 @@ impl Quorum {
         if let Some(peers) = &self.peers {
             peers.door.close();
         }
+        self.followed.shutdown().await;
         self.watch.abort();
         // Aborted is how it ends.
         drop((&mut self.watch).await);
@@ -332,13 +369,16 @@ impl Quorum {
     }
 
     /// With others, who leads is seen later; whoever is first to time out asks for votes.
-    async fn take_part(&self, peers: &Peers, is_founder: bool) -> Result<(), StartError> {
+    async fn take_part(&self, peers: &Peers, own: DirectoryId, is_founder: bool) -> Result<(), StartError> {
         if self.raft.is_initialized().await.map_err(raft_error)? {
             return Ok(());
         }
         let voters = peers.voters();
-        if !is_founder && voters.iter().all(|voter| voter.id != peers.own) {
-            // The leader brings it what there is.
+        let is_it = |voter: &Peer| {
+            voter.id == peers.own && [own, DirectoryId::UNASSIGNED].contains(&voter.directory_id)
+        };
+        if !is_founder && !voters.iter().any(is_it) {
+            // It does not vote, or did so with a disk that is gone: the leader brings it what there is.
             return Ok(());
         }
         let voters = voters.iter().map(|peer| {
@@ -354,11 +394,18 @@ impl Quorum {
     }
 
     /// A quorum of one needs no election timeout: it forms itself at once, and elects itself at once.
-    async fn lead(&self, config: &QuorumConfig) -> Result<(), StartError> {
-        if self.raft.is_initialized().await.map_err(raft_error)? {
+    async fn lead(&self, config: &QuorumConfig, has_joined: bool) -> Result<(), StartError> {
+        let is_formed = self.raft.is_initialized().await.map_err(raft_error)?;
+        if !is_formed && has_joined {
+            // It has asked others before: what is alone now would be another cluster of the same name.
+            return Err(StartError::Joined { path: config.dir.clone() });
+        }
+        if is_formed {
             self.raft.trigger().elect(false).await.map_err(raft_error)?;
         } else {
-            let voter = Voter { directory_id: config.directory_id, ..Voter::default() };
+            let own = config.peers.as_ref().and_then(|peers| peers.voter(config.node_id));
+            let reached = own.map(|own| (own.host, own.port)).unwrap_or_default();
+            let voter = Voter { directory_id: config.directory_id, host: reached.0, port: reached.1 };
             self.raft
                 .initialize(BTreeMap::from([(node(config.node_id), voter)]))
                 .await
@@ -383,11 +430,26 @@ const SNAPSHOT_TIMEOUT_MS: u64 = 60_000;
 /// Applied entries that stay in the log after a snapshot, for a follower that is a little behind.
 const ENTRIES_KEPT: u64 = 1_000;
 
-fn leading_term(metrics: &RaftMetrics<TypeConfig>) -> Option<u64> {
+pub(super) fn leading_term(metrics: &RaftMetrics<TypeConfig>) -> Option<u64> {
     let applied = metrics.last_applied.map(|log_id| **log_id.committed_leader_id());
     let is_caught_up = applied == Some(metrics.current_term) || planted!("decides_before_caught_up");
     let leads = metrics.state == ServerState::Leader && is_caught_up;
     leads.then_some(metrics.current_term)
+}
+
+async fn membership_of(raft: &OurRaft) -> Result<StoredMembership, StartError> {
+    let effective =
+        |state: &openraft::RaftState<TypeConfig>| StoredMembership::clone(state.membership_state.effective());
+    raft.with_raft_state(effective).await.map_err(raft_error)
+}
+
+/// Who votes.
+fn peers_of(membership: &Membership) -> Vec<Peer> {
+    let voters = membership.voter_ids().filter_map(|id| {
+        let node = membership.get_node(&id)?;
+        Some(peer_of(broker_id(id), node))
+    });
+    voters.collect()
 }
 
 pub(super) fn node(id: BrokerId) -> u64 {
@@ -418,7 +480,7 @@ fn raft_config(config: &QuorumConfig, may_vote: bool) -> Result<Arc<Config>, Sta
         heartbeat_interval: silence_ms / 6,
         install_snapshot_timeout: SNAPSHOT_TIMEOUT_MS,
         // A voter with an emptied disk comes back with less than it had: `Standing` sees to it that this loses nothing.
-        allow_log_reversion: Some(several),
+        allow_log_reversion: Some(config.peers.is_some()),
         backoff: "20ms 40ms 80ms ..200ms".to_owned(),
         enable_pre_vote: Some(true),
         // A restart is a new term, and so a new controller epoch.
@@ -570,6 +632,11 @@ struct Watch {
     tell_leader: watch::Sender<BrokerId>,
     serving: Arc<Serving>,
     followers: Arc<Mutex<Followers>>,
+    directory_id: DirectoryId,
+    /// Whether this node has to pull what the quorum does not send it.
+    tell_pulling: watch::Sender<bool>,
+    /// Whether time passes for openraft: for one voter alone it need not.
+    ticks: bool,
 }
 
 impl Watch {
@@ -580,11 +647,13 @@ impl Watch {
                 let metrics = metrics.borrow_watched();
                 let applied = metrics.last_applied.map(|log_id| log_id.index + 1);
                 self.followers.lock().hear(&metrics, &self.serving.log);
-                self.learn(metrics.membership_config.membership());
+                self.learn(&metrics.membership_config);
                 (metrics.current_leader, leading_term(&metrics).is_some(), applied)
             };
             let leader = leader.map_or(BrokerId::NONE, broker_id);
-            self.publisher.set_controller(leader);
+            if !*self.tell_pulling.borrow() {
+                self.publisher.set_controller(leader);
+            }
             let changed = |known: &mut BrokerId| std::mem::replace(known, leader) != leader;
             if self.tell_leader.send_if_modified(changed) {
                 self.serving.observers.lock().forget();
@@ -597,14 +666,22 @@ impl Watch {
         }
     }
 
-    /// Who votes, as the log has it.
-    fn learn(&self, membership: &Membership) {
+    /// Who votes, as the log has it; of a log that is not sent to this node any more nothing.
+    fn learn(&mut self, membership: &StoredMembership) {
         let Some(peers) = &self.peers else { return };
-        let voters = membership.voter_ids().filter_map(|id| {
-            let node = membership.get_node(&id)?;
-            Some(peer_of(broker_id(id), node))
-        });
-        peers.learn(voters.collect());
+        if peers.is_dynamic() {
+            let pulls = !is_member(membership, peers.own, self.directory_id);
+            self.tell_pulling.send_if_modified(|pulled| std::mem::replace(pulled, pulls) != pulls);
+            if pulls {
+                return;
+            }
+            if !self.ticks && membership.nodes().count() > 1 {
+                self.ticks = true;
+                self.raft.runtime_config().tick(true);
+                self.raft.runtime_config().heartbeat(true);
+            }
+        }
+        peers.learn(peers_of(membership.membership()));
         peers.door.know(peers.voters().to_vec());
     }
 

@@ -14,7 +14,7 @@ use super::log_store::{LogStore, blocking};
 use super::replayed::Replayed;
 use super::snapshot::{SnapshotState, SnapshotStore};
 use super::types::{Applied, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
-use crate::publish::Publisher;
+use crate::publish::{Publisher, Source};
 
 /// What openraft calls a snapshot's data: the bytes of its file.
 type SnapshotData = Bytes;
@@ -55,7 +55,7 @@ impl StateMachine {
     }
 
     fn publish(&self, delta: &MetadataDelta) {
-        self.publisher.publish(self.replayed.image.clone(), delta);
+        self.publisher.publish(Source::Quorum, self.replayed.image.clone(), delta);
         self.applied.send_replace(self.replayed.last_applied);
     }
 }

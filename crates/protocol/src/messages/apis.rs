@@ -87,7 +87,7 @@ macro_rules! for_every_api {
         ShareGroupDescribe: lib ShareGroupDescribeRequest => lib ShareGroupDescribeResponse;
         ShareFetch: lib ShareFetchRequest => lib ShareFetchResponse;
         ShareAcknowledge: lib ShareAcknowledgeRequest => lib ShareAcknowledgeResponse;
-        AddRaftVoter: lib AddRaftVoterRequest => lib AddRaftVoterResponse;
+        AddRaftVoter: own AddRaftVoterRequest => lib AddRaftVoterResponse [1 as 0];
         RemoveRaftVoter: lib RemoveRaftVoterRequest => lib RemoveRaftVoterResponse;
         UpdateRaftVoter: lib UpdateRaftVoterRequest => lib UpdateRaftVoterResponse;
         InitializeShareGroupState: lib InitializeShareGroupStateRequest => lib InitializeShareGroupStateResponse;

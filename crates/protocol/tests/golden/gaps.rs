@@ -16,7 +16,6 @@ pub(crate) const GAPS: &[(ApiKey, &[i16], &[Direction], &str)] = &[
     (ApiKey::BrokerHeartbeat, &[2], BOTH, QUORUM),
     (ApiKey::ShareFetch, &[2], BOTH, SHARE),
     (ApiKey::ShareAcknowledge, &[2], BOTH, SHARE),
-    (ApiKey::AddRaftVoter, &[1], BOTH, QUORUM),
     (ApiKey::WriteShareGroupState, &[1], BOTH, SHARE),
     (ApiKey::ReadShareGroupStateSummary, &[1], BOTH, SHARE),
     (ApiKey::StreamsGroupHeartbeat, &[0, 1], BOTH, STREAMS),

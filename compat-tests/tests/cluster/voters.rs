@@ -1,0 +1,188 @@
+//! Nodes that come to vote and go: by `--join`, and by the official tools.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ottla_client::ClientError;
+use ottla_compat_tests::tools::{self, CLUSTER, FEATURES, METADATA_QUORUM, Ran};
+use ottla_compat_tests::{Broker, free_ports, needs};
+use ottla_model::batch::BatchBuilder;
+use ottla_model::{Offset, TimestampMs};
+use ottla_protocol::ErrorCode;
+
+use super::{PATIENCE, client, create, described};
+
+/// A lone broker as `ottla` starts it, but for its ports.
+fn lone() -> (Broker, u16) {
+    let [port] = free_ports();
+    (Broker::prepared(&[("listeners", &format!("CONTROLLER://127.0.0.1:{port}"))]), port)
+}
+
+/// A broker without configuration that joins.
+fn joining(address: &str) -> Broker {
+    let (mut broker, _) = lone();
+    broker.option("--join", address);
+    broker
+}
+
+/// Voters by id and directory, as the node at `address` has them told.
+async fn voters(address: &str) -> Vec<(i32, String)> {
+    let partition = described(address).await;
+    let voters = partition.current_voters.iter();
+    let mut voters: Vec<_> =
+        voters.map(|voter| (voter.replica_id.0, voter.replica_directory_id.to_string())).collect();
+    voters.sort_unstable();
+    voters
+}
+
+async fn ids_become(address: &str, expected: &[i32]) -> Vec<(i32, String)> {
+    let began = Instant::now();
+    loop {
+        let voters = voters(address).await;
+        if voters.iter().map(|(id, _)| *id).eq(expected.iter().copied()) {
+            return voters;
+        }
+        assert!(began.elapsed() < PATIENCE, "{voters:?}, not {expected:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn produce_once(address: &str, topic: &str, value: &str) -> Result<Offset, ClientError> {
+    let mut batch = BatchBuilder::new(Offset::ZERO);
+    batch.push(TimestampMs(1_700_000_000_000), None, Some(value.as_bytes()), &[]);
+    let batch = Bytes::from(batch.build().expect("a batch"));
+    Ok(client(address).await?.produce(topic, 0, batch, -1).await?.base_offset)
+}
+
+/// Writes with acks=all to whichever of these leads, until one acknowledges.
+async fn produce(addresses: &[String], topic: &str, value: &str) -> Offset {
+    let began = Instant::now();
+    loop {
+        for address in addresses {
+            if let Ok(offset) = produce_once(address, topic, value).await {
+                return offset;
+            }
+        }
+        assert!(began.elapsed() < PATIENCE, "{value} is not acknowledged");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn nodes_join_a_single_broker_and_become_voters() {
+    needs!(Broker);
+    let (mut first, _) = lone();
+    first.restart();
+    let mut second = joining(&first.address());
+    second.restart();
+    let alone = voters(&first.address()).await;
+    assert_eq!(alone.len(), 1, "two voters bear no more than one");
+    let observers = described(&second.address()).await.observers;
+    assert_eq!(observers.iter().map(|one| one.replica_id.0).collect::<Vec<_>>(), [2]);
+    let mut third = joining(&second.address());
+    third.restart();
+    let three = ids_become(&third.address(), &[1, 2, 3]).await;
+    assert!(
+        three.contains(&alone[0]) && three.iter().all(|(_, directory)| !directory.starts_with("00000000")),
+        "{three:?}"
+    );
+
+    let all = [first.address(), second.address(), third.address()];
+    assert_eq!(create(&all[1], "kept", 3).await.expect("is answered"), ErrorCode::None);
+    produce(&all, "kept", "before").await;
+    first.kill_9();
+    let killed = Instant::now();
+    let after = produce(&all[1..], "kept", "after").await;
+    println!("first acknowledged write {} ms after kill -9 of the first node", killed.elapsed().as_millis());
+    assert_eq!(after, Offset(1), "nothing is lost");
+    assert_eq!(create(&all[2], "later", 2).await.expect("is answered"), ErrorCode::None);
+
+    // Without --join it finds the others by its log.
+    first.restart();
+    assert_eq!(ids_become(&first.address(), &[1, 2, 3]).await, three);
+
+    // With an emptied disk it is another voter: in the place of the old one, because it is started to join.
+    third.kill_9();
+    third.empty_disk();
+    third.set("node.id", "3");
+    third.restart();
+    let began = Instant::now();
+    let replaced = loop {
+        let voters = ids_become(&second.address(), &[1, 2, 3]).await;
+        if voters[2] != three[2] {
+            break voters;
+        }
+        assert!(began.elapsed() < PATIENCE, "the old disk's voter stays: {voters:?}");
+    };
+    assert_eq!(replaced[..2], three[..2]);
+    for node in [&mut first, &mut second, &mut third] {
+        node.kill_9();
+    }
+}
+
+#[tokio::test]
+async fn the_official_tools_change_the_voters() {
+    needs!(Broker, Tools);
+    let (mut first, first_controller) = lone();
+    first.restart();
+    let [second_controller] = free_ports();
+    let listeners = format!("CONTROLLER://127.0.0.1:{second_controller}");
+    let bootstrap = format!("127.0.0.1:{first_controller}");
+    let mut second = Broker::prepared(&[
+        ("node.id", "2"),
+        ("process.roles", "broker,controller"),
+        ("listeners", &listeners),
+        ("controller.listener.names", "CONTROLLER"),
+        ("controller.quorum.bootstrap.servers", &bootstrap),
+    ]);
+    second.restart();
+    let address = first.address();
+    let quorum = |args: &[&str]| -> Ran {
+        let all: Vec<&str> =
+            ["--bootstrap-server", address.as_str()].into_iter().chain(args.iter().copied()).collect();
+        tools::run_bare(METADATA_QUORUM, &all, "")
+    };
+    let voters_of = |status: &Ran| status.fields_of("CurrentVoters:").join(" ");
+    let status = quorum(&["describe", "--status"]).ok();
+    assert!(!voters_of(&status).contains("\"id\": 2"), "{status}");
+    assert!(status.fields_of("CurrentObservers:").join(" ").contains("\"id\": 2"), "{status}");
+    tools::run_bare(FEATURES, &["--bootstrap-server", &address, "describe"], "")
+        .ok()
+        .shows("kraft.version")
+        .shows("FinalizedVersionLevel: 1");
+
+    // The tool reads the new controller's own file and directory.
+    let file = second.dir().join("controller.properties");
+    let data = second.data_dir();
+    let properties = format!(
+        "node.id=2\nprocess.roles=broker,controller\ncontroller.listener.names=CONTROLLER\n\
+         listeners=PLAINTEXT://{},{listeners}\nadvertised.listeners=PLAINTEXT://{},{listeners}\n\
+         controller.quorum.bootstrap.servers={bootstrap}\nlog.dirs={}\n",
+        second.address(),
+        second.address(),
+        data.display()
+    );
+    std::fs::write(&file, properties).expect("a file");
+    let file = file.display().to_string();
+    let all = ["--command-config", &file, "--bootstrap-server", &address, "add-controller"];
+    tools::run_bare(METADATA_QUORUM, &all, "").ok().shows("Added controller 2");
+    let status = quorum(&["describe", "--status"]).ok();
+    assert!(voters_of(&status).contains(&listeners), "{status}");
+    tools::run_bare(METADATA_QUORUM, &all, "").fails().shows("already part of the set of voters");
+    let replication = quorum(&["describe", "--replication"]).ok();
+    let line = replication.out.lines().find(|line| line.starts_with("2 ")).expect("the second controller");
+    assert!(line.contains("Follower"), "{replication}");
+    let directory = line.split_whitespace().nth(1).expect("its directory").to_owned();
+
+    let remove = ["remove-controller", "--controller-id", "2", "--controller-directory-id", &directory];
+    quorum(&remove).ok().shows("controller 2 with directory id");
+    let status = quorum(&["describe", "--status"]).ok();
+    assert!(!voters_of(&status).contains("\"id\": 2"), "{status}");
+    quorum(&remove).fails().shows("Cannot remove voter");
+
+    second.terminate(PATIENCE);
+    tools::run_bare(CLUSTER, &["unregister", "--bootstrap-server", &address, "--id", "2"], "")
+        .ok()
+        .shows("no longer registered");
+    first.kill_9();
+}
