@@ -38,7 +38,8 @@ cargo xtask COMMAND
   failover [ARGS..]  how long clients wait when a node of three goes, beside a real Apache Kafka; --rounds N (5),
                      --write (docs/FAILOVER.md)
   power [SEEDS]      power cuts on the simulated disk, so many seeds (10000) for the log dirs and for the metadata log
-  simulate [ARGS..]  whole clusters in simulated time: --seeds N (1000) [--from S], or --seed S to see one run again
+  simulate [ARGS..]  whole clusters in simulated time: --seeds N (1000) [--from S], or --seed S to see one run again;
+                     --mutations [NAME..] for how many seeds it takes to find each planted bug (10000 at most)
   setup [kafka]      only set up what the compat tests need; with `kafka`, the reference broker too
   fuzz [ARGS...]     hostile bytes, guided by the code they reach; ARGS: names of targets, --seconds N for each (60),
                      --keep to add what reached new code to the corpora

@@ -11,7 +11,7 @@ use crate::message::{Address, broker};
 use crate::world::World;
 
 impl World {
-    fn command(&mut self, ask: &Ask) -> Told {
+    pub(crate) fn command(&mut self, ask: &Ask) -> Told {
         let mut out = Vec::new();
         let told = self.controller.ask(ask, self.now, &mut out);
         self.send(out);

@@ -4,7 +4,7 @@ use ottla_controller::decision::{self, Context};
 use ottla_controller::{
     AlterPartition, AlterPartitionReassignments, BrokerError, BrokerHeartbeat, BrokerRegistrationRequest,
     CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, HeartbeatAnswer, IsrAnswers,
-    ReassignmentAnswers, TopicAnswers,
+    ProducerIdBlock, ReassignmentAnswers, TopicAnswers,
 };
 use ottla_metadata::MetadataRecord;
 use ottla_model::BrokerId;
@@ -18,6 +18,7 @@ pub(crate) enum Ask {
     Delete(DeleteTopics),
     Reassign(AlterPartitionReassignments),
     Elect(ElectLeaders),
+    ProducerIds(BrokerId, i64),
     /// The controller's own.
     Fence(BrokerId, i64),
     Balance,
@@ -33,6 +34,7 @@ pub(crate) enum Told {
     Deleted(TopicAnswers<DeletedTopic>),
     Reassigned(ReassignmentAnswers),
     Elected,
+    ProducerIds(Result<ProducerIdBlock, BrokerError>),
     Done,
 }
 
@@ -46,6 +48,7 @@ impl Ask {
             Self::Delete(_) => "delete topic",
             Self::Reassign(_) => "reassign",
             Self::Elect(_) => "elect leaders",
+            Self::ProducerIds(..) => "producer ids",
             Self::Fence(..) => "fence",
             Self::Balance => "balance leaders",
             Self::ElectUncleanly => "elect uncleanly",
@@ -71,6 +74,9 @@ pub(crate) fn decide(ask: &Ask, context: &mut Context<'_>) -> (Vec<MetadataRecor
             decided!(decision::alter_partition_reassignments(request, context), Told::Reassigned)
         }
         Ask::Elect(request) => decided!(decision::elect_leaders(request, context), |_| Told::Elected),
+        Ask::ProducerIds(id, epoch) => {
+            decided!(decision::allocate_producer_ids(*id, *epoch, context), Told::ProducerIds)
+        }
         Ask::Fence(id, epoch) => decided!(decision::fence_broker(*id, *epoch, context), |_| Told::Done),
         Ask::Balance => decided!(decision::balance_leaders(context), |_| Told::Done),
         Ask::ElectUncleanly => decided!(decision::elect_uncleanly(context), |_| Told::Done),

@@ -14,6 +14,7 @@ mod ending;
 mod faults;
 mod ledger;
 mod message;
+mod mover;
 mod network;
 mod node;
 mod plan;

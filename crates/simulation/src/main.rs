@@ -1,5 +1,8 @@
 //! `ottla-simulation --seeds N [--from S] | --seed S`: runs seeds, two at a time, and says what they met.
 
+#[cfg(ottla_planted)]
+mod mutations;
+
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,6 +16,13 @@ fn main() -> ExitCode {
         let at = args.iter().position(|arg| arg == name)?;
         args.get(at + 1)?.parse::<u64>().ok()
     };
+    #[cfg(ottla_planted)]
+    if let Some(at) = args.iter().position(|arg| arg == "--mutations") {
+        let names: Vec<String> =
+            args.iter().skip(at + 1).take_while(|arg| !arg.starts_with("--")).cloned().collect();
+        let (from, seeds) = (number("--from").unwrap_or(1), number("--seeds").unwrap_or(10_000));
+        return mutations::mutations(&names, from, seeds);
+    }
     if let Some(seed) = number("--seed") {
         let outcome = tell(seed);
         outcome.story.iter().for_each(|line| println!("{line}"));

@@ -12,6 +12,7 @@ use crate::controller::Controller;
 use crate::counts::Counts;
 use crate::ledger::{Ledger, Violation};
 use crate::message::{Address, Body, CLIENTS, CONTROLLERS, Message, broker};
+use crate::mover::Mover;
 use crate::network::{Fate, Network};
 use crate::node::Node;
 use crate::plan::Plan;
@@ -67,6 +68,7 @@ pub(crate) struct World {
     pub(crate) consumers: BTreeMap<Address, Consumer>,
     /// Where reassigned partitions shall be.
     pub(crate) assigned: BTreeMap<TopicIdPartition, Vec<BrokerId>>,
+    pub(crate) mover: Mover,
     pub(crate) ledger: Ledger,
     pub(crate) counts: Counts,
     pub(crate) healing: bool,
@@ -98,6 +100,7 @@ impl World {
             producers: BTreeMap::new(),
             consumers: BTreeMap::new(),
             assigned: BTreeMap::new(),
+            mover: Mover::new(Seeded::new(plan.seed ^ 0x0000_ad31)),
             ledger: Ledger::default(),
             counts: Counts::default(),
             healing: false,
@@ -164,7 +167,7 @@ impl World {
                 let mut out = Vec::new();
                 self.controller.tick(self.now, &mut out);
                 self.send(out);
-                Ok(())
+                self.go_on_moving()
             }
             Event::ClientTick(address) => self.client_tick(address),
             Event::Setup => self.set_up(),

@@ -25,8 +25,8 @@ pub fn allocate_producer_ids(
     let Some(next) = first.checked_add(PRODUCER_ID_BLOCK_LEN) else {
         return Decision::answer_only(Err(BrokerError::ProducerIdsExhausted));
     };
-    let next = if planted!("producer_ids_twice") { first } else { next };
-    let record = ProducerIdsRecord { broker_id, broker_epoch, next_producer_id: ProducerId(next) };
+    let next_producer_id = ProducerId(if planted!("producer_ids_twice") { first } else { next });
+    let record = ProducerIdsRecord { broker_id, broker_epoch, next_producer_id };
     Decision {
         records: vec![MetadataRecord::ProducerIds(record)],
         answer: Ok(ProducerIdBlock { ids: first..next }),
