@@ -3,8 +3,8 @@
 use ottla_controller::decision::{self, Context};
 use ottla_controller::{
     AlterPartition, AlterPartitionReassignments, BrokerError, BrokerHeartbeat, BrokerRegistrationRequest,
-    CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, ElectLeaders, HeartbeatAnswer, IsrAnswers,
-    ProducerIdBlock, ReassignmentAnswers, TopicAnswers,
+    CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic, DirectoryAnswers, ElectLeaders, HeartbeatAnswer,
+    IsrAnswers, ProducerIdBlock, ReassignmentAnswers, ReplicaDirectories, TopicAnswers,
 };
 use ottla_metadata::MetadataRecord;
 use ottla_model::BrokerId;
@@ -19,6 +19,7 @@ pub(crate) enum Ask {
     Reassign(AlterPartitionReassignments),
     Elect(ElectLeaders),
     ProducerIds(BrokerId, i64),
+    Directories(ReplicaDirectories),
     /// The controller's own.
     Fence(BrokerId, i64),
     Balance,
@@ -35,6 +36,7 @@ pub(crate) enum Told {
     Reassigned(ReassignmentAnswers),
     Elected,
     ProducerIds(Result<ProducerIdBlock, BrokerError>),
+    Directories(Result<DirectoryAnswers, BrokerError>),
     Done,
 }
 
@@ -49,6 +51,7 @@ impl Ask {
             Self::Reassign(_) => "reassign",
             Self::Elect(_) => "elect leaders",
             Self::ProducerIds(..) => "producer ids",
+            Self::Directories(_) => "assign directories",
             Self::Fence(..) => "fence",
             Self::Balance => "balance leaders",
             Self::ElectUncleanly => "elect uncleanly",
@@ -76,6 +79,9 @@ pub(crate) fn decide(ask: &Ask, context: &mut Context<'_>) -> (Vec<MetadataRecor
         Ask::Elect(request) => decided!(decision::elect_leaders(request, context), |_| Told::Elected),
         Ask::ProducerIds(id, epoch) => {
             decided!(decision::allocate_producer_ids(*id, *epoch, context), Told::ProducerIds)
+        }
+        Ask::Directories(request) => {
+            decided!(decision::assign_replicas_to_dirs(request, context), Told::Directories)
         }
         Ask::Fence(id, epoch) => decided!(decision::fence_broker(*id, *epoch, context), |_| Told::Done),
         Ask::Balance => decided!(decision::balance_leaders(context), |_| Told::Done),

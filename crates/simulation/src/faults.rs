@@ -19,6 +19,38 @@ impl World {
             }
             FaultKind::Delete { topic } => self.delete(topic)?,
             FaultKind::Elect => self.elect(),
+            FaultKind::Clock { node, ahead_ms } => {
+                if let Some(node) = self.nodes.get_mut(&node) {
+                    node.wall_ahead_ms = ahead_ms;
+                }
+            }
+            FaultKind::EmptyDisk { node, down_ms } => {
+                if self.is_healthy() {
+                    self.counts.add("disk emptied");
+                    self.end(node);
+                    if let Some(node) = self.nodes.get_mut(&node) {
+                        node.empty_disk();
+                    }
+                    self.suspect = Some(node);
+                    self.later(down_ms, Event::Start { node });
+                }
+            }
+            FaultKind::FullDisk { node, for_ms } => {
+                let until = self.now + for_ms;
+                if let Some(node) = self.nodes.get_mut(&node) {
+                    node.fill(until);
+                }
+                self.later(for_ms, Event::Mend(Mend::Disk(node)));
+            }
+            FaultKind::FailingDisk { node, nth, down_ms } => {
+                // The process ends when the disk is next used: nobody knows what else has failed by then.
+                if self.plan.flushed && self.suspect.is_none() {
+                    if let Some(node) = self.nodes.get_mut(&node) {
+                        node.fail_once(nth);
+                    }
+                    self.later(down_ms + 300, Event::Start { node });
+                }
+            }
             FaultKind::Kill { node, down_ms } => self.kill(node, down_ms),
             FaultKind::KillAll { down_ms } => {
                 let ids: Vec<Address> = self.nodes.keys().copied().collect();
@@ -29,7 +61,8 @@ impl World {
             FaultKind::PowerCut { node, down_ms, seed } => {
                 // Without a flush before each acknowledgement only so much is promised: one broker at a time may lose what it has
                 // not synced.
-                if self.plan.flushed || self.is_healthy() {
+                let is_suspect = self.suspect.is_some() && !self.is_healthy();
+                if (self.plan.flushed && !is_suspect) || self.is_healthy() {
                     self.counts.add("power cut with data lost");
                     self.end(node);
                     if let Some(node) = self.nodes.get_mut(&node) {
@@ -114,11 +147,17 @@ impl World {
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
         let time = node.now(now);
         if let Some(process) = node.process.take() {
+            let node_is_sick = node.is_sick;
             let stopped = process.stop(time);
             node.disk.kill();
             self.counts.add("clean shutdown");
             self.tell(|| format!("node {id} has stopped in order"));
-            stopped.map_err(|error| Violation::new("a broker stops in order", format!("{id}: {error}")))?;
+            match stopped {
+                Err(error) if !error.is_for_lack_of_room() && !node_is_sick => {
+                    return Err(Violation::new("a broker stops in order", format!("{id}: {error}")));
+                }
+                _ => {}
+            }
             if self.healing {
                 self.later(20, Event::Start { node: id });
             }
@@ -154,6 +193,7 @@ impl World {
         for id in ids {
             if let Some(node) = self.nodes.get_mut(&id) {
                 node.paused_until = 0;
+                node.mend_disk();
             }
             self.later(1, Event::Start { node: id });
         }

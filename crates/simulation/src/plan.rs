@@ -60,6 +60,27 @@ pub(crate) enum FaultKind {
         topic: usize,
     },
     Elect,
+    /// Its wall clock jumps to so much ahead.
+    Clock {
+        node: Address,
+        ahead_ms: i64,
+    },
+    /// A new, empty disk in the old one's place.
+    EmptyDisk {
+        node: Address,
+        down_ms: u64,
+    },
+    /// There is no room for anything more.
+    FullDisk {
+        node: Address,
+        for_ms: u64,
+    },
+    /// One change of the disk fails, and the process ends of it.
+    FailingDisk {
+        node: Address,
+        nth: u64,
+        down_ms: u64,
+    },
     KillAll {
         down_ms: u64,
     },
@@ -97,6 +118,10 @@ impl FaultKind {
             Self::Reassign { .. } => "reassign",
             Self::Delete { .. } => "delete topic",
             Self::Elect => "elect leaders",
+            Self::Clock { .. } => "fault: clock jump",
+            Self::EmptyDisk { .. } => "fault: empty disk",
+            Self::FullDisk { .. } => "fault: full disk",
+            Self::FailingDisk { .. } => "fault: failing disk",
             Self::Kill { .. } => "fault: kill",
             Self::PowerCut { .. } => "fault: power cut",
             Self::Restart { .. } => "fault: clean restart",
@@ -115,7 +140,7 @@ impl FaultKind {
 impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let chance = &mut Seeded::new(seed ^ 0x0077_1a00);
-        let brokers = i32::try_from(3 + chance.below(3)).unwrap_or(3);
+        let brokers = i32::try_from(3 + chance.below(5)).unwrap_or(3);
         let flushed = chance.below(2) == 0;
         let settings = Settings {
             lag_ms: [200, 500, 1_500][index(chance.below(3))],
@@ -177,7 +202,14 @@ fn fault(brokers: i32, chance: &mut Seeded) -> FaultKind {
     };
     let down_ms = 50 + chance.below(1_500);
     let for_ms = 50 + chance.below(1_800);
-    match chance.below(18) {
+    match chance.below(23) {
+        18 => {
+            let ahead_ms = i64::try_from(chance.below(3_000_000)).unwrap_or(0) - 1_500_000;
+            FaultKind::Clock { node, ahead_ms }
+        }
+        19 => FaultKind::EmptyDisk { node, down_ms },
+        20 | 21 => FaultKind::FullDisk { node, for_ms },
+        22 => FaultKind::FailingDisk { node, nth: chance.below(6), down_ms },
         14 | 15 => FaultKind::Reassign {
             topic: index(chance.below(2)),
             partition: i32::from(chance.below(2) == 1),

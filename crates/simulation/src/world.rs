@@ -43,6 +43,7 @@ pub(crate) enum Mend {
     Loss,
     Delay,
     Repeat,
+    Disk(Address),
 }
 
 /// How much a run tells.
@@ -179,6 +180,11 @@ impl World {
                     Mend::Loss => self.network.loss_percent = 0,
                     Mend::Delay => self.network.delay_ms = 3,
                     Mend::Repeat => self.network.repeat_percent = 0,
+                    Mend::Disk(id) => {
+                        if let Some(node) = self.nodes.get_mut(&id) {
+                            node.mend_disk();
+                        }
+                    }
                 }
                 Ok(())
             }
@@ -253,7 +259,9 @@ impl World {
         self.tell_metadata();
         if dir_failed {
             self.tell(|| format!("node {id} ends: its disk has failed"));
+            self.counts.add("process ended by its disk");
             self.end(id);
+            self.later(200, Event::Start { node: id });
         } else if may_go {
             self.stop_in_order(id)?;
         }
@@ -354,7 +362,18 @@ impl World {
         if node.process.is_some() {
             return Ok(());
         }
-        node.start(now).map_err(|error| Violation::new("a broker starts", format!("{id}: {error}")))?;
+        match node.start(now) {
+            Ok(()) => {}
+            // Somebody starts it again until the disk works.
+            Err(_) if node.is_sick => {
+                node.process = None;
+                node.disk.kill();
+                self.counts.add("start on a sick disk failed");
+                self.later(150, Event::Start { node: id });
+                return Ok(());
+            }
+            Err(error) => return Err(Violation::new("a broker starts", format!("{id}: {error}"))),
+        }
         let boot = node.boot;
         self.later(1, Event::Tick { node: id, boot });
         self.tell(|| format!("node {id} starts"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ottla_metadata::{
-    MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration, Provenance, TopicImage,
+    DirectoryId, MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration, Provenance, TopicImage,
 };
 use ottla_model::{Now, Offset, TopicId, TopicIdPartition, TopicPartition};
 use ottla_replication::{LogOffsets, PartitionMachine, Registration};
@@ -98,6 +98,15 @@ impl Process {
         }
     }
 
+    /// Makes the logs for which there was no room.
+    pub(crate) fn open_waiting(&mut self, now: Now) {
+        for id in std::mem::take(&mut self.waiting) {
+            if let Some(topic) = self.image.topic_by_id(id.topic_id).cloned() {
+                self.apply_partition(&topic, id.partition, now);
+            }
+        }
+    }
+
     fn give_up(&mut self, id: TopicIdPartition) {
         let Some(mut replica) = self.replicas.remove(&id) else { return };
         replica.close(&mut self.shell);
@@ -133,7 +142,16 @@ impl Process {
                 Ok(replica) => {
                     self.replicas.insert(id, replica);
                 }
+                Err(error) if error.is_for_lack_of_room() => {
+                    self.shell.count("replica waits for room");
+                    self.waiting.insert(id);
+                    return;
+                }
                 Err(error) => return self.disk_says(&error),
+            }
+            let here = DirectoryId(self.dir.directory_id());
+            if partition.directory(broker(self.own)) != Some(here) {
+                self.directories.insert(id, here);
             }
         }
         let Some(replica) = self.replicas.get_mut(&id) else { return };

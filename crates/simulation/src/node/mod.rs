@@ -11,7 +11,7 @@ mod shell;
 use std::sync::Arc;
 
 use ottla_model::{MonoMs, Now, TimestampMs};
-use ottla_storage::{SimDisk, StorageError};
+use ottla_storage::{FaultyDisk, SimDisk, StorageError};
 use uuid::Uuid;
 
 pub(crate) use process::Process;
@@ -34,6 +34,11 @@ pub(crate) struct Node {
     pub(crate) settings: Settings,
     /// Nothing moves before that.
     pub(crate) paused_until: u64,
+    /// What fails on its disk.
+    faults: Option<FaultyDisk>,
+    full_until: u64,
+    /// Its disk does not do what it should.
+    pub(crate) is_sick: bool,
     /// What its wall clock is ahead.
     pub(crate) wall_ahead_ms: i64,
 }
@@ -49,7 +54,31 @@ impl Node {
             settings,
             paused_until: 0,
             wall_ahead_ms: 0,
+            faults: None,
+            full_until: 0,
+            is_sick: false,
         }
+    }
+
+    pub(crate) fn empty_disk(&mut self) {
+        self.disk = SimDisk::new();
+        self.directory += 1;
+    }
+
+    pub(crate) fn fill(&mut self, until: u64) {
+        (self.full_until, self.is_sick) = (until, true);
+        self.faults.iter().for_each(FaultyDisk::fill);
+    }
+
+    pub(crate) fn fail_once(&mut self, nth: u64) {
+        self.is_sick = true;
+        self.faults.iter().for_each(|disk| disk.fail_once(nth, std::io::ErrorKind::Other));
+    }
+
+    pub(crate) fn mend_disk(&mut self) {
+        self.full_until = 0;
+        self.is_sick = false;
+        self.faults.iter().for_each(FaultyDisk::heal);
     }
 
     pub(crate) fn now(&self, time: u64) -> Now {
@@ -59,7 +88,14 @@ impl Node {
 
     pub(crate) fn start(&mut self, time: u64) -> Result<(), StorageError> {
         self.boot += 1;
-        let disk = Arc::new(self.disk.of_process());
+        let disk = FaultyDisk::new(Arc::new(self.disk.of_process()));
+        if time < self.full_until {
+            disk.fill();
+        } else {
+            self.is_sick = false;
+        }
+        self.faults = Some(disk.clone());
+        let disk = Arc::new(disk);
         let directory =
             Uuid::from_u128(u128::from(self.directory) << 64 | u128::from(self.id.unsigned_abs()) << 1);
         let now = self.now(time);

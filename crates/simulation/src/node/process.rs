@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ottla_controller::{AlterPartition, BrokerHeartbeat, BrokerRegistrationRequest, IsrChange};
+use ottla_controller::{
+    AlterPartition, BrokerHeartbeat, BrokerRegistrationRequest, IsrChange, ReplicaDirectories,
+};
 use ottla_metadata::{
     BrokerEndpoint, BrokerFeature, DirectoryId, FEATURES, LeaderRecoveryState, MetadataImage,
     SecurityProtocol,
@@ -61,6 +63,11 @@ pub(crate) struct Process {
     lag_at: u64,
     isr: Option<(u64, u64, BTreeMap<TopicIdPartition, IsrProposal>)>,
     isr_at: u64,
+    /// Where replicas are that the metadata believes elsewhere, and the request that says so.
+    pub(crate) directories: BTreeMap<TopicIdPartition, DirectoryId>,
+    directories_asked: Option<(u64, u64)>,
+    /// Replicas for whose logs there was no room.
+    pub(crate) waiting: BTreeSet<TopicIdPartition>,
     /// Wants to go.
     pub(crate) leaving: bool,
     /// The controller lets it go.
@@ -109,6 +116,9 @@ impl Process {
             lag_at: now.mono.0,
             isr: None,
             isr_at: 0,
+            directories: BTreeMap::new(),
+            directories_asked: None,
+            waiting: BTreeSet::new(),
             leaving: false,
             may_go: false,
             unique: u128::from(boot) << 64,
@@ -164,6 +174,8 @@ impl Process {
             self.checkpoint();
         }
         self.fetch(now);
+        self.open_waiting(now);
+        self.assign(time);
         for replica in self.replicas.values_mut() {
             replica.flush_wanted |=
                 replica.log.unflushed_ms(now).is_some_and(|ms| ms >= self.settings.flush_ms);
@@ -299,6 +311,12 @@ impl Process {
                 _ => {}
             }
         }
+        if self.directories_asked.is_some_and(|(asked, _)| asked == request) {
+            self.directories_asked = None;
+            if matches!(told, Some(Told::Directories(Ok(_)))) {
+                self.directories.clear();
+            }
+        }
         if self.isr.as_ref().is_some_and(|(asked, ..)| *asked == request) {
             let answers = match (told, &self.isr) {
                 (Some(Told::Isr(Ok(answers))), Some((_, _, asked))) => {
@@ -308,6 +326,21 @@ impl Process {
             };
             self.settle_isr(&answers, now);
         }
+    }
+
+    /// Tells the controller where replicas are.
+    fn assign(&mut self, time: u64) {
+        if self.directories_asked.is_some_and(|(_, until)| time >= until) {
+            self.directories_asked = None;
+        }
+        let Some(broker_epoch) = self.broker_epoch() else { return };
+        if self.directories.is_empty() || self.directories_asked.is_some() {
+            return;
+        }
+        let directories = self.directories.iter().map(|(id, directory)| (*id, *directory)).collect();
+        let request = ReplicaDirectories { broker_id: broker(self.own), broker_epoch, directories };
+        let request = self.ask(Ask::Directories(request));
+        self.directories_asked = Some((request, time + ASK_TIMEOUT_MS));
     }
 
     /// Sends what leaders here propose: one request at a time.
