@@ -34,7 +34,7 @@ use crate::partitions::{
 };
 use crate::producer_ids::ProducerIds;
 use crate::registration;
-use crate::replication::{Fetchers, FetchersParts, IsrManager, ReplicationQuotas, watch_lag};
+use crate::replication::{Fetchers, FetchersParts, IsrManager, RecoveryPoints, ReplicationQuotas, watch_lag};
 use crate::services::Services;
 use crate::serving::{Door, Serving, bind};
 use crate::start_error::StartError;
@@ -338,6 +338,7 @@ fn services(
         config: Arc::clone(&parts.config),
         flusher: Arc::clone(&parts.flusher),
         metrics: Arc::clone(&metrics),
+        recovery_points: RecoveryPoints(Some((Arc::clone(&logs), Arc::clone(&parts.partitions)))),
         clock,
         runtime: Handle::current(),
     };

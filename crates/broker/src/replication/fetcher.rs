@@ -46,6 +46,14 @@ struct Replica {
     fetch_offset: Offset,
 }
 
+/// What is to be done before the next fetch, which acknowledges what is in the logs then.
+#[derive(Debug, Default)]
+struct Before {
+    unflushed: Vec<(Arc<Partition>, Offset)>,
+    /// A log was cut below its recovery point: as it is written down, it would vouch for what takes the place of the cut.
+    cut: bool,
+}
+
 /// Why a replica could not go on with an answer.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
@@ -203,18 +211,20 @@ impl FetcherTask {
                 return;
             }
         }
-        let mut unflushed = Vec::new();
+        let mut before = Before::default();
         for topic in answer.responses {
             for partition in topic.partitions {
                 let id = TopicIdPartition {
                     topic_id: TopicId(topic.topic_id),
                     partition: partition.partition_index,
                 };
-                self.take_partition(id, &partition, &mut unflushed).await;
+                self.take_partition(id, &partition, &mut before).await;
             }
         }
-        // The next fetch acknowledges what is in the logs now.
-        for (partition, end) in unflushed {
+        if before.cut {
+            self.parts.recovery_points.write_down().await;
+        }
+        for (partition, end) in before.unflushed {
             let flushed = Arc::new(Notify::new());
             if partition.park_flush(end, Arc::clone(&flushed)).is_some() {
                 flushed.notified().await;
@@ -227,15 +237,10 @@ impl FetcherTask {
         }
     }
 
-    async fn take_partition(
-        &mut self,
-        id: TopicIdPartition,
-        answered: &PartitionData,
-        unflushed: &mut Vec<(Arc<Partition>, Offset)>,
-    ) {
+    async fn take_partition(&mut self, id: TopicIdPartition, answered: &PartitionData, before: &mut Before) {
         // Answered as it was asked: no letter has been read meanwhile.
         let Some(replica) = self.replicas.get(&id).cloned() else { return };
-        match self.apply(&replica, answered, unflushed).await {
+        match self.apply(&replica, answered, before).await {
             Ok(()) => {
                 self.plan.sound(id);
                 self.go_on(id);
@@ -273,11 +278,11 @@ impl FetcherTask {
         &self,
         replica: &Replica,
         answered: &PartitionData,
-        unflushed: &mut Vec<(Arc<Partition>, Offset)>,
+        before: &mut Before,
     ) -> Result<(), Failed> {
         match ErrorCode::from_code(answered.error_code) {
             Some(ErrorCode::None) => {}
-            Some(ErrorCode::OffsetOutOfRange) => return self.out_of_range(replica).await,
+            Some(ErrorCode::OffsetOutOfRange) => return self.out_of_range(replica, before).await,
             code => return Err(Failed::Refused(code.unwrap_or(ErrorCode::UnknownServerError))),
         }
         let (partition, now) = (&replica.partition, self.parts.clock.now());
@@ -287,7 +292,8 @@ impl FetcherTask {
                 epoch: LeaderEpoch(diverging.epoch),
                 end_offset: wire::offset(diverging.end_offset),
             };
-            return Ok(partition.truncate_diverging(replica.leader_epoch, end, now)?);
+            before.cut |= partition.truncate_diverging(replica.leader_epoch, end, now)?;
+            return Ok(());
         }
         let fetched = FetchedRecords {
             leader_epoch: replica.leader_epoch,
@@ -305,24 +311,25 @@ impl FetcherTask {
         if let Some(range) = taken.writeback {
             self.parts.flusher.write_back(range);
         }
-        unflushed.extend(taken.flush_first.map(|end| (Arc::clone(partition), end)));
+        before.unflushed.extend(taken.flush_first.map(|end| (Arc::clone(partition), end)));
         Ok(())
     }
 
     /// The leader has nothing at the offset: its log begins later (retention), or ends before (an unclean election).
-    async fn out_of_range(&self, replica: &Replica) -> Result<(), Failed> {
+    async fn out_of_range(&self, replica: &Replica, before: &mut Before) -> Result<(), Failed> {
         let Some(leader) = &self.connection else { return Ok(()) };
         let (partition, epoch) = (&replica.partition, replica.leader_epoch);
         let now = self.parts.clock.now();
         let end =
             leader.log_end(partition, epoch, End::Last, self.follower).await?.map_err(Failed::Refused)?;
         if end < partition.log_end_offset() {
-            return Ok(partition.truncate_to_end(epoch, end, now)?);
+            before.cut |= partition.truncate_to_end(epoch, end, now)?;
+            return Ok(());
         }
         let start = leader.log_end(partition, epoch, End::First, self.follower).await?;
         let start = start.map_err(Failed::Refused)?;
         if start > partition.log_end_offset() {
-            partition.restart_at(epoch, start, now)?;
+            before.cut |= partition.restart_at(epoch, start, now)?;
         }
         Ok(())
     }

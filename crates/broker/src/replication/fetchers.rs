@@ -13,9 +13,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::ReplicationQuotas;
 use super::fetcher::FetcherTask;
 use super::wire::Follower;
+use super::{RecoveryPoints, ReplicationQuotas};
 use crate::clock::Clock;
 use crate::metadata_view::MetadataView;
 use crate::partitions::{Flusher, Partition};
@@ -30,6 +30,7 @@ pub(crate) struct FetchersParts {
     pub flusher: Arc<Flusher>,
     pub metrics: Arc<Metrics>,
     pub quotas: Arc<ReplicationQuotas>,
+    pub recovery_points: RecoveryPoints,
     pub clock: Clock,
     /// Where fetchers run, whoever starts them.
     pub runtime: Handle,

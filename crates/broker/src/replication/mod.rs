@@ -9,6 +9,7 @@ mod isr;
 mod leader;
 mod proposals;
 mod quotas;
+mod recovery_points;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -17,3 +18,4 @@ pub(crate) use fetchers::{Fetchers, FetchersParts};
 pub(crate) use isr::{IsrManager, watch_lag};
 pub(crate) use proposals::IsrProposals;
 pub(crate) use quotas::{ReplicationQuotas, Side};
+pub(crate) use recovery_points::RecoveryPoints;

@@ -128,6 +128,7 @@ async fn follower(settings: &[(&str, &str)]) -> Follower {
         config,
         flusher: Arc::new(Flusher::start(1, clock, &metrics).unwrap()),
         metrics,
+        recovery_points: super::RecoveryPoints::default(),
         clock,
         runtime: Handle::current(),
     });

@@ -86,16 +86,17 @@ impl Partition {
         taken
     }
 
-    /// Cuts the log where its leader says that the two part (KIP-101, KIP-279), never by the high watermark.
+    /// Cuts the log where its leader says that the two part (KIP-101, KIP-279), never by the high watermark. Whether what was
+    /// cut had been flushed: then the recovery points are to be written down before anything takes its place.
     pub(crate) fn truncate_diverging(
         &self,
         leader_epoch: LeaderEpoch,
         end: EpochEnd,
         now: Now,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         let mut state = self.lock();
         if !state.follows(leader_epoch) {
-            return Ok(());
+            return Ok(false);
         }
         let leo = state.log.log_end_offset();
         let cut = truncate_to(&Epochs(&state.log), end, leo);
@@ -104,31 +105,34 @@ impl Partition {
         outcome
     }
 
-    /// The leader's log ends before this one, of whose records neither knows an epoch: only so far they may agree.
+    /// The leader's log ends before this one, of whose records neither knows an epoch: only so far they may agree. Answers
+    /// as [`Partition::truncate_diverging`].
     pub(crate) fn truncate_to_end(
         &self,
         leader_epoch: LeaderEpoch,
         leader_end: Offset,
         now: Now,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         let mut state = self.lock();
         if !state.follows(leader_epoch) {
-            return Ok(());
+            return Ok(false);
         }
         state.cut(&self.name, leader_end, now)
     }
 
-    /// The leader no longer has what is wanted: drops the log, which goes on where the leader's begins.
+    /// The leader no longer has what is wanted: drops the log, which goes on where the leader's begins. Answers as
+    /// [`Partition::truncate_diverging`].
     pub(crate) fn restart_at(
         &self,
         leader_epoch: LeaderEpoch,
         log_start: Offset,
         now: Now,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         let mut state = self.lock();
         if !state.follows(leader_epoch) {
-            return Ok(());
+            return Ok(false);
         }
+        let recovery_point = state.log.recovery_point();
         tracing::info!(partition = %self.name, %log_start, "the leader's log begins later: this one begins anew there");
         state.cuts += 1;
         if let Err(cause) = state.log.truncate_fully(log_start, now) {
@@ -139,7 +143,7 @@ impl Partition {
         }
         // It follows, as was seen under this lock.
         let _ = state.machine.restarted_at(log_start);
-        Ok(())
+        Ok(log_start < recovery_point)
     }
 
     /// Wakes `waiter` when everything below `offset` is on the disk, or the role changes; `None` if it is there already.
@@ -209,8 +213,9 @@ impl State {
         }
     }
 
-    fn cut(&mut self, name: &TopicPartition, offset: Offset, now: Now) -> Result<(), StorageError> {
-        let before = self.log.log_end_offset();
+    /// Whether what was cut had been flushed.
+    fn cut(&mut self, name: &TopicPartition, offset: Offset, now: Now) -> Result<bool, StorageError> {
+        let (before, recovery_point) = (self.log.log_end_offset(), self.log.recovery_point());
         self.cuts += 1;
         if let Err(cause) = self.log.truncate_to(offset, now) {
             // Followers have nobody who waits but consumers, and these are woken by the change of role.
@@ -229,6 +234,6 @@ impl State {
             }
             _ => {}
         }
-        Ok(())
+        Ok(end < recovery_point)
     }
 }
