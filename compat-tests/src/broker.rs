@@ -242,13 +242,14 @@ impl Drop for Broker {
 /// Ports that the system gives to no outgoing connection: one of those could be taken between now and the broker's start.
 const PORTS: std::ops::Range<u32> = 10_000..32_000;
 
-/// Distinct ports on which nobody listens; each test process begins elsewhere.
+/// Distinct ports on which nobody listens, nor at the one after each, where a broker that runs alone serves controllers; each
+/// test process begins elsewhere.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
-    let count = PORTS.end - PORTS.start;
+    let count = (PORTS.end - PORTS.start) / 2;
     let next = || {
         let turn = std::process::id().wrapping_mul(97).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
-        u16::try_from(PORTS.start + turn % count).expect("a port")
+        u16::try_from(PORTS.start + turn % count * 2).expect("a port")
     };
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     [(); N].map(|()| (0..count).map(|_| next()).find(is_free).expect("a free port"))

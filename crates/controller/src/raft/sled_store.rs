@@ -7,6 +7,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use ottla_storage::is_for_lack_of_room;
 use rustix::fs::FallocateFlags;
@@ -27,6 +29,10 @@ const PUTS_PER_LOOK: u64 = 256;
 const RESERVE: &str = "reserve";
 const RESERVE_BYTES: usize = 2 << 20;
 
+/// How long a database that was just closed may stay locked.
+const UNLOCK_WAIT: Duration = Duration::from_secs(5);
+const UNLOCK_PAUSE: Duration = Duration::from_millis(1);
+
 /// The store on sled.
 #[derive(Debug)]
 pub(crate) struct SledStore {
@@ -34,7 +40,7 @@ pub(crate) struct SledStore {
     puts: AtomicU64,
     /// sled's own data file, to be synced behind sled's back.
     data_file: File,
-    /// Dropped after the database, whose lock is free then.
+    /// Dropped after the database, whose lock is free then, or soon.
     _open: oneshot::Sender<()>,
 }
 
@@ -77,14 +83,23 @@ impl SledStore {
     }
 }
 
-/// Of some damage sled makes an error, and of some a panic.
+/// Of some damage sled makes an error, and of some a panic. A database that was dropped stays locked for as long as a
+/// thread of sled's still works on it.
 fn open_db(dir: &Path) -> io::Result<sled::Db> {
-    let path = dir.to_owned();
-    let opened = catch_unwind(move || {
-        let config = sled::Config::new().path(path).flush_every_ms(None).cache_capacity(SLED_CACHE_BYTES);
-        config.open()
-    });
-    opened.map_err(|panic| corrupt("sled", said(panic.as_ref())))?.map_err(|error| sled_error(&error))
+    let config = sled::Config::new().path(dir).flush_every_ms(None).cache_capacity(SLED_CACHE_BYTES);
+    let until = Instant::now() + UNLOCK_WAIT;
+    loop {
+        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+        match opened.map_err(|panic| corrupt("sled", said(panic.as_ref())))? {
+            Err(error) if is_locked(&error) && Instant::now() < until => sleep(UNLOCK_PAUSE),
+            opened => return opened.map_err(|error| sled_error(&error)),
+        }
+    }
+}
+
+/// Others that might have it open are kept out by the log dir's own lock.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock"))
 }
 
 fn said(panic: &(dyn Any + Send)) -> &str {
@@ -185,5 +200,25 @@ fn sled_error(error: &sled::Error) -> io::Error {
             io::Error::new(error.kind(), error.to_string())
         }
         other => corrupt("sled", other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn store_that_is_about_to_be_closed_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let (store, _) = SledStore::open(&path).unwrap();
+        store.save(MetaKey::Vote, b"7").unwrap();
+        let closing = std::thread::spawn(move || {
+            sleep(Duration::from_millis(50));
+            drop(store);
+        });
+        let (again, _) = SledStore::open(&path).unwrap();
+        assert_eq!(again.get(MetaKey::Vote).unwrap().unwrap(), b"7");
+        closing.join().unwrap();
     }
 }
