@@ -89,12 +89,13 @@ async fn a_leader_that_is_the_active_controller_takes_nothing_along() {
         for attempt in 0..12 {
             topic = format!("with-controller-{round}-{attempt}");
             create(&addresses[0], &topic, 1, "2").await;
+            // The broker that is asked may hear of it later than the one that made it.
+            await_isr(&addresses[0], &topic, &[1, 2, 3]).await;
             let leader = partitions(&addresses[0], &topic).await[&0].0;
             if usize::try_from(leader) == Ok(controller) {
                 break;
             }
         }
-        await_isr(&addresses[0], &topic, &[1, 2, 3]).await;
         assert_eq!(usize::try_from(partitions(&addresses[0], &topic).await[&0].0), Ok(controller));
         let load = SteadyProducer::start(addresses.clone(), &topic);
         cluster.wait_for("records are acknowledged", PATIENCE, || load.acknowledged().len() > 100);
