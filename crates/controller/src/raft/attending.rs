@@ -10,13 +10,13 @@ use ottla_metadata::DirectoryId;
 use ottla_model::wire::{Reader, WireError, Writer};
 use ottla_model::{BrokerId, TopicId};
 use parking_lot::Mutex;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::door::Started;
 use super::network::attend;
 use super::quorum::node;
 use super::types::{StoredMembership, Voter};
-use super::voters::{Heard, VoterChanges, as_voter, voter_ids, voter_of};
+use super::voters::{VoterChanges, as_voter, voter_ids, voter_of};
 use crate::error::VoterError;
 use crate::peers::{Peer, Peers, VoteWish};
 
@@ -74,13 +74,13 @@ impl Attend {
 /// Controllers that would make an odd number of voters.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
-    heard: Mutex<BTreeMap<BrokerId, Heard>>,
+    heard: Mutex<BTreeMap<BrokerId, Instant>>,
 }
 
 impl Candidates {
     /// Notes one, and counts those that are there.
     fn note(&self, id: BrokerId) -> usize {
-        let (mut heard, now) = (self.heard.lock(), Heard::now());
+        let (mut heard, now) = (self.heard.lock(), Instant::now());
         heard.insert(id, now);
         heard.retain(|_, at| now.saturating_duration_since(*at) < FORGOTTEN);
         heard.len()

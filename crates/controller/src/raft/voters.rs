@@ -13,7 +13,7 @@ use openraft::raft::{ClientWriteResponse, Precondition};
 use openraft::{ChangeMembers, RaftMetrics, ServerState};
 use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::attending::Candidates;
 use super::door::Started;
@@ -281,6 +281,3 @@ fn keys(membership: &StoredMembership) -> String {
     });
     keys.collect::<Vec<_>>().join(", ")
 }
-
-/// When something was heard.
-pub(super) type Heard = Instant;
