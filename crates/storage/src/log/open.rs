@@ -76,6 +76,10 @@ impl PartitionLog {
             Some((last, closed)) => (Segment::open(&disk, &dir, *last, now)?, closed),
             None => (Segment::create(&disk, &dir, start.log_start_offset, now)?, &[][..]),
         };
+        if found.segments.is_empty() && start.log_start_offset > Offset(0) {
+            // As where all segments are replaced: from now on nothing but this name says where the log goes on.
+            disk.sync_dir(&dir).synced(&dir)?;
+        }
         let is_new = found.segments.is_empty();
         let segments = Segments::new(&disk, &dir, closed, active, now);
         let epochs = read_epochs(&*disk, &dir)?;
@@ -264,11 +268,13 @@ impl PartitionLog {
         if removed.is_empty() { Ok(()) } else { self.disk.sync_dir(&self.dir).synced(&self.dir) }
     }
 
-    /// Replaces all segments by an empty one.
+    /// Replaces all segments by an empty one. Its name is on the disk then: no batch says where such a log goes on, and the
+    /// checkpoint of log starts says it no longer when the first segment does.
     pub(super) fn restart_at(&mut self, offset: Offset, now: Now) -> Result<(), StorageError> {
         let gone: Vec<Offset> = self.segments.bases().collect();
         self.remove_durably(&gone)?;
         self.segments.replace_all(Segment::create(&self.disk, &self.dir, offset, now)?);
+        self.disk.sync_dir(&self.dir).synced(&self.dir)?;
         self.flush.restarted();
         self.positions.lock().clear();
         Ok(())

@@ -98,6 +98,21 @@ impl Part {
         }
     }
 
+    /// `p-0 in 0 [0, 3) flushed to 3, answered 3`: 0 is the first log dir.
+    pub(crate) fn told(&self) -> String {
+        let Self { name, dir, answered, .. } = self;
+        self.log.as_ref().map_or_else(
+            || format!("{name} gone"),
+            |log| {
+                let (start, end) = (log.log_start_offset(), log.log_end_offset());
+                format!(
+                    "{name} in {dir} [{start}, {end}) flushed to {}, answered {answered}",
+                    log.recovery_point()
+                )
+            },
+        )
+    }
+
     /// The log is open whenever an operation runs.
     pub(crate) fn log(&mut self) -> &mut PartitionLog {
         self.log.as_mut().unwrap()

@@ -76,7 +76,9 @@ impl World {
     fn live(&mut self, changes: u64) {
         self.disk.fail_after(changes);
         for _ in 0..20 + self.random.below(30) {
-            if self.op().is_err() || self.step == "closed" {
+            let ended = self.op().is_err();
+            self.tell();
+            if ended || self.step == "closed" {
                 break;
             }
         }
@@ -113,10 +115,18 @@ impl World {
             part.log = None;
         }
         let seed = self.random.bits();
-        if std::env::var_os("OTTLA_POWER_SEED").is_some() {
+        if is_told() {
             println!("power cut by {seed}, {}: {:?}", self.step, self.disk.failed());
         }
         self.disk.power_cut(seed);
+    }
+
+    /// What a seed that is run by itself has come to.
+    fn tell(&self) {
+        if is_told() {
+            let parts: Vec<String> = self.parts.iter().map(Part::told).collect();
+            println!("{:28} {}", self.step, parts.join(", "));
+        }
     }
 
     /// The power may fail again while the dirs are opened.
@@ -127,7 +137,10 @@ impl World {
             let changes = if is_cut { self.random.below(60) } else { NEVER };
             self.disk.fail_after(changes);
             match self.open() {
-                Ok(()) => break,
+                Ok(()) => {
+                    self.tell();
+                    break;
+                }
                 Err(PowerOff) => self.cut(),
             }
         }
@@ -231,6 +244,10 @@ impl World {
         }
         Ok(())
     }
+}
+
+fn is_told() -> bool {
+    std::env::var_os("OTTLA_POWER_SEED").is_some()
 }
 
 /// What a cut has hit: the operation, and what it was just doing.
