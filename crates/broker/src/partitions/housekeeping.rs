@@ -48,13 +48,13 @@ impl Housekeeping {
         loop {
             tokio::select! {
                 _ = flush.tick() => {
-                    self.flush_due();
+                    let has_files_due = self.look_after_unfinished();
                     let spared = self.flusher.spared();
                     if spared - checkpointed >= CHECKPOINT_AFTER_BYTES {
                         checkpointed = spared;
                         self.on_thread(|housekeeping| housekeeping.checkpoint(OffsetCheckpoint::RecoveryPoint)).await;
                     }
-                    if self.has_deleted_files_due() {
+                    if has_files_due {
                         self.on_thread(Self::remove_deleted_files).await;
                     }
                 }
@@ -71,13 +71,18 @@ impl Housekeeping {
         }
     }
 
-    fn flush_due(&self) {
+    /// Has flushed what is due; whether files that were deleted are due to be removed.
+    fn look_after_unfinished(&self) -> bool {
         let now = self.clock.now();
-        for partition in self.partitions.all() {
-            if partition.is_flush_due(now, UNFLUSHED_MAX_MS) {
+        let mut has_files_due = self.logs.has_removals_due(self.delete_delay_ms(), now);
+        for partition in self.partitions.take_unfinished() {
+            let due = partition.look_after(now, UNFLUSHED_MAX_MS);
+            if due.flush {
                 self.flusher.flush(&partition);
             }
+            has_files_due |= due.removal;
         }
+        has_files_due
     }
 
     fn retain(&self) {
@@ -95,12 +100,6 @@ impl Housekeeping {
                 Err(error) => tracing::error!(partition = %partition.name, %error, "retention failed"),
             }
         }
-    }
-
-    fn has_deleted_files_due(&self) -> bool {
-        let now = self.clock.now();
-        self.logs.has_removals_due(self.delete_delay_ms(), now)
-            || self.partitions.all().iter().any(|partition| partition.has_deleted_files_due(now))
     }
 
     /// Of whole logs: their topics' own settings are gone with them.

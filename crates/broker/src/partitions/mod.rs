@@ -17,6 +17,7 @@ mod partition;
 mod read;
 mod registry;
 mod traffic;
+mod unfinished;
 mod waiter;
 
 pub(crate) use assignments::DirAssignments;

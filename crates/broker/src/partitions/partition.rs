@@ -10,7 +10,7 @@ mod leading;
 mod leading_tests;
 mod producers;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,12 +22,13 @@ use ottla_replication::{
 use ottla_storage::{
     AppendInfo, AppendOrigin, FlushTask, PartitionLog, RetentionRun, StorageError, Writeback,
 };
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::DirFailures;
 use super::error::{AppendError, PartitionError};
 use super::traffic::Traffic;
+use super::unfinished::{Listing, Locked};
 use super::waiter::Waiter;
 use crate::memory::Charge;
 use crate::replication::IsrProposals;
@@ -77,10 +78,11 @@ pub(crate) struct Partition {
 pub(super) struct State {
     pub(super) log: PartitionLog,
     pub(super) machine: PartitionMachine,
-    id: TopicIdPartition,
+    pub(super) id: TopicIdPartition,
+    pub(super) listing: Listing,
     produces: WaitList<Waiter>,
     pub(super) fetches: WaitList<Waiter>,
-    follower_fetches: WaitList<Waiter>,
+    pub(super) follower_fetches: WaitList<Waiter>,
     flushes: WaitList<Waiter>,
     /// DeleteRecords that wait for followers.
     deletions: WaitList<Waiter>,
@@ -149,6 +151,7 @@ impl Partition {
             log,
             machine,
             id,
+            listing: Listing::default(),
             failures,
             proposals,
             leader_high_watermark: Offset::ZERO,
@@ -174,8 +177,8 @@ impl Partition {
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
+    pub(super) fn lock(&self) -> Locked<'_> {
+        Locked::new(self.state.lock())
     }
 
     /// Appends one client's or coordinator's batches, whose offsets and epoch are patched in place.
@@ -186,7 +189,7 @@ impl Partition {
         origin: AppendOrigin,
         now: Now,
     ) -> Result<Appended, AppendError> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let leader_epoch = state.machine.begin_append(acks == Acks::All)?;
         state.make_room_for_producer(records, now)?;
         let info = match state.log.append_as_leader(records, leader_epoch, origin, now) {
@@ -219,27 +222,27 @@ impl Partition {
 
     /// Whether what ends at `required` is committed; `None` while it must wait.
     pub(crate) fn acknowledged(&self, required: Offset) -> Option<Result<(), AppendError>> {
-        Some(self.state.lock().machine.acknowledged(required)?.map_err(AppendError::from))
+        Some(self.lock().machine.acknowledged(required)?.map_err(AppendError::from))
     }
 
     /// Wakes `waiter` when the high watermark reaches `required`, or the role changes.
     pub(crate) fn park_produce(&self, required: Offset, waiter: Arc<Notify>) -> Option<Ticket> {
-        self.state.lock().produces.park(required, waiter.into()).ok()
+        self.lock().produces.park(required, waiter.into()).ok()
     }
 
     /// Wakes `waiter` when there is something to read at `offset`, or the role or the log's start changes.
     pub(crate) fn park_fetch(&self, offset: Offset, waiter: Arc<Notify>) -> Option<Ticket> {
-        self.state.lock().fetches.park(offset, waiter.into()).ok()
+        self.lock().fetches.park(offset, waiter.into()).ok()
     }
 
     /// Takes a parked produce back.
     pub(crate) fn cancel_produce(&self, ticket: Ticket) {
-        self.state.lock().produces.cancel(ticket);
+        self.lock().produces.cancel(ticket);
     }
 
     /// Takes a parked fetch back.
     pub(crate) fn cancel_fetch(&self, ticket: Ticket) {
-        self.state.lock().fetches.cancel(ticket);
+        self.lock().fetches.cancel(ticket);
     }
 
     /// Takes in what the metadata says of the partition; gives the role if it is another one.
@@ -248,9 +251,13 @@ impl Partition {
         registration: &Registration,
         now: MonoMs,
     ) -> Result<Option<RoleChange>, PartitionError> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
+        let before = state.machine.partition_epoch();
         let effects = state.machine.update(registration, now)?;
-        let woken = state.woken(&effects);
+        let mut woken = state.woken(&effects);
+        if state.machine.partition_epoch() != before {
+            woken.0.extend(state.all_followers());
+        }
         if let Some(RoleChange::Leader { leader_epoch, epoch_start }) = effects.role {
             state.log.assign_epoch(leader_epoch);
             tracing::debug!(partition = %self.name, %leader_epoch, %epoch_start, "leader");
@@ -267,7 +274,7 @@ impl Partition {
         machine: PartitionConfig,
         now: MonoMs,
     ) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.log.set_config(log);
         let effects = state.machine.configure(machine, now);
         let woken = state.woken(&effects);
@@ -277,7 +284,7 @@ impl Partition {
 
     /// Ends the replica's work here: parked operations fail, appends are refused.
     pub(super) fn close(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.closed = true;
         // A flush under way must not write into the directory of a topic that gets the same name.
         state.log.retire();
@@ -289,7 +296,7 @@ impl Partition {
 
     /// Moves the log's start up to `offset`, or to the high watermark if it is `None`; gives the new log start.
     pub(crate) fn delete_records(&self, offset: Option<Offset>) -> Result<Offset, PartitionError> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if !state.machine.is_leader() {
             return Err(PartitionError::NotLeader);
         }
@@ -306,7 +313,7 @@ impl Partition {
         let log_start = state.log.log_start_offset();
         let effects = state.machine.log_start_advanced(log_start);
         let mut woken = state.woken(&effects);
-        woken.0.extend(state.fetches.all());
+        woken.0.extend(state.readers());
         drop(state);
         woken.wake();
         Ok(log_start)
@@ -330,18 +337,12 @@ impl Partition {
         self.on_log(|state| Ok((state.log.remove_deleted_files(now)?, Effects::default())))
     }
 
-    /// Whether there are such files.
-    pub(super) fn has_deleted_files_due(&self, now: Now) -> bool {
-        let state = self.state.lock();
-        !state.closed && state.log.has_deleted_files_due(now)
-    }
-
     /// Works on the log of a replica that is still here; a failure takes it offline.
     fn on_log<T: Default>(
         &self,
         work: impl FnOnce(&mut State) -> Result<(T, Effects), StorageError>,
     ) -> Result<T, StorageError> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.closed {
             return Ok(T::default());
         }
@@ -355,7 +356,7 @@ impl Partition {
         };
         if state.log.log_start_offset() != log_start {
             // Readers are told.
-            woken.0.extend(state.fetches.all());
+            woken.0.extend(state.readers());
         }
         drop(state);
         woken.wake();
@@ -364,17 +365,17 @@ impl Partition {
 
     /// Whether the log is subject to compaction.
     pub(super) fn is_compacted(&self) -> bool {
-        self.state.lock().log.config().cleanup_policy.compact
+        self.lock().log.config().cleanup_policy.compact
     }
 
     /// Whether the replica's work here has ended.
     pub(super) fn is_closed(&self) -> bool {
-        self.state.lock().closed
+        self.lock().closed
     }
 
     /// Works on the log itself, which may be another one afterwards; `None` if the replica's work here has ended.
     pub(super) fn lend_log<T>(&self, work: impl FnOnce(&mut PartitionLog) -> T) -> Option<T> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.closed { None } else { Some(work(&mut state.log)) }
     }
 
@@ -399,13 +400,12 @@ impl Partition {
 
     /// Whether a flush is due by the settings, or because something has been unflushed for `max_ms`.
     pub(super) fn is_flush_due(&self, now: Now, max_ms: u64) -> bool {
-        let state = self.state.lock();
-        state.log.flush_due(now) || state.log.unflushed_ms(now).is_some_and(|ms| ms >= max_ms)
+        self.lock().is_flush_due(now, max_ms)
     }
 
     /// Gives back the descriptors that nobody used since the last call.
     pub(super) fn close_idle_files(&self) {
-        self.state.lock().log.close_idle_files();
+        self.lock().log.close_idle_files();
     }
 
     /// Writes what was appended so far to the disk, without holding the lock while the disk works. The caller then asks
@@ -414,7 +414,7 @@ impl Partition {
         *self.flush_turn.lock() = FlushTurn::Running;
         let Some((task, cuts)) = self.take_flush()? else { return Ok(Flushed::default()) };
         let outcome = task.run();
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.closed {
             return Ok(Flushed::default());
         }
@@ -437,7 +437,7 @@ impl Partition {
     }
 
     fn take_flush(&self) -> Result<Option<(FlushTask, u64)>, StorageError> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.closed {
             return Ok(None);
         }
@@ -454,7 +454,7 @@ impl Partition {
     }
 
     pub(crate) fn high_watermark(&self) -> Offset {
-        self.state.lock().machine.high_watermark()
+        self.lock().machine.high_watermark()
     }
 }
 
@@ -462,6 +462,10 @@ impl State {
     /// Whether the replica's work here has ended.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    pub(super) fn is_flush_due(&self, now: Now, max_ms: u64) -> bool {
+        self.log.flush_due(now) || self.log.unflushed_ms(now).is_some_and(|ms| ms >= max_ms)
     }
 
     /// Who may go on by the effects of a step; what the controller is to be asked is put where that is done.
@@ -474,7 +478,7 @@ impl State {
         }
         let mut woken = Vec::new();
         if let Some(end) = effects.log_end {
-            woken.extend(self.follower_fetches.passed(end));
+            woken.extend(self.followers_before(end));
         }
         if let Some(high_watermark) = effects.high_watermark {
             woken.extend(self.produces.reached(high_watermark));
@@ -483,11 +487,16 @@ impl State {
         if effects.role.is_some() {
             woken.extend(self.produces.all());
             woken.extend(self.fetches.all());
-            woken.extend(self.follower_fetches.all());
+            woken.extend(self.all_followers());
             woken.extend(self.flushes.all());
             woken.extend(self.deletions.all());
         }
         Woken(woken)
+    }
+
+    /// Whoever waits for something to read: where the log begins is news, too.
+    fn readers(&mut self) -> Vec<Waiter> {
+        self.fetches.all().chain(self.all_followers()).collect()
     }
 
     /// Has the dir looked at if the disk is why nothing could be read.

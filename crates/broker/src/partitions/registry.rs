@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 
 use super::Partition;
 use super::opening::{Gate, Opening};
+use super::unfinished::Unfinished;
 
 /// Why a partition cannot be served here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,7 @@ pub(crate) struct Partitions {
     topics: RwLock<Topics>,
     /// Replicas whose logs are not open yet: without any nobody need look for them.
     opening_count: AtomicUsize,
+    unfinished: Arc<Unfinished>,
 }
 
 impl Partitions {
@@ -130,6 +132,13 @@ impl Partitions {
         slots.filter_map(Slot::partition).collect()
     }
 
+    /// Those that have not been looked after since something was done to their logs, or that had more to do then: to be looked
+    /// after now.
+    pub(super) fn take_unfinished(&self) -> Vec<Arc<Partition>> {
+        let listed = self.unfinished.take();
+        listed.into_iter().filter_map(|id| self.by_id(id.topic_id, id.partition).ok()).collect()
+    }
+
     /// The replicas of one topic that are open here.
     pub(crate) fn of_topic(&self, name: &str) -> Vec<Arc<Partition>> {
         let topics = self.topics.read();
@@ -138,7 +147,9 @@ impl Partitions {
     }
 
     pub(super) fn insert(&self, name: &Arc<str>, id: TopicId, partition: i32, replica: Arc<Partition>) {
-        self.set(name, id, partition, Slot::Here(replica));
+        self.set(name, id, partition, Slot::Here(Arc::clone(&replica)));
+        // Not before it can be found.
+        replica.list_in(Arc::clone(&self.unfinished));
     }
 
     pub(super) fn set_elsewhere(&self, name: &Arc<str>, id: TopicId, partition: i32) {

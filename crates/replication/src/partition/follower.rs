@@ -67,6 +67,14 @@ impl Follower {
         self.last_fetch = Some(now);
     }
 
+    /// It has gone on asking from `offset`, where the log ended, until `at`: in a session that need not say so each time.
+    pub(super) fn stayed(&mut self, offset: Offset, at: MonoMs) {
+        if self.leo == offset {
+            self.last_fetch = self.last_fetch.max(Some(at));
+            self.last_caught_up = self.last_caught_up.max(Some(at));
+        }
+    }
+
     pub(super) fn is_caught_up(&self, leader_leo: Offset, now: MonoMs, max_lag_ms: u64) -> bool {
         self.leo == leader_leo || self.last_caught_up.is_some_and(|at| now.since_ms(at) <= max_lag_ms)
     }

@@ -67,6 +67,26 @@ impl PartitionMachine {
         Ok(effects)
     }
 
+    /// Whether a follower's next fetch would tell nothing and be told nothing: it is in sync, has the whole log, and all of it
+    /// is committed. It stays so until something is appended, or an update says otherwise.
+    #[must_use]
+    pub fn is_settled(&self, broker: BrokerId) -> bool {
+        let all = self.log.leo;
+        self.is_leader()
+            && self.log.high_watermark == all
+            && self.isr.pending.is_none()
+            && self.isr.contains(broker)
+            && self.followers.iter().any(|follower| follower.id == broker && follower.leo == all)
+    }
+
+    /// A settled follower has gone on fetching from `offset`, the end of the log, until `at`. To be told once it is settled no
+    /// more, before the next [`tick`](Self::tick): how long it lags counts from then.
+    pub fn follower_stayed(&mut self, broker: BrokerId, offset: Offset, at: MonoMs) {
+        if let Some(follower) = self.followers.iter_mut().find(|follower| follower.id == broker) {
+            follower.stayed(offset, at);
+        }
+    }
+
     /// The broker's registration no longer lets it join the ISR (fenced, shutting down).
     pub fn follower_ineligible(&mut self, broker: BrokerId, now: MonoMs) -> Effects {
         if let Some(follower) = self.followers.iter_mut().find(|follower| follower.id == broker) {

@@ -309,6 +309,12 @@ impl PartitionLog {
             || (unflushed > 0 && (unflushed >= self.config.flush_messages || waited >= self.config.flush_ms))
     }
 
+    /// Whether a flush or [`PartitionLog::remove_deleted_files`] will be due, sooner or later.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.flush.rolled || self.unflushed_count() > 0 || !self.deleted.is_empty()
+    }
+
     /// A task that makes everything appended so far durable; `None` if it is. Run it outside the lock, then call
     /// [`PartitionLog::flushed`].
     pub fn take_flush(&mut self) -> Result<Option<FlushTask>, StorageError> {

@@ -122,6 +122,7 @@ impl Fetch {
         let begun = self.sessions.lock().begin(session, asked.wanted, &asked.forgotten, now.mono);
         let mut fetch = begun.map_err(|error| crate::error_map::fetch_session(&error))?;
         if let FetchContext::Incremental(session) = &mut fetch {
+            watches::ask(session, asked.replica);
             watches::listen(session);
         }
         Ok(Poll {

@@ -43,6 +43,13 @@ pub(super) struct Follower {
     pub(super) now: MonoMs,
 }
 
+impl Follower {
+    /// Whether the broker has not been started anew since.
+    pub(super) fn is_the_registered_one(self) -> bool {
+        self.standing.epoch.is_some_and(|registered| self.broker_epoch.is_none_or(|own| own >= registered))
+    }
+}
+
 impl Replica {
     pub(super) fn is_follower(self) -> bool {
         matches!(self, Self::Follower(_))

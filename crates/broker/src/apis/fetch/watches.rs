@@ -26,6 +26,15 @@ pub(super) fn bell(session: &Session) -> &Arc<Bell> {
     &session.attached.bell
 }
 
+/// The session was asked for all that it has; by a follower, also for what need not be read.
+pub(super) fn ask(session: &Session, replica: Replica) {
+    if let Replica::Follower(follower) = replica
+        && follower.is_the_registered_one()
+    {
+        bell(session).ask(follower.now);
+    }
+}
+
 /// Makes those due that have something new.
 pub(super) fn listen(session: &mut Session) {
     for slot in session.attached.bell.heard() {
@@ -33,14 +42,20 @@ pub(super) fn listen(session: &mut Session) {
     }
 }
 
-/// What was read of `target` has been settled: a consumer who has all of it need not read it again before it changes. A
-/// follower's fetch says something even where there is nothing to read.
+/// What was read of `target` has been settled: whoever has all of it need not read it again before it changes. A follower's
+/// fetch says something even where there is nothing to read, unless it is in sync: then all that it says is when it was.
 pub(super) fn rest(session: &mut Session, replica: Replica, target: &Target, read: &PartitionRead) {
-    let (Some(slot), Replica::Consumer { .. }) = (target.slot, replica) else { return };
+    let Some(slot) = target.slot else { return };
+    let follower = match replica {
+        Replica::Consumer { .. } => None,
+        Replica::Follower(follower) => Some(follower.broker),
+        Replica::Debug => return,
+    };
     let has_all =
         read.slice.is_none() && !read.redirects() && target.wanted.fetch_offset == read.high_watermark;
     if let (true, Some(partition)) = (has_all, target.partition()) {
         let seen = Seen {
+            follower,
             offset: read.high_watermark,
             log_start: read.log_start_offset,
             current_leader_epoch: target.wanted.current_leader_epoch,

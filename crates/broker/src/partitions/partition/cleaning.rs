@@ -52,7 +52,7 @@ impl Partition {
             return Ok(None);
         }
         self.learn_sizes();
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.closed || state.log.is_offline() || !state.log.config().cleanup_policy.compact {
             return Ok(None);
         }
@@ -102,7 +102,7 @@ impl Partition {
     /// Removes what a cleaning that ended early leaves behind; whether the log was to blame, which is no more what the
     /// cleaning took it for.
     pub(in crate::partitions) fn abandon_cleaning(&self, cleaning: &mut Cleaning) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.closed || state.log.is_void(cleaning) {
             let _ = state.log.abandon_cleaning(cleaning);
             return true;
@@ -115,7 +115,7 @@ impl Partition {
 
     /// The log's directory, and how far it is compacted.
     pub(in crate::partitions) fn cleaned_to(&self) -> Option<(PathBuf, Offset)> {
-        let state = self.state.lock();
+        let state = self.lock();
         let offset = state.log.cleaned_to().filter(|_| !state.closed)?;
         Some((state.log.dir().to_path_buf(), offset))
     }
@@ -124,7 +124,7 @@ impl Partition {
         &self,
         act: impl FnOnce(&mut PartitionLog) -> Result<T, CleanError>,
     ) -> Result<T, CleanError> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.closed || state.log.is_offline() {
             return Err(CleanError::Aborted);
         }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::super::error::PartitionError;
 use super::{Partition, State, Woken};
+use crate::partitions::waiter::Waiter;
 
 impl Partition {
     /// Wakes `waiter` when there is something behind `offset` for a follower, or the role changes.
@@ -18,7 +19,10 @@ impl Partition {
 
     /// Takes a follower's parked fetch back.
     pub(crate) fn cancel_follower(&self, ticket: Ticket) {
-        self.lock().follower_fetches.cancel(ticket);
+        let mut state = self.lock();
+        if let Some(waiter) = state.follower_fetches.cancel(ticket) {
+            state.note_settled(&waiter);
+        }
     }
 
     /// The controller has answered what was proposed at `proposed_at`; how the in-sync set is now, against before.
@@ -31,7 +35,8 @@ impl Partition {
         let mut state = self.lock();
         let before = state.machine.isr().to_vec();
         let effects = state.machine.alter_partition_answered(proposed_at, answer, now);
-        let woken = state.woken(&effects);
+        let mut woken = state.woken(&effects);
+        woken.0.extend(state.all_followers());
         let change = state.machine.isr().len().cmp(&before.len());
         if change != Ordering::Equal {
             let (partition, isr) = (&self.name, state.machine.isr());
@@ -106,6 +111,25 @@ impl Partition {
 }
 
 impl State {
+    /// Those of followers that wait for a record behind `end`, or less.
+    pub(super) fn followers_before(&mut self, end: Offset) -> Vec<Waiter> {
+        let waiting = self.follower_fetches.passed(end);
+        waiting.inspect(|waiter| self.note_settled(waiter)).collect()
+    }
+
+    /// What followers may be told, or have to tell, has changed.
+    pub(super) fn all_followers(&mut self) -> Vec<Waiter> {
+        let waiting = self.follower_fetches.all();
+        waiting.inspect(|waiter| self.note_settled(waiter)).collect()
+    }
+
+    /// A follower that needed not be read is waited for no more: until it last asked it had all.
+    fn note_settled(&mut self, waiter: &Waiter) {
+        if let Some((settled, at)) = waiter.settled() {
+            self.machine.follower_stayed(settled.broker, settled.offset, at);
+        }
+    }
+
     /// A follower's fetch, after its epochs were looked at: everything below its offset is on its disk, or in its memory.
     pub(in super::super) fn follower_fetched(
         &mut self,

@@ -1,12 +1,13 @@
 use ottla_model::batch::BatchBuilder;
-use ottla_model::{BrokerId, LeaderEpoch, TimestampMs};
+use ottla_model::{BrokerId, LeaderEpoch, PartitionEpoch, TimestampMs};
 use ottla_replication::{BrokerStanding, FollowerFetch};
 use ottla_storage::{LogConfig, Reach};
 
 use super::super::error::PartitionError;
 use super::super::read::{PartitionRead, ReadRequest, Reader};
-use super::tests::{NOW, led};
+use super::tests::{NOW, heard, led, slot};
 use super::*;
+use crate::partitions::{Bell, Seen};
 
 const CONSUMER: Reader = Reader::Consumer { leader_only: true };
 
@@ -80,7 +81,7 @@ fn a_fetch_of_another_epoch_or_of_no_replica_counts_for_nothing() {
     let registration = Registration {
         leader: Some(BrokerId(1)),
         leader_epoch: LeaderEpoch(4),
-        partition_epoch: ottla_model::PartitionEpoch(1),
+        partition_epoch: PartitionEpoch(1),
         replicas: vec![BrokerId(1), BrokerId(2)],
         isr: vec![BrokerId(1), BrokerId(2)],
     };
@@ -130,7 +131,7 @@ async fn with_too_few_in_sync_replicas_nothing_is_taken_and_nothing_committed() 
     assert_eq!(proposal.flush_first, Some(Offset(1)), "the page cache would be the only place");
     let shrunk = ottla_replication::AlterPartitionAnswer::Committed {
         leader_epoch: LeaderEpoch(0),
-        partition_epoch: ottla_model::PartitionEpoch(1),
+        partition_epoch: PartitionEpoch(1),
         isr: vec![BrokerId(1)],
     };
     assert_eq!(partition.isr_answered(proposal.partition_epoch, shrunk, late), std::cmp::Ordering::Less);
@@ -154,4 +155,86 @@ fn a_consumer_is_sent_to_the_replica_in_its_rack_that_has_what_it_wants() {
     assert_eq!(closest(0, &[3]), Some(BrokerId(3)));
     assert_eq!(closest(0, &[1, 2]), None, "the leader is as near");
     assert_eq!(closest(0, &[]), None);
+}
+
+fn registration(partition_epoch: i32, isr: &[i32]) -> Registration {
+    Registration {
+        leader: Some(BrokerId(1)),
+        leader_epoch: LeaderEpoch(0),
+        partition_epoch: PartitionEpoch(partition_epoch),
+        replicas: [1, 2, 3].map(BrokerId).into(),
+        isr: isr.iter().copied().map(BrokerId).collect(),
+    }
+}
+
+const fn settled(broker: i32, offset: i64) -> Seen {
+    Seen {
+        follower: Some(BrokerId(broker)),
+        offset: Offset(offset),
+        log_start: Offset::ZERO,
+        current_leader_epoch: Some(LeaderEpoch(0)),
+    }
+}
+
+#[test]
+fn a_follower_that_has_all_hears_of_all_that_it_is_told() {
+    let partition = Arc::new(led(LogConfig::default(), &[1, 2, 3]));
+    let (bell, slot) = (Arc::new(Bell::default()), slot());
+    let watch = |offset| partition.watch(&settled(2, offset), &bell, slot);
+    assert!(watch(0).is_none(), "nobody knows yet what it has");
+    followed(&partition, fetch(2, 0, 0)).unwrap();
+    let _watch = watch(0).unwrap();
+    append(&partition, Acks::Leader).unwrap();
+    assert_eq!(heard(&bell), 1, "a record");
+    followed(&partition, fetch(2, 1, 0)).unwrap();
+    assert!(watch(1).is_none(), "another one has not got it: it will be told the high watermark");
+    followed(&partition, fetch(3, 1, 0)).unwrap();
+    let _watch = watch(1).unwrap();
+    partition.delete_records(Some(Offset(1))).unwrap();
+    assert_eq!(heard(&bell), 1, "the log's start");
+    let watch = || partition.watch(&Seen { log_start: Offset(1), ..settled(2, 1) }, &bell, slot);
+    let _watch = watch().unwrap();
+    partition.update(&registration(1, &[1, 3]), NOW.mono).unwrap();
+    assert_eq!(heard(&bell), 1, "it is in sync no more: its fetches are read again");
+    assert!(watch().is_none());
+    let rejoined = Reader::Follower { fetch: fetch(2, 1, 0), news: true, now: NOW.mono };
+    read(&partition, rejoined, 1).unwrap();
+    assert!(partition.lock().machine.isr().len() == 2 && watch().is_none(), "until it is, again");
+    let committed = ottla_replication::AlterPartitionAnswer::Committed {
+        leader_epoch: LeaderEpoch(0),
+        partition_epoch: PartitionEpoch(2),
+        isr: [1, 2, 3].map(BrokerId).into(),
+    };
+    partition.isr_answered(PartitionEpoch(1), committed, NOW.mono);
+    let _watch = watch().unwrap();
+    partition.close();
+    assert_eq!(heard(&bell), 1, "the replica is gone");
+}
+
+/// It is not read for hours, and its session alone says that it is there.
+#[tokio::test]
+async fn who_has_all_and_asks_for_it_is_in_sync_when_something_comes() {
+    let hours = MonoMs(NOW.mono.0 + 10_000_000);
+    for (asks, wakes_by_itself) in [(true, false), (true, true), (false, false)] {
+        let partition = Arc::new(led(LogConfig::default(), &[1, 2]));
+        followed(&partition, fetch(2, 0, 0)).unwrap();
+        let bell = Arc::new(Bell::default());
+        let watch = partition.watch(&settled(2, 0), &bell, slot()).unwrap();
+        if asks {
+            bell.ask(hours);
+        }
+        if wakes_by_itself {
+            // As the end of a session does.
+            drop(watch);
+            append(&partition, Acks::Leader).unwrap();
+        } else {
+            append(&partition, Acks::Leader).unwrap();
+            drop(watch);
+        }
+        partition.look_for_lag(MonoMs(hours.0 + 1_000));
+        let proposals = Arc::clone(&partition.lock().proposals);
+        let soon = std::time::Duration::from_millis(1);
+        let shrinks = tokio::time::timeout(soon, proposals.next()).await.is_ok();
+        assert_eq!(shrinks, !asks, "{asks} {wakes_by_itself}");
+    }
 }

@@ -12,7 +12,7 @@ use ottla_storage::{CleanError, CleanerSettings, CleaningStep, CleanupPolicy, Lo
 use super::*;
 use crate::partitions::{Bell, Seen};
 
-pub(super) const NOW: Now = Now { wall: TimestampMs(1_000), mono: MonoMs(1_000) };
+pub(in crate::partitions) const NOW: Now = Now { wall: TimestampMs(1_000), mono: MonoMs(1_000) };
 
 /// The leader of a partition with one replica.
 fn leader() -> Partition {
@@ -24,7 +24,7 @@ fn leader_with(config: LogConfig) -> Partition {
 }
 
 /// The leader of a partition with these replicas, all of them in sync.
-pub(super) fn led(config: LogConfig, replicas: &[i32]) -> Partition {
+pub(in crate::partitions) fn led(config: LogConfig, replicas: &[i32]) -> Partition {
     let (disk, name) = (Arc::new(SimDisk::new()), TopicPartition::new("t", 0));
     let dir = PathBuf::from("/data/t-0");
     let config = Arc::new(config);
@@ -115,11 +115,11 @@ fn no_segment_is_replaced_once_cleaning_is_paused() {
 }
 
 /// How often the bell of a session has rung for each of its slots.
-fn heard(bell: &Bell) -> usize {
+pub(super) fn heard(bell: &Bell) -> usize {
     bell.heard().len()
 }
 
-fn slot() -> SlotId {
+pub(super) fn slot() -> SlotId {
     let mut map = FetchSessionCache::<()>::new(FetchSessionConfig::default());
     let key = FetchKey { topic: FetchTopic::Id(TopicId::ZERO), partition: 0 };
     let wanted = FetchPartition {
@@ -155,6 +155,7 @@ fn who_watches_hears_of_all_that_a_reader_is_told() {
         partition.append(&mut builder.build().unwrap(), Acks::All, AppendOrigin::Client, NOW).unwrap();
     };
     let seen = |offset, log_start| Seen {
+        follower: None,
         offset: Offset(offset),
         log_start: Offset(log_start),
         current_leader_epoch: None,
@@ -205,7 +206,8 @@ fn who_watches_hears_of_retention() {
         partition.append(&mut builder.build().unwrap(), Acks::All, AppendOrigin::Client, NOW).unwrap();
     }
     let bell = Arc::new(Bell::default());
-    let seen = Seen { offset: Offset(2), log_start: Offset::ZERO, current_leader_epoch: None };
+    let seen =
+        Seen { follower: None, offset: Offset(2), log_start: Offset::ZERO, current_leader_epoch: None };
     let _watch = partition.watch(&seen, &bell, slot()).unwrap();
     partition.apply_retention(Now { wall: TimestampMs(1_005), mono: MonoMs(1_005) }).unwrap();
     assert_eq!(heard(&bell), 0, "nothing is old");

@@ -150,6 +150,46 @@ fn a_busy_leaders_follower_counts_as_caught_up_with_its_previous_fetch() {
 }
 
 #[test]
+fn a_settled_follower_lags_from_when_it_last_asked() {
+    let mut machine = leader(&[ONE, TWO, THREE], 1);
+    for (broker, offset) in [(TWO, 0), (THREE, 0)] {
+        let _ = machine.follower_fetched(&fetch(broker, offset), at(10)).unwrap();
+    }
+    assert!(machine.is_settled(TWO) && !machine.is_settled(ONE));
+    let _ = machine.appended(Offset(5), at(60_000));
+    assert!(!machine.is_settled(TWO), "there is something for it");
+    machine.follower_stayed(TWO, Offset(0), at(59_500));
+    machine.follower_stayed(THREE, Offset(3), at(59_500));
+    let tick = machine.tick(at(60_400));
+    assert_eq!(proposed(&tick), Some(vec![1, 2]), "three was not there, and two was until just now");
+    assert!(!machine.is_settled(TWO));
+    let _ = machine.alter_partition_answered(PartitionEpoch(10), committed(11, &[ONE, TWO]), at(60_401));
+    assert_eq!(proposed(&machine.tick(at(60_500))), None);
+    assert_eq!(proposed(&machine.tick(at(60_501))), Some(vec![1]), "replica.lag.time.max.ms are over");
+}
+
+#[test]
+fn a_follower_is_settled_only_in_sync_and_with_all_that_is_committed() {
+    let mut machine = leader(&[ONE, TWO], 2);
+    assert!(!machine.is_settled(TWO), "it has not fetched");
+    let _ = machine.appended(Offset(5), at(1));
+    let _ = machine.follower_fetched(&fetch(TWO, 4), at(2)).unwrap();
+    assert!(!machine.is_settled(TWO), "it lacks a record");
+    let _ = machine.follower_fetched(&fetch(TWO, 5), at(2)).unwrap();
+    assert!(machine.is_settled(TWO));
+    let joins = machine.follower_fetched(&fetch(THREE, 5), at(2)).unwrap();
+    assert!(joins.alter_partition.is_some() && !machine.is_settled(THREE), "it has not joined yet");
+    assert!(!machine.is_settled(TWO), "the in-sync set may be another one");
+    let joined = committed(11, &[ONE, TWO, THREE]);
+    let _ = machine.alter_partition_answered(PartitionEpoch(10), joined, at(3));
+    assert!(machine.is_settled(TWO) && machine.is_settled(THREE));
+    let _ = machine.update(&registration(1, 5, 12, &[ONE, THREE]), at(4)).unwrap();
+    assert!(!machine.is_settled(TWO) && machine.is_settled(THREE));
+    let _ = machine.update(&registration(3, 6, 13, &[ONE, THREE]), at(5)).unwrap();
+    assert!(!machine.is_settled(THREE), "this broker leads no more");
+}
+
+#[test]
 fn expansion_counts_for_the_hw_from_the_proposal_on() {
     let mut machine = leader(&[ONE], 1);
     let _ = machine.appended(Offset(10), at(1));
