@@ -151,6 +151,20 @@ async fn the_official_tools_change_the_voters() {
         .shows("kraft.version")
         .shows("FinalizedVersionLevel: 1");
 
+    // KIP-919: the same, asked of the controllers.
+    let at_controller = |tool, args: &[&str]| -> Ran {
+        let all: Vec<&str> =
+            ["--bootstrap-controller", bootstrap.as_str()].into_iter().chain(args.iter().copied()).collect();
+        tools::run_bare(tool, &all, "")
+    };
+    let status = at_controller(METADATA_QUORUM, &["describe", "--status"]).ok();
+    assert!(voters_of(&status).contains("\"id\": 1"), "{status}");
+    at_controller(METADATA_QUORUM, &["describe", "--replication"]).ok().shows("Leader");
+    at_controller(FEATURES, &["describe"]).ok().shows("kraft.version");
+    tools::run_bare(CLUSTER, &["cluster-id", "--bootstrap-controller", &bootstrap], "")
+        .ok()
+        .shows("Cluster ID:");
+
     // The tool reads the new controller's own file and directory.
     let file = second.dir().join("controller.properties");
     let data = second.data_dir();

@@ -49,6 +49,7 @@ impl ControllerServer {
         background.spawn(follow(Arc::clone(&metadata), subscription));
         let services = ControllerServices {
             controller: base.controller.clone(),
+            peers: base.peers.clone(),
             identity: Arc::clone(&base.identity),
             loggers,
             metadata,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
-use ottla_controller::Controller;
+use ottla_controller::{Controller, Peers};
 use parking_lot::Mutex;
 
 use crate::apis::FetchSessions;
@@ -30,6 +30,8 @@ pub(crate) struct ControllerServices {
     pub config: Arc<ArcSwap<BrokerConfig>>,
     pub metadata: Arc<MetadataView>,
     pub controller: Controller,
+    /// The controllers; `None` of a node that is none and has none.
+    pub peers: Option<Peers>,
 }
 
 impl Services {
@@ -40,6 +42,7 @@ impl Services {
             config: Arc::clone(&self.config),
             metadata: Arc::clone(&self.metadata),
             controller: self.controller.clone(),
+            peers: self.channel.peers().cloned(),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::metadata_view::MetadataView;
 
 /// `EndpointType` of KIP-919.
 const BROKER_ENDPOINT: i8 = 1;
-const CONTROLLER_ENDPOINT: i8 = 2;
+pub(super) const CONTROLLER_ENDPOINT: i8 = 2;
 
 /// Answers from the published image.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Handler for DescribeCluster {
         request: DescribeClusterRequest,
     ) -> Reply<DescribeClusterResponse> {
         if request.endpoint_type != BROKER_ENDPOINT {
-            return Reply::Ready(wrong_endpoint(context.version, request.endpoint_type));
+            return Reply::Ready(wrong_endpoint(context.version, request.endpoint_type, BROKER_ENDPOINT));
         }
         let image = self.view.image();
         let listener = &context.connection.listener;
@@ -57,12 +57,16 @@ impl Handler for DescribeCluster {
 }
 
 /// Version 0 does not know the error codes of KIP-919.
-fn wrong_endpoint(version: i16, wanted: i8) -> DescribeClusterResponse {
+pub(super) fn wrong_endpoint(version: i16, wanted: i8, own: i8) -> DescribeClusterResponse {
+    let name = |endpoint| if endpoint == CONTROLLER_ENDPOINT { "CONTROLLER" } else { "BROKER" };
     let (code, message) = match wanted {
-        CONTROLLER_ENDPOINT => (
+        BROKER_ENDPOINT | CONTROLLER_ENDPOINT => (
             ErrorCode::MismatchedEndpointType,
-            "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER"
-                .to_owned(),
+            format!(
+                "The request was sent to an endpoint of type {}, but we wanted an endpoint of type {}",
+                name(own),
+                name(wanted)
+            ),
         ),
         _ => (ErrorCode::UnsupportedEndpointType, format!("Unsupported endpoint type {wanted}")),
     };

@@ -24,6 +24,7 @@ mod describe_acls;
 mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
+mod describe_controllers;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
@@ -163,11 +164,17 @@ fn admin(services: &Services) -> Vec<Arc<dyn Api>> {
 
 /// What is switched off.
 fn switched_off() -> Vec<Arc<dyn Api>> {
+    let mut apis = switched_off_everywhere();
+    apis.push(typed(describe_client_quotas::DescribeClientQuotas));
+    apis
+}
+
+/// On controllers' listeners, too.
+fn switched_off_everywhere() -> Vec<Arc<dyn Api>> {
     vec![
         typed(describe_acls::DescribeAcls),
         typed(create_acls::CreateAcls),
         typed(delete_acls::DeleteAcls),
-        typed(describe_client_quotas::DescribeClientQuotas),
         typed(describe_user_scram_credentials::DescribeUserScramCredentials),
         typed(delegation_tokens::CreateDelegationToken),
         typed(delegation_tokens::RenewDelegationToken),
@@ -212,7 +219,20 @@ pub(crate) fn controller_table(services: &ControllerServices) -> Vec<Arc<dyn Api
         typed(allocate_producer_ids::AllocateProducerIds { controller: controller() }),
         typed(assign_replicas_to_dirs::AssignReplicasToDirs { controller: controller() }),
         typed(envelope::Envelope { inner: of_controller(services) }),
+        typed(describe_configs::DescribeConfigs {
+            view: Arc::clone(&services.metadata),
+            config: Arc::clone(&services.config),
+            identity: Arc::clone(&services.identity),
+            loggers: Arc::clone(&services.loggers),
+        }),
+        typed(list_partition_reassignments::ListPartitionReassignments {
+            view: Arc::clone(&services.metadata),
+        }),
     ];
+    apis.extend(services.peers.clone().map(|peers| {
+        typed(describe_controllers::DescribeControllers { view: Arc::clone(&services.metadata), peers })
+    }));
+    apis.extend(switched_off_everywhere());
     apis.extend(of_controller(services).into_iter().map(|api| Arc::new(Direct(api)) as Arc<dyn Api>));
     advertise(services, apis)
 }

@@ -77,6 +77,10 @@ impl ControllerChannel {
         let _ = self.local.set(apis);
     }
 
+    pub(crate) fn peers(&self) -> Option<&Peers> {
+        self.peers.as_ref()
+    }
+
     pub(crate) fn controller(&self) -> &Controller {
         &self.controller
     }

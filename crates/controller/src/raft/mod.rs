@@ -20,6 +20,7 @@ mod meta_store;
 mod network;
 mod observer;
 mod observers;
+mod opening;
 mod peer_codec;
 #[cfg(test)]
 mod peer_codec_tests;
@@ -45,6 +46,7 @@ mod types;
 mod voters;
 #[cfg(test)]
 mod voters_tests;
+mod watch;
 
 pub(crate) use door::PeerDoor;
 pub(crate) use observer::Observer;

@@ -1,10 +1,9 @@
 //! One voter of the quorum, started and led.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
@@ -18,25 +17,23 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::attending::{is_member, keep_attending};
-use super::codec::{Identity, identity_bytes, purged_bytes, read_identity, read_vote, vote_bytes};
-use super::damage::{Remedy, damaged, is_damage};
+use super::attending::keep_attending;
 use super::door::Started;
 use super::followers::Followers;
 use super::log_store::LogStore;
-use super::meta_pair::{MetaPair, SLED_DIR};
+use super::meta_pair::MetaPair;
 use super::meta_store::{MetaKey, MetaStore};
 use super::network::{Network, peer_of};
 use super::observer::Observer;
 use super::observers::is_there;
+use super::opening::{claim, open, stand, start_error};
 use super::serving::{Serving, wall_clock};
 use super::snapshot::SnapshotStore;
 use super::snapshot_clock::{SnapshotClock, SnapshotLimits};
 use super::standing::Standing;
 use super::state_machine::StateMachine;
-use super::types::{
-    Applied, LeaderId, LogId, Membership, Proposal, StoredMembership, TypeConfig, Vote, Voter,
-};
+use super::types::{Applied, Membership, Proposal, StoredMembership, TypeConfig, Voter};
+use super::watch::Watch;
 use crate::error::StartError;
 use crate::peers::{Peer, Peers};
 use crate::publish::Publisher;
@@ -60,7 +57,7 @@ pub(crate) struct QuorumConfig {
 
 impl QuorumConfig {
     /// The voters, unless this node is the only one.
-    fn several(&self) -> Option<&Peers> {
+    pub(super) fn several(&self) -> Option<&Peers> {
         self.peers.as_ref().filter(|peers| !peers.is_alone())
     }
 }
@@ -444,7 +441,7 @@ async fn membership_of(raft: &OurRaft) -> Result<StoredMembership, StartError> {
 }
 
 /// Who votes.
-fn peers_of(membership: &Membership) -> Vec<Peer> {
+pub(super) fn peers_of(membership: &Membership) -> Vec<Peer> {
     let voters = membership.voter_ids().filter_map(|id| {
         let node = membership.get_node(&id)?;
         Some(peer_of(broker_id(id), node))
@@ -495,213 +492,4 @@ fn raft_config(config: &QuorumConfig, may_vote: bool) -> Result<Arc<Config>, Sta
         ..Config::default()
     };
     config.validate().map(Arc::new).map_err(raft_error)
-}
-
-/// The power may have failed between the first vote, for ourselves, and the first entry, which says who votes. Nobody has
-/// counted that vote, and with it the quorum would take itself for formed, and wait for ever.
-fn forget_lonely_vote(config: &QuorumConfig, log: &LogStore, meta: &dyn MetaStore) -> io::Result<()> {
-    let vote = meta.get(MetaKey::Vote)?.map(|bytes| read_vote(&bytes)).transpose()?;
-    // Among others a lonely vote may be the term that a voter with an emptied disk keeps to.
-    let is_ours = config.several().is_none()
-        && vote.is_some_and(|vote| vote.leader_id.voted_for == node(config.node_id));
-    if is_ours && log.is_empty() && meta.get(MetaKey::Snapshot)?.is_none() {
-        let none = Vote { leader_id: LeaderId { term: 0, voted_for: 0 }, committed: false };
-        meta.save(MetaKey::Vote, &vote_bytes(&none))?;
-    }
-    Ok(())
-}
-
-/// The log and the state machine. Of the log and the snapshot each does without what the other has, too.
-fn open(
-    config: &QuorumConfig,
-    disk: &Arc<dyn Disk>,
-    meta: &Arc<dyn MetaStore>,
-    publisher: &Arc<Publisher>,
-) -> io::Result<(LogStore, StateMachine, watch::Receiver<Option<LogId>>)> {
-    let cluster_id = &config.cluster_id;
-    let snapshots = SnapshotStore::new(disk.clone(), &config.dir, meta.clone());
-    let open_log = || LogStore::open(disk.clone(), &config.dir, meta.clone(), config.segment_bytes);
-    let log = match open_log() {
-        Err(error) if is_damage(&error) => {
-            let Some(covered) = snapshots.covered(cluster_id).ok().flatten() else { return Err(error) };
-            tracing::warn!(%error, snapshot = %covered.log_id, "the metadata log now begins behind its snapshot");
-            meta.save(MetaKey::Purged, &purged_bytes(&covered))?;
-            open_log()?
-        }
-        opened => opened?,
-    };
-    forget_lonely_vote(config, &log, meta.as_ref())?;
-    let (applied, replayable) = watch::channel(None);
-    let open_machine = || {
-        let (snapshots, log) = (snapshots.clone(), log.clone());
-        StateMachine::open(cluster_id.clone(), publisher.clone(), snapshots, log, applied.clone())
-    };
-    let machine = match open_machine() {
-        Err(error) if is_damage(&error) && log.is_whole() => {
-            tracing::warn!(%error, "the metadata is made anew of its log");
-            snapshots.forget()?;
-            open_machine()?
-        }
-        opened => opened?,
-    };
-    Ok((log, machine, replayable))
-}
-
-fn start_error(config: &QuorumConfig, source: io::Error) -> StartError {
-    if is_damage(&source) {
-        StartError::Damaged(source.to_string())
-    } else {
-        StartError::Io { path: config.dir.clone(), source }
-    }
-}
-
-/// Writes who we are into a new store, or checks that the store is ours.
-fn claim(config: &QuorumConfig, disk: &dyn Disk, meta: &dyn MetaStore) -> Result<(), StartError> {
-    let path = config.dir.clone();
-    let io = |source| start_error(config, source);
-    let ours = Identity {
-        cluster_id: config.cluster_id.to_string(),
-        node_id: config.node_id,
-        directory_id: config.directory_id,
-    };
-    let Some(found) = meta.get(MetaKey::Identity).map_err(io)? else {
-        check_is_new(disk, &config.dir).map_err(io)?;
-        if config.several().is_some() {
-            Standing::Blank.save(meta).map_err(io)?;
-        }
-        return meta.save(MetaKey::Identity, &identity_bytes(&ours)).map_err(io);
-    };
-    let found = read_identity(&found).map_err(io)?;
-    if found.cluster_id != ours.cluster_id {
-        return Err(StartError::WrongCluster { path, found: found.cluster_id, expected: ours.cluster_id });
-    }
-    if found.node_id != ours.node_id {
-        return Err(StartError::WrongNode { path, found: found.node_id, expected: ours.node_id });
-    }
-    if found.directory_id != ours.directory_id {
-        let (found, expected) = (found.directory_id, ours.directory_id);
-        return Err(StartError::WrongDirectory { path, found, expected });
-    }
-    Ok(())
-}
-
-/// What this voter may do: at once, unless its disk is empty; then what the others say.
-async fn stand(config: &QuorumConfig, meta: &dyn MetaStore) -> Result<Standing, StartError> {
-    let Some(peers) = &config.peers else { return Ok(Standing::Member) };
-    let io = |source| start_error(config, source);
-    let mut standing = Standing::load(meta).map_err(io)?;
-    peers.door.know(peers.voters().to_vec());
-    peers.door.introduce(&config.cluster_id, config.directory_id);
-    peers.door.stand(&standing);
-    if standing == Standing::Blank {
-        let (next, term) = peers.stand_up(&config.cluster_id, config.directory_id).await;
-        if let Standing::CatchingUp { log_len } = next {
-            tracing::warn!(term, log_len, "this voter's disk is empty: it votes again once it has caught up");
-            let leader_id = LeaderId { term, voted_for: node(config.node_id) };
-            let vote = Vote { leader_id, committed: false };
-            meta.save(MetaKey::Vote, &vote_bytes(&vote)).map_err(io)?;
-        }
-        next.save(meta).map_err(io)?;
-        standing = next;
-        peers.door.stand(&standing);
-    }
-    Ok(standing)
-}
-
-/// A log without votes and pointers has lost them: without them it would be another log.
-fn check_is_new(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let is_ours = |name: &str| name.ends_with(".log") || name.ends_with(".checkpoint");
-    match disk.list(dir)?.into_iter().find(|entry| is_ours(&entry.name)) {
-        None => Ok(()),
-        Some(entry) => {
-            let what = format!("{SLED_DIR} and its copy are gone, though {} is there", entry.name);
-            Err(damaged(dir, what, Remedy::Backup))
-        }
-    }
-}
-
-/// Says who leads, and lets a voter vote that has caught up.
-struct Watch {
-    raft: OurRaft,
-    publisher: Arc<Publisher>,
-    meta: Arc<dyn MetaStore>,
-    may_vote: Arc<AtomicBool>,
-    standing: Standing,
-    peers: Option<Peers>,
-    leads: watch::Sender<bool>,
-    tell_leader: watch::Sender<BrokerId>,
-    serving: Arc<Serving>,
-    followers: Arc<Mutex<Followers>>,
-    directory_id: DirectoryId,
-    /// Whether this node has to pull what the quorum does not send it.
-    tell_pulling: watch::Sender<bool>,
-    /// Whether time passes for openraft: for one voter alone it need not.
-    ticks: bool,
-}
-
-impl Watch {
-    async fn run(mut self) {
-        let mut metrics = self.raft.metrics();
-        loop {
-            let (leader, leads, applied) = {
-                let metrics = metrics.borrow_watched();
-                let applied = metrics.last_applied.map(|log_id| log_id.index + 1);
-                self.followers.lock().hear(&metrics, &self.serving.log);
-                self.learn(&metrics.membership_config);
-                (metrics.current_leader, leading_term(&metrics).is_some(), applied)
-            };
-            let leader = leader.map_or(BrokerId::NONE, broker_id);
-            if !*self.tell_pulling.borrow() {
-                self.publisher.set_controller(leader);
-            }
-            let changed = |known: &mut BrokerId| std::mem::replace(known, leader) != leader;
-            if self.tell_leader.send_if_modified(changed) {
-                self.serving.observers.lock().forget();
-            }
-            self.leads.send_if_modified(|led| std::mem::replace(led, leads) != leads);
-            self.catch_up(applied.unwrap_or(0)).await;
-            if metrics.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Who votes, as the log has it; of a log that is not sent to this node any more nothing.
-    fn learn(&mut self, membership: &StoredMembership) {
-        let Some(peers) = &self.peers else { return };
-        if peers.is_dynamic() {
-            let pulls = !is_member(membership, peers.own, self.directory_id);
-            self.tell_pulling.send_if_modified(|pulled| std::mem::replace(pulled, pulls) != pulls);
-            if pulls {
-                return;
-            }
-            if !self.ticks && membership.nodes().count() > 1 {
-                self.ticks = true;
-                self.raft.runtime_config().tick(true);
-                self.raft.runtime_config().heartbeat(true);
-            }
-        }
-        peers.learn(peers_of(membership.membership()));
-        peers.door.know(peers.voters().to_vec());
-    }
-
-    async fn catch_up(&mut self, log_len: u64) {
-        let Standing::CatchingUp { log_len: wanted } = self.standing else { return };
-        if log_len < wanted {
-            return;
-        }
-        let meta = Arc::clone(&self.meta);
-        let saved = super::log_store::blocking(move || Standing::Member.save(meta.as_ref())).await;
-        if let Err(error) = saved {
-            tracing::error!(%error, "a voter that has caught up cannot say so");
-            return;
-        }
-        tracing::info!(log_len, "this voter has caught up, and votes");
-        self.standing = Standing::Member;
-        if let Some(peers) = &self.peers {
-            peers.door.stand(&self.standing);
-        }
-        self.may_vote.store(true, Ordering::Release);
-        self.raft.runtime_config().elect(true);
-    }
 }

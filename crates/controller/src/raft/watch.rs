@@ -1,0 +1,106 @@
+//! What a voter sees of the quorum as it changes: who leads, who votes, and whether it has caught up itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use openraft::async_runtime::watch::WatchReceiver;
+use ottla_metadata::DirectoryId;
+use ottla_model::BrokerId;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::attending::is_member;
+use super::followers::Followers;
+use super::meta_store::MetaStore;
+use super::quorum::{OurRaft, broker_id, leading_term, peers_of};
+use super::serving::Serving;
+use super::standing::Standing;
+use super::types::StoredMembership;
+use crate::peers::Peers;
+use crate::publish::Publisher;
+
+/// Says who leads, and lets a voter vote that has caught up.
+pub(super) struct Watch {
+    pub(super) raft: OurRaft,
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) meta: Arc<dyn MetaStore>,
+    pub(super) may_vote: Arc<AtomicBool>,
+    pub(super) standing: Standing,
+    pub(super) peers: Option<Peers>,
+    pub(super) leads: watch::Sender<bool>,
+    pub(super) tell_leader: watch::Sender<BrokerId>,
+    pub(super) serving: Arc<Serving>,
+    pub(super) followers: Arc<Mutex<Followers>>,
+    pub(super) directory_id: DirectoryId,
+    /// Whether this node has to pull what the quorum does not send it.
+    pub(super) tell_pulling: watch::Sender<bool>,
+    /// Whether time passes for openraft: for one voter alone it need not.
+    pub(super) ticks: bool,
+}
+
+impl Watch {
+    pub(super) async fn run(mut self) {
+        let mut metrics = self.raft.metrics();
+        loop {
+            let (leader, leads, applied) = {
+                let metrics = metrics.borrow_watched();
+                let applied = metrics.last_applied.map(|log_id| log_id.index + 1);
+                self.followers.lock().hear(&metrics, &self.serving.log);
+                self.learn(&metrics.membership_config);
+                (metrics.current_leader, leading_term(&metrics).is_some(), applied)
+            };
+            let leader = leader.map_or(BrokerId::NONE, broker_id);
+            if !*self.tell_pulling.borrow() {
+                self.publisher.set_controller(leader);
+            }
+            let changed = |known: &mut BrokerId| std::mem::replace(known, leader) != leader;
+            if self.tell_leader.send_if_modified(changed) {
+                self.serving.observers.lock().forget();
+            }
+            self.leads.send_if_modified(|led| std::mem::replace(led, leads) != leads);
+            self.catch_up(applied.unwrap_or(0)).await;
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Who votes, as the log has it; of a log that is not sent to this node any more nothing.
+    fn learn(&mut self, membership: &StoredMembership) {
+        let Some(peers) = &self.peers else { return };
+        if peers.is_dynamic() {
+            let pulls = !is_member(membership, peers.own, self.directory_id);
+            self.tell_pulling.send_if_modified(|pulled| std::mem::replace(pulled, pulls) != pulls);
+            if pulls {
+                return;
+            }
+            if !self.ticks && membership.nodes().count() > 1 {
+                self.ticks = true;
+                self.raft.runtime_config().tick(true);
+                self.raft.runtime_config().heartbeat(true);
+            }
+        }
+        peers.learn(peers_of(membership.membership()));
+        peers.door.know(peers.voters().to_vec());
+    }
+
+    async fn catch_up(&mut self, log_len: u64) {
+        let Standing::CatchingUp { log_len: wanted } = self.standing else { return };
+        if log_len < wanted {
+            return;
+        }
+        let meta = Arc::clone(&self.meta);
+        let saved = super::log_store::blocking(move || Standing::Member.save(meta.as_ref())).await;
+        if let Err(error) = saved {
+            tracing::error!(%error, "a voter that has caught up cannot say so");
+            return;
+        }
+        tracing::info!(log_len, "this voter has caught up, and votes");
+        self.standing = Standing::Member;
+        if let Some(peers) = &self.peers {
+            peers.door.stand(&self.standing);
+        }
+        self.may_vote.store(true, Ordering::Release);
+        self.raft.runtime_config().elect(true);
+    }
+}
