@@ -225,7 +225,19 @@ impl Controller {
         &self,
         request: BrokerRegistrationRequest,
     ) -> Result<Result<i64, BrokerError>, ControllerError> {
-        self.decide(Need::Relief, move |context| decision::register_broker(&request, context)).await
+        let (liveness, now) = (Arc::clone(&self.liveness), self.began.elapsed());
+        self.decide(Need::Relief, move |context| {
+            let mut liveness = liveness.lock();
+            let id = request.broker_id;
+            let has_session = |epoch| liveness.has_session(id, epoch, now);
+            let decision = decision::register_broker(&request, has_session, context);
+            if let Ok(epoch) = decision.answer {
+                // The next of this batch already finds it.
+                liveness.registered(id, epoch, now);
+            }
+            decision
+        })
+        .await
     }
 
     /// Lets a registered broker lead, once it is ready to.
@@ -253,8 +265,15 @@ impl Controller {
         &self,
         beat: BrokerHeartbeat,
     ) -> Result<Result<HeartbeatAnswer, BrokerError>, ControllerError> {
-        self.liveness.lock().heard(beat.broker_id, beat.broker_epoch, self.began.elapsed());
-        self.decide(Need::Relief, move |context| decision::broker_heartbeat(&beat, context)).await
+        let (id, epoch) = (beat.broker_id, beat.broker_epoch);
+        self.liveness.lock().heard(id, epoch, self.began.elapsed());
+        let answer =
+            self.decide(Need::Relief, move |context| decision::broker_heartbeat(&beat, context)).await;
+        if matches!(&answer, Ok(Ok(answer)) if answer.should_shut_down) {
+            // Its successor does not wait for it.
+            self.liveness.lock().gone(id);
+        }
+        answer
     }
 
     /// AlterPartition: one answer per partition, in the request's order.
@@ -272,14 +291,22 @@ impl Controller {
             ids.remove(&id);
         } else {
             ids.insert(id);
+            self.note_closed(id);
             self.dead.news.notify_one();
         }
+    }
+
+    /// A node's process has closed its connection: it may have gone. Until it is heard of again another one may register in its
+    /// place.
+    pub fn note_closed(&self, id: BrokerId) {
+        self.liveness.lock().gone(id);
     }
 
     /// Fences brokers that have been silent for `session`, while this node is the active controller. Runs until it is
     /// aborted.
     pub async fn watch_brokers(self, session: Duration) {
         let check = session.min(LIVENESS_CHECK);
+        self.liveness.lock().set_session(session);
         let mut leading = self.leading.clone();
         loop {
             tokio::select! {
@@ -298,7 +325,7 @@ impl Controller {
             let mut expired = {
                 let (mut liveness, now) = (self.liveness.lock(), self.began.elapsed());
                 liveness.follow(&unfenced, now);
-                liveness.expired(session, now)
+                liveness.expired(now)
             };
             expired.extend(self.dead.ids.lock().iter().filter_map(|id| Some((*id, *unfenced.get(id)?))));
             for (id, epoch) in expired {

@@ -32,6 +32,7 @@ pub use error::{
     FeatureError, ReassignmentError, StartError, TopicError, VoterError,
 };
 pub use handle::{Controller, ControllerConfig};
+pub use liveness::Liveness;
 pub use observing::ObserverConfig;
 pub use peers::{Attendance, Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers, VoteWish};
 pub use publish::{MetadataSubscription, MetadataUpdate};

@@ -6,21 +6,63 @@ use std::time::Duration;
 
 use ottla_model::BrokerId;
 
-/// The brokers that are not fenced, with when each was last heard of. `now` is a time since any fixed moment.
+/// A broker that has registered, and says nothing more, is not there any more after so long: fenced brokers beat every 20 ms.
+const FIRST_BEAT: Duration = Duration::from_secs(1);
+
+/// The brokers that are not fenced, with when each was last heard of, and the processes that are there. `now` is a time since any
+/// fixed moment.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Liveness {
+pub struct Liveness {
+    /// `broker.session.timeout.ms`; zero where nobody's silence counts.
+    session: Duration,
     heard: BTreeMap<BrokerId, (i64, Duration)>,
+    /// Broker epochs of processes, fenced or not, that were heard of, and until when that counts.
+    there: BTreeMap<BrokerId, (i64, Duration)>,
 }
 
 impl Liveness {
-    /// A heartbeat of the broker in its epoch.
-    pub(crate) fn heard(&mut self, id: BrokerId, epoch: i64, now: Duration) {
-        self.heard.insert(id, (epoch, now));
+    #[must_use]
+    pub fn new(session: Duration) -> Self {
+        Self { session, ..Self::default() }
+    }
+
+    pub(crate) fn set_session(&mut self, session: Duration) {
+        self.session = session;
+    }
+
+    /// A heartbeat of the broker in its epoch. One of an earlier epoch is of a process that another one has followed.
+    pub fn heard(&mut self, id: BrokerId, epoch: i64, now: Duration) {
+        if self.heard.get(&id).is_none_or(|(known, _)| *known <= epoch) {
+            self.heard.insert(id, (epoch, now));
+        }
+        self.is_there(id, epoch, now + self.session);
+    }
+
+    /// A process of the broker registers in that epoch.
+    pub fn registered(&mut self, id: BrokerId, epoch: i64, now: Duration) {
+        self.is_there(id, epoch, now + self.session.min(FIRST_BEAT));
+    }
+
+    fn is_there(&mut self, id: BrokerId, epoch: i64, until: Duration) {
+        if self.there.get(&id).is_none_or(|(known, _)| *known <= epoch) {
+            self.there.insert(id, (epoch, until));
+        }
+    }
+
+    /// The process may have gone: its connection was closed, or it was told that it may. It is there again with its next heartbeat.
+    pub fn gone(&mut self, id: BrokerId) {
+        self.there.remove(&id);
+    }
+
+    /// Whether the process that has registered in that epoch is known to be there (Kafka's `hasValidSession`).
+    #[must_use]
+    pub fn has_session(&self, id: BrokerId, epoch: i64, now: Duration) -> bool {
+        self.there.get(&id).is_some_and(|(known, until)| *known == epoch && now < *until)
     }
 
     /// Follows who is not fenced: whoever is new among them has a whole session from now on, as everybody has whom a new
     /// controller finds.
-    pub(crate) fn follow(&mut self, unfenced: &BTreeMap<BrokerId, i64>, now: Duration) {
+    pub fn follow(&mut self, unfenced: &BTreeMap<BrokerId, i64>, now: Duration) {
         self.heard.retain(|id, _| unfenced.contains_key(id));
         for (id, epoch) in unfenced {
             let entry = self.heard.entry(*id).or_insert((*epoch, now));
@@ -33,11 +75,13 @@ impl Liveness {
     /// Nobody is known any more.
     pub(crate) fn forget(&mut self) {
         self.heard.clear();
+        self.there.clear();
     }
 
     /// Brokers, with their epochs, that have been silent for a session.
-    pub(crate) fn expired(&self, session: Duration, now: Duration) -> Vec<(BrokerId, i64)> {
-        let silent = self.heard.iter().filter(|(_, (_, at))| now.saturating_sub(*at) >= session);
+    #[must_use]
+    pub fn expired(&self, now: Duration) -> Vec<(BrokerId, i64)> {
+        let silent = self.heard.iter().filter(|(_, (_, at))| now.saturating_sub(*at) >= self.session);
         silent.map(|(id, (epoch, _))| (*id, *epoch)).collect()
     }
 }
@@ -53,24 +97,44 @@ mod tests {
     #[test]
     fn silence_for_a_session_expires() {
         let (a, b) = (BrokerId(1), BrokerId(2));
-        let mut liveness = Liveness::default();
+        let mut liveness = Liveness::new(ms(100));
         let mut unfenced: BTreeMap<_, _> = [(a, 10), (b, 11)].into();
         liveness.follow(&unfenced, ms(0));
         liveness.heard(a, 10, ms(80));
-        assert_eq!(liveness.expired(ms(100), ms(99)), []);
-        assert_eq!(liveness.expired(ms(100), ms(100)), [(b, 11)]);
+        assert_eq!(liveness.expired(ms(99)), []);
+        assert_eq!(liveness.expired(ms(100)), [(b, 11)]);
         // Fenced, then registered anew: a whole session again.
         unfenced.remove(&b);
         liveness.follow(&unfenced, ms(100));
         unfenced.insert(b, 20);
         liveness.follow(&unfenced, ms(150));
-        assert_eq!(liveness.expired(ms(100), ms(249)), [(a, 10)]);
-        assert_eq!(liveness.expired(ms(100), ms(250)), [(a, 10), (b, 20)]);
-        // Another process of the same broker.
+        assert_eq!(liveness.expired(ms(179)), []);
+        assert_eq!(liveness.expired(ms(249)), [(a, 10)]);
+        assert_eq!(liveness.expired(ms(250)), [(a, 10), (b, 20)]);
+        // Another process of the same broker; what its predecessor still says is not heard.
         unfenced.insert(b, 30);
         liveness.follow(&unfenced, ms(250));
-        assert_eq!(liveness.expired(ms(100), ms(300)), [(a, 10)]);
+        liveness.heard(b, 20, ms(340));
+        assert_eq!(liveness.expired(ms(350)), [(a, 10), (b, 30)]);
         liveness.forget();
-        assert_eq!(liveness.expired(ms(0), ms(1_000)), []);
+        assert_eq!(liveness.expired(ms(1_000)), []);
+    }
+
+    #[test]
+    fn a_process_is_there_until_it_is_silent_or_its_connection_closes() {
+        let id = BrokerId(1);
+        let mut liveness = Liveness::new(ms(5_000));
+        assert!(!liveness.has_session(id, 10, ms(0)), "nobody has heard of it");
+        liveness.registered(id, 10, ms(0));
+        assert!(liveness.has_session(id, 10, ms(999)) && !liveness.has_session(id, 10, ms(1_000)));
+        liveness.heard(id, 10, ms(900));
+        assert!(liveness.has_session(id, 10, ms(5_899)) && !liveness.has_session(id, 10, ms(5_900)));
+        assert!(!liveness.has_session(id, 9, ms(1_000)), "another epoch's");
+        liveness.heard(id, 9, ms(1_000));
+        assert!(liveness.has_session(id, 10, ms(1_000)));
+        liveness.gone(id);
+        assert!(!liveness.has_session(id, 10, ms(1_000)));
+        liveness.heard(id, 10, ms(1_100));
+        assert!(liveness.has_session(id, 10, ms(1_100)), "it has said that it lives");
     }
 }

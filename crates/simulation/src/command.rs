@@ -60,7 +60,12 @@ impl Ask {
 }
 
 /// The records that the core wants written, and the answer once they are.
-pub(crate) fn decide(ask: &Ask, context: &mut Context<'_>) -> (Vec<MetadataRecord>, Told) {
+/// `has_session`: whether the process that has registered in that epoch is known to be there.
+pub(crate) fn decide(
+    ask: &Ask,
+    has_session: impl FnOnce(i64) -> bool,
+    context: &mut Context<'_>,
+) -> (Vec<MetadataRecord>, Told) {
     macro_rules! decided {
         ($decision:expr, $told:expr) => {{
             let decision = $decision;
@@ -68,7 +73,9 @@ pub(crate) fn decide(ask: &Ask, context: &mut Context<'_>) -> (Vec<MetadataRecor
         }};
     }
     match ask {
-        Ask::Register(request) => decided!(decision::register_broker(request, context), Told::Registered),
+        Ask::Register(request) => {
+            decided!(decision::register_broker(request, has_session, context), Told::Registered)
+        },
         Ask::Beat(beat) => decided!(decision::broker_heartbeat(beat, context), Told::Beat),
         Ask::Isr(request) => decided!(decision::alter_partition(request, context), Told::Isr),
         Ask::Create(request) => decided!(decision::create_topics(request, context), Told::Created),

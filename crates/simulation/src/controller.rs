@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_config::BrokerConfig;
+use ottla_controller::Liveness;
 use ottla_controller::decision::{Context, Randomness, Settings};
 use ottla_metadata::{MetadataImage, MetadataRecord, Provenance, new_cluster_records};
 use ottla_model::{BrokerId, Offset};
@@ -43,8 +45,7 @@ pub(crate) struct Controller {
     pub(crate) records: Vec<MetadataRecord>,
     settings: Settings,
     chance: Chance,
-    /// Broker epoch and when it was heard of.
-    heard: BTreeMap<BrokerId, (i64, u64)>,
+    liveness: Liveness,
     /// Who waits for what comes from there on.
     pulls: BTreeMap<Address, Offset>,
     upkeep_at: u64,
@@ -61,7 +62,7 @@ impl Controller {
             records: Vec::new(),
             settings,
             chance: Chance(chance),
-            heard: BTreeMap::new(),
+            liveness: Liveness::new(Duration::from_millis(SESSION_MS)),
             pulls: BTreeMap::new(),
             upkeep_at: UPKEEP_MS,
         };
@@ -80,11 +81,24 @@ impl Controller {
 
     /// Decides and commits.
     pub(crate) fn ask(&mut self, ask: &Ask, now: u64, out: &mut Vec<Message>) -> Told {
+        let time = Duration::from_millis(now);
         if let Ask::Beat(beat) = ask {
-            self.heard.insert(beat.broker_id, (beat.broker_epoch, now));
+            self.liveness.heard(beat.broker_id, beat.broker_epoch, time);
         }
         let (image, settings, random) = (&self.image, &self.settings, &mut self.chance);
-        let (records, told) = decide(ask, &mut Context { image, settings, random });
+        let registering = match ask {
+            Ask::Register(request) => request.broker_id,
+            _ => BrokerId::NONE,
+        };
+        let has_session = |epoch| self.liveness.has_session(registering, epoch, time);
+        let (records, told) = decide(ask, has_session, &mut Context { image, settings, random });
+        match (ask, &told) {
+            (_, Told::Registered(Ok(epoch))) => self.liveness.registered(registering, *epoch, time),
+            (Ask::Beat(beat), Told::Beat(Ok(answer))) if answer.should_shut_down => {
+                self.liveness.gone(beat.broker_id);
+            }
+            _ => {}
+        }
         if !records.is_empty() {
             self.commit(records);
             for (to, from) in std::mem::take(&mut self.pulls) {
@@ -117,20 +131,22 @@ impl Controller {
         out.push(Message { from: CONTROLLERS, to, body: Body::News { from, records } });
     }
 
+    /// A process's connection is closed, and the next one refused.
+    pub(crate) fn process_gone(&mut self, id: BrokerId, now: u64, out: &mut Vec<Message>) {
+        self.liveness.gone(id);
+        if let Some(broker) = self.image.brokers().get(id).filter(|broker| !broker.fenced) {
+            let ask = Ask::Fence(id, broker.epoch);
+            self.ask(&ask, now, out);
+        }
+    }
+
     pub(crate) fn tick(&mut self, now: u64, out: &mut Vec<Message>) {
         let unfenced: BTreeMap<BrokerId, i64> =
             self.image.brokers().unfenced().map(|broker| (broker.id, broker.epoch)).collect();
-        self.heard.retain(|id, _| unfenced.contains_key(id));
-        let mut silent = Vec::new();
-        for (id, epoch) in unfenced {
-            let heard = self.heard.entry(id).or_insert((epoch, now));
-            if heard.0 != epoch {
-                *heard = (epoch, now);
-            }
-            if now.saturating_sub(heard.1) >= SESSION_MS {
-                silent.push(Ask::Fence(id, epoch));
-            }
-        }
+        let time = Duration::from_millis(now);
+        self.liveness.follow(&unfenced, time);
+        let silent = self.liveness.expired(time).into_iter();
+        let mut silent: Vec<Ask> = silent.map(|(id, epoch)| Ask::Fence(id, epoch)).collect();
         if now >= self.upkeep_at {
             self.upkeep_at = now + UPKEEP_MS;
             silent.extend([Ask::Balance, Ask::ElectUncleanly]);

@@ -1,7 +1,7 @@
 //! What a fault does to the world.
 
 use crate::ledger::Violation;
-use crate::message::{Address, CONTROLLERS};
+use crate::message::{Address, CONTROLLERS, broker};
 use crate::plan::FaultKind;
 use crate::world::{Event, Mend, World};
 
@@ -135,9 +135,23 @@ impl World {
 
     /// The process is gone.
     pub(crate) fn end(&mut self, id: Address) {
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.process = None;
-            node.disk.kill();
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let was_there = node.process.take().is_some();
+        let boot = node.boot;
+        node.disk.kill();
+        if was_there {
+            self.later(2, Event::Gone { node: id, boot });
+        }
+    }
+
+    /// The controller notices, if it hears of the node, and no other process has taken the connection meanwhile.
+    pub(crate) fn gone(&mut self, id: Address, boot: u64) {
+        let is_gone = self.nodes.get(&id).is_some_and(|node| node.boot == boot && node.process.is_none());
+        if is_gone && !self.network.is_cut(id, CONTROLLERS) && !self.network.is_cut(CONTROLLERS, id) {
+            self.counts.add("process noticed gone");
+            let mut out = Vec::new();
+            self.controller.process_gone(broker(id), self.now, &mut out);
+            self.send(out);
         }
     }
 

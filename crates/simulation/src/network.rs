@@ -32,6 +32,10 @@ impl Network {
         self.cuts.insert((from, to));
     }
 
+    pub(crate) fn is_cut(&self, from: Address, to: Address) -> bool {
+        self.cuts.contains(&(from, to))
+    }
+
     pub(crate) fn mend(&mut self, from: Address, to: Address) {
         self.cuts.remove(&(from, to));
     }

@@ -33,6 +33,8 @@ pub(crate) enum Event {
     Setup,
     Fault(usize),
     Start { node: Address },
+    /// Whoever held a connection to that process is refused the next one.
+    Gone { node: Address, boot: u64 },
     Mend(Mend),
     Heal,
 }
@@ -174,6 +176,10 @@ impl World {
             Event::Setup => self.set_up(),
             Event::Fault(index) => self.fault(index),
             Event::Start { node } => self.start(node),
+            Event::Gone { node, boot } => {
+                self.gone(node, boot);
+                Ok(())
+            }
             Event::Mend(mend) => {
                 match mend {
                     Mend::Link(from, to) => self.network.mend(from, to),

@@ -71,6 +71,8 @@ async fn hold(id: BrokerId, address: String, peers: Peers, controller: Controlle
                 was_there = true;
                 controller.note_process(id, true);
                 closed(stream).await;
+                // Whoever is started in its place at once is not refused for its sake.
+                controller.note_closed(id);
                 if began.elapsed() >= LIVED {
                     continue;
                 }

@@ -13,7 +13,7 @@ use ottla_protocol::messages::{
 };
 use ottla_protocol::{ApiKey, Request as _};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::channel::version;
@@ -25,6 +25,8 @@ use crate::start_error::StartError;
 const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(60);
 /// While it is fenced a broker asks often: it is what keeps it from serving.
 const FENCED_INTERVAL: Duration = Duration::from_millis(20);
+/// While another process is registered in its place a broker asks at least so often.
+const REFUSED_INTERVAL_MAX: Duration = Duration::from_millis(250);
 
 /// What a broker says of itself when it starts.
 #[derive(Debug)]
@@ -45,11 +47,24 @@ pub(crate) async fn register(
 ) -> Result<i64, StartError> {
     let request = registration(introduction);
     let refused = |why: String| StartError::Refused(why);
-    let answer = channel.ask(&request, version(BrokerRegistrationRequest::KEY), REGISTRATION_TIMEOUT).await;
-    let answer = answer.map_err(|error: ChannelError| refused(error.to_string()))?;
-    match ErrorCode::from_code(answer.error_code) {
-        Some(ErrorCode::None) => Ok(answer.broker_epoch),
-        code => Err(refused(format!("{code:?}"))),
+    let until = Instant::now() + REGISTRATION_TIMEOUT;
+    let mut pause = FENCED_INTERVAL;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let answer = channel.ask(&request, version(BrokerRegistrationRequest::KEY), left).await;
+        let answer = answer.map_err(|error: ChannelError| refused(error.to_string()))?;
+        match ErrorCode::from_code(answer.error_code) {
+            Some(ErrorCode::None) => return Ok(answer.broker_epoch),
+            // The last process is not known to be gone yet, unless another one lives.
+            Some(ErrorCode::DuplicateBrokerRegistration) if Instant::now() + pause < until => {
+                if pause == FENCED_INTERVAL {
+                    tracing::info!(broker = %introduction.broker_id, "waits until its last process is known to be gone");
+                }
+                sleep(pause).await;
+                pause = REFUSED_INTERVAL_MAX.min(pause * 2);
+            }
+            code => return Err(refused(format!("{code:?}"))),
+        }
     }
 }
 

@@ -17,8 +17,12 @@ use crate::error::BrokerError;
 /// that process may have lost records that consumers have read, and the epoch is what tells them (KIP-101, KIP-320).
 /// A Kafka 4.4 raises it by two at each restart, clean or not: it also writes down that nobody led meanwhile, which nobody
 /// could have asked.
+///
+/// While the process that is registered is known to be there (`has_session`, of its broker epoch), another one is refused unless
+/// the first is about to go, as in Kafka: it may be one that has died, whose request comes late. Who is not the dead one asks again.
 pub fn register_broker(
     request: &BrokerRegistrationRequest,
+    has_session: impl FnOnce(i64) -> bool,
     context: &Context<'_>,
 ) -> Decision<Result<i64, BrokerError>> {
     if let Err(error) = check_features(request, context.image) {
@@ -30,6 +34,12 @@ pub fn register_broker(
     {
         // The same process asks again: its first request was answered, or is about to be.
         return Decision::answer_only(Ok(previous.epoch));
+    }
+    if let Some(previous) = previous
+        && !previous.in_controlled_shutdown
+        && has_session(previous.epoch)
+    {
+        return Decision::answer_only(Err(BrokerError::Duplicate(request.broker_id)));
     }
     let next_offset = context.image.provenance().offset.get().saturating_add(1);
     let broker_epoch =

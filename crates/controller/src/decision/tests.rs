@@ -81,7 +81,7 @@ impl Cluster {
 
     fn register(&mut self, id: i32, rack: Option<&str>, fenced: bool) -> Result<i64, BrokerError> {
         let request = registration(id, rack, fenced, self.random.uuid());
-        self.decide(|context| register_broker(&request, context))
+        self.decide(|context| register_broker(&request, |_| false, context))
     }
 
     fn create(&mut self, topic: NewTopic) -> Result<crate::CreatedTopic, TopicError> {
@@ -446,7 +446,7 @@ fn a_broker_must_support_what_is_finalized() {
     let mut cluster = Cluster::new();
     let mut request = registration(1, None, false, Uuid::from_u128(9));
     request.features.retain(|feature| feature.name != "metadata.version");
-    let answer = cluster.decide(|context| register_broker(&request, context));
+    let answer = cluster.decide(|context| register_broker(&request, |_| false, context));
     assert!(matches!(answer, Err(BrokerError::UnsupportedFeature { level: 33, .. })), "{answer:?}");
 }
 
@@ -460,7 +460,7 @@ fn a_replica_in_a_log_dir_that_does_not_work_leads_nothing_until_the_dir_is_back
             log_dirs: log_dirs.to_vec(),
             ..registration(1, None, false, incarnation)
         };
-        cluster.decide(|context| register_broker(&request, context)).unwrap()
+        cluster.decide(|context| register_broker(&request, |_| false, context)).unwrap()
     };
     let broker_epoch = register(&mut cluster, &[first, second]);
     let topic_id = cluster.create(new_topic("t", 2, 1)).unwrap().topic_id;

@@ -177,7 +177,7 @@ impl Model {
     fn restart(&mut self, id: i32, clean: bool) {
         let mut request = registration(id, None, true, self.cluster.random.uuid());
         request.previous_broker_epoch = if clean { self.epoch(BrokerId(id)) } else { -1 };
-        self.cluster.decide(|context| register_broker(&request, context)).unwrap();
+        self.cluster.decide(|context| register_broker(&request, |_| false, context)).unwrap();
         if !clean {
             for complete in self.complete.values_mut() {
                 complete.remove(&BrokerId(id));

@@ -79,6 +79,29 @@ fn a_broker_is_let_in_once_it_knows_of_its_registration() {
 }
 
 #[test]
+fn another_process_is_refused_while_the_registered_one_is_there() {
+    let mut cluster = Cluster::new();
+    let epoch = cluster.register(1, None, true).unwrap();
+    let other = registration(1, None, true, cluster.random.uuid());
+    let asked = |expected: i64| move |given: i64| given == expected;
+    let late = cluster.decide(|context| register_broker(&other, asked(epoch), context));
+    assert_eq!(late, Err(BrokerError::Duplicate(BrokerId(1))), "fenced, it may be a dead one's all the same");
+    cluster.beat(1, epoch, false);
+    let late = cluster.decide(|context| register_broker(&other, asked(epoch), context));
+    assert_eq!(late, Err(BrokerError::Duplicate(BrokerId(1))));
+    assert_eq!(cluster.epoch(1), epoch, "nothing has changed");
+    // Gone, or about to go, it stands in nobody's way.
+    let next = cluster.decide(|context| register_broker(&other, |_| false, context)).unwrap();
+    assert!(next > epoch);
+    let again = cluster.decide(|context| register_broker(&other, |_| true, context));
+    assert_eq!(again, Ok(next), "the same process asks again");
+    cluster.decide(|context| controlled_shutdown(BrokerId(1), next, context)).unwrap();
+    let successor = registration(1, None, true, cluster.random.uuid());
+    let registered = cluster.decide(|context| register_broker(&successor, |_| true, context));
+    assert!(registered.unwrap() > next);
+}
+
+#[test]
 fn a_broker_that_goes_hands_over_what_others_can_lead() {
     let mut cluster = Cluster::with_brokers(&[(1, None), (2, None)]);
     cluster.create(assigned("two", &[(0, &[1, 2])])).unwrap();
