@@ -44,8 +44,15 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
             Kind::Fetch => File::open(file)?,
             Kind::Produce | Kind::Flushed => File::create(format!("{file}.{number}"))?,
         };
-        // Its client goes without a word.
-        std::thread::spawn(move || drop(serve_one(kind, stream, &file, sendfile_min)));
+        std::thread::spawn(move || {
+            // Its client goes without a word.
+            drop(serve_one(kind, stream, &file, sendfile_min));
+            drop(file);
+            // What the thread cost is counted as long as it is there.
+            loop {
+                std::thread::park();
+            }
+        });
     }
     Ok(())
 }

@@ -96,6 +96,7 @@ impl<'a> Records<'a> {
         }
     }
 
+    #[inline]
     fn read(&mut self) -> Result<Record<'a>, WireError> {
         let len = positive(self.left.varint()?)?;
         let mut body = Reader::new(self.left.take(len)?);
@@ -133,6 +134,8 @@ impl<'a> Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = Result<Record<'a>, BatchError>;
 
+    // Whoever checks records looks at some of their fields only.
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
             return None;
@@ -160,6 +163,7 @@ fn read_header<'a>(reader: &mut Reader<'a>) -> Result<RecordHeader<'a>, WireErro
     Ok(RecordHeader { key, value })
 }
 
+#[inline]
 fn nullable<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, WireError> {
     match reader.varint()? {
         // Kafka reads any negative length as null.
@@ -168,6 +172,7 @@ fn nullable<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, WireError> 
     }
 }
 
+#[inline]
 fn positive(len: i32) -> Result<usize, WireError> {
     usize::try_from(len).map_err(|_| WireError::BadLength(i64::from(len)))
 }

@@ -49,6 +49,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `len` bytes.
+    #[inline]
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], WireError> {
         if len > self.left.len() {
             return Err(WireError::Short { wanted: len, left: self.left.len() });
@@ -76,7 +77,23 @@ impl<'a> Reader<'a> {
     }
 
     /// `UNSIGNED_VARINT`: at most 5 bytes.
+    #[inline]
     pub fn unsigned_varint(&mut self) -> Result<u32, WireError> {
+        // Lengths and deltas are mostly of one byte or two, and a record has seven of them.
+        match *self.left {
+            [byte, ref left @ ..] if byte < 0x80 => {
+                self.left = left;
+                Ok(u32::from(byte))
+            }
+            [low, high, ref left @ ..] if high < 0x80 => {
+                self.left = left;
+                Ok(u32::from(low & 0x7f) | u32::from(high) << 7)
+            }
+            _ => self.long_unsigned_varint(),
+        }
+    }
+
+    fn long_unsigned_varint(&mut self) -> Result<u32, WireError> {
         let mut value: u32 = 0;
         for shift in (0..35).step_by(7) {
             let byte = self.take(1)?[0];
@@ -93,13 +110,26 @@ impl<'a> Reader<'a> {
     }
 
     /// `VARINT`: zig-zag.
+    #[inline]
     pub fn varint(&mut self) -> Result<i32, WireError> {
         let raw = self.unsigned_varint()?;
         Ok((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()))
     }
 
     /// `VARLONG`: zig-zag, at most 10 bytes.
+    #[inline]
     pub fn varlong(&mut self) -> Result<i64, WireError> {
+        let raw = match *self.left {
+            [byte, ref left @ ..] if byte < 0x80 => {
+                self.left = left;
+                u64::from(byte)
+            }
+            _ => self.long_unsigned_varlong()?,
+        };
+        Ok((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()))
+    }
+
+    fn long_unsigned_varlong(&mut self) -> Result<u64, WireError> {
         let mut raw: u64 = 0;
         for shift in (0..70).step_by(7) {
             let byte = self.take(1)?[0];
@@ -109,7 +139,7 @@ impl<'a> Reader<'a> {
             }
             raw |= bits << shift;
             if byte & 0x80 == 0 {
-                return Ok((raw >> 1).cast_signed() ^ -((raw & 1).cast_signed()));
+                return Ok(raw);
             }
         }
         Err(WireError::LongVarint)

@@ -8,7 +8,7 @@ use ottla_planted::planted;
 
 use crate::atomic_file;
 use crate::disk::Disk;
-use crate::error::StorageError;
+use crate::error::{At, StorageError};
 use crate::producer::snapshot_path;
 
 use super::PartitionLog;
@@ -79,8 +79,13 @@ impl PartitionLog {
         let (start, end) = (self.log_start_offset, self.log_end_offset);
         let expiration_ms = self.config.producer_id_expiration_ms;
         let strays = self.stray_snapshots();
+        let was_cut = self.producers.snapshots().any(|offset| offset > end);
         self.producers.delete_snapshots(&*self.disk, &self.dir, |offset| strays.contains(&offset))?;
         self.producers.load_snapshot(&*self.disk, &self.dir, start, end, now.wall, expiration_ms)?;
+        if was_cut {
+            // One that came back would say of what is appended next what was there before.
+            self.disk.sync_dir(&self.dir).synced(&self.dir)?;
+        }
         let from = self.producers.end_offset();
         for segment in self.segments.starting_at(self.segments.number_for(from)) {
             let segment = segment?;
