@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ottla_metadata::{LeaderRecoveryState, MetadataImage, MetadataRecord, Provenance, new_cluster_records};
-use ottla_model::TimestampMs;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -14,6 +13,7 @@ use crate::decision::{Context, Randomness, Settings};
 use crate::error::ControllerError;
 use crate::publish::Publisher;
 use crate::raft::{ProposeError, Quorum, QuorumStatus};
+use crate::surroundings::{self, wall_clock};
 
 /// Commands decided together.
 const COMMANDS_PER_BATCH: usize = 1_024;
@@ -188,7 +188,9 @@ impl DecisionLoop {
             let _ = stopping.wait_for(|stops| *stops).await;
             sleep(STOP_GRACE).await;
         };
+        surroundings::scheduled().await;
         let proposed = tokio::select! {
+            biased;
             proposed = self.quorum.propose(term, wall_clock(), records) => proposed,
             () = given_up => return Err(ControllerError::Closed),
         };
@@ -230,23 +232,18 @@ fn fail(waiting: Vec<Finish>, last: Finish, error: &ControllerError) {
     }
 }
 
-fn wall_clock() -> TimestampMs {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    TimestampMs(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// The operating system's random numbers.
+/// The surroundings' random numbers.
 #[derive(Clone, Copy, Debug)]
 struct SystemRandom;
 
 impl Randomness for SystemRandom {
     fn uuid(&mut self) -> Uuid {
-        Uuid::new_v4()
+        surroundings::uuid()
     }
 
     fn below(&mut self, bound: usize) -> usize {
         // The first 48 bits of a v4 uuid are random; the bias is far below anything placement could show.
-        let (high, _) = Uuid::new_v4().as_u64_pair();
+        let (high, _) = surroundings::uuid().as_u64_pair();
         usize::try_from(high >> 16).unwrap_or(0) % bound.max(1)
     }
 }

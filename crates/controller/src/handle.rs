@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ottla_config::BrokerConfig;
 use ottla_metadata::{DirectoryId, MetadataImage};
@@ -11,6 +11,7 @@ use ottla_model::{BrokerId, Offset};
 use ottla_storage::{Disk, RealDisk};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::command::{
     AlterConfigs, AlterPartition, AlterPartitionReassignments, BrokerHeartbeat, BrokerRegistrationRequest,
@@ -111,6 +112,7 @@ impl Controller {
         let failing = quorum.failure();
         tokio::spawn(async move {
             tokio::select! {
+                biased;
                 why = failing => drop(tell.send_replace(Some(why))),
                 // Nobody asks any more.
                 () = tell.closed() => {}
@@ -310,6 +312,7 @@ impl Controller {
         let mut leading = self.leading.clone();
         loop {
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(check) => {}
                 () = self.dead.news.notified() => {}
                 // Whoever leads now knows of the dead at once.

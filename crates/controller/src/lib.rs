@@ -16,6 +16,7 @@ mod observing;
 mod peers;
 mod publish;
 mod raft;
+mod surroundings;
 mod upkeep;
 mod voting;
 
@@ -36,9 +37,11 @@ pub use liveness::Liveness;
 pub use observing::ObserverConfig;
 pub use peers::{Attendance, Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers, VoteWish};
 pub use publish::{MetadataSubscription, MetadataUpdate};
-#[doc(hidden)]
-pub use raft::fuzzing;
 pub use raft::{QuorumStatus, ReplicaStatus};
+#[doc(hidden)]
+pub use raft::{fuzzing, simulated};
+#[doc(hidden)]
+pub use surroundings::Simulation;
 pub use upkeep::Upkeep;
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ pub(crate) fn decide(
     match ask {
         Ask::Register(request) => {
             decided!(decision::register_broker(request, has_session, context), Told::Registered)
-        },
+        }
         Ask::Beat(beat) => decided!(decision::broker_heartbeat(beat, context), Told::Beat),
         Ask::Isr(request) => decided!(decision::alter_partition(request, context), Told::Isr),
         Ask::Create(request) => decided!(decision::create_topics(request, context), Told::Created),

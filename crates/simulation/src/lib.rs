@@ -18,6 +18,7 @@ mod mover;
 mod network;
 mod node;
 mod plan;
+mod quorum;
 mod run;
 mod telling;
 mod topic_config;
@@ -25,4 +26,4 @@ mod world;
 
 pub use counts::Counts;
 pub use ledger::Violation;
-pub use run::{Outcome, run, shrink, tell};
+pub use run::{Outcome, repeats, run, run_twice, shrink, tell};

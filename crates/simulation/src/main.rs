@@ -8,7 +8,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use ottla_simulation::{Counts, Outcome, run, shrink, tell};
+use ottla_simulation::{Counts, Outcome, repeats, run, run_twice, shrink, tell};
+
+/// Of so many seeds one is run twice, and must go the same way.
+const TWICE_IN: u64 = 50;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -65,7 +68,8 @@ fn many(from: u64, count: u64) -> ExitCode {
             if seed >= from + count {
                 break;
             }
-            let outcome = run(seed);
+            let outcome =
+                if seed.is_multiple_of(TWICE_IN) && repeats(seed) { run_twice(seed) } else { run(seed) };
             let Ok(mut sum) = sum.lock() else { break };
             sum.counts.merge(&outcome.counts);
             sum.simulated_ms += outcome.simulated_ms;

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::counts::Counts;
 use crate::ledger::Violation;
 use crate::plan::Plan;
+use crate::quorum;
 use crate::world::{Tells, World};
 
 /// What has become of a seed.
@@ -23,31 +24,86 @@ pub struct Outcome {
     pub story: Vec<String>,
 }
 
+/// What is left of a world.
+pub(crate) struct Lived {
+    pub(crate) counts: Counts,
+    pub(crate) simulated_ms: u64,
+    pub(crate) events: u64,
+    pub(crate) fingerprint: u64,
+    pub(crate) story: Vec<String>,
+}
+
+/// A seed's world, of one of two kinds.
+#[derive(Clone, Debug)]
+enum Kind {
+    /// Brokers, and a controller that commits at once.
+    Brokers(Plan),
+    /// Controllers, and who follows them.
+    Quorum(quorum::Plan),
+}
+
+/// Of so many seeds one is a world of controllers.
+const QUORUM_IN: u64 = 3;
+
+impl Kind {
+    fn of(seed: u64) -> Self {
+        if seed.is_multiple_of(QUORUM_IN) {
+            Self::Quorum(quorum::Plan::of(seed))
+        } else {
+            Self::Brokers(Plan::of(seed))
+        }
+    }
+
+    fn smaller(&self) -> Vec<Self> {
+        match self {
+            Self::Brokers(plan) => plan.smaller().into_iter().map(Self::Brokers).collect(),
+            Self::Quorum(plan) => plan.smaller().into_iter().map(Self::Quorum).collect(),
+        }
+    }
+}
+
 /// Runs a seed.
 #[must_use]
 pub fn run(seed: u64) -> Outcome {
-    live(Plan::of(seed), Tells::Nothing)
+    live(Kind::of(seed), Tells::Nothing)
+}
+
+/// Runs a seed twice: what differs is the failure of another check.
+#[must_use]
+pub fn run_twice(seed: u64) -> Outcome {
+    let (first, second) = (run(seed), run(seed));
+    if first.result.is_err() || (first.fingerprint, first.events) == (second.fingerprint, second.events) {
+        return first;
+    }
+    let what = format!("{} and {} events", first.events, second.events);
+    Outcome { result: Err(Violation::new("a seed gives the same run", what)), ..first }
+}
+
+/// Whether this build gives the same run for the same seed.
+#[must_use]
+pub fn repeats(seed: u64) -> bool {
+    cfg!(tokio_unstable) || matches!(Kind::of(seed), Kind::Brokers(_))
 }
 
 /// Runs a seed and tells all that happens, message by message.
 #[must_use]
 pub fn tell(seed: u64) -> Outcome {
-    live(Plan::of(seed), Tells::Everything)
+    live(Kind::of(seed), Tells::Everything)
 }
 
 /// Of a seed that fails the least that fails alike: faults are left out and the run is shortened, as long as the same check fails.
 /// Its story is what is left.
 #[must_use]
 pub fn shrink(seed: u64) -> Outcome {
-    let mut plan = Plan::of(seed);
+    let mut plan = Kind::of(seed);
     let first = live(plan.clone(), Tells::Nothing);
     let Err(wanted) = &first.result else { return first };
-    let fails = |plan: &Plan| {
+    let fails = |plan: &Kind| {
         let outcome = live(plan.clone(), Tells::Nothing);
         matches!(&outcome.result, Err(violation) if violation.check == wanted.check)
     };
     loop {
-        let smaller = |plan: &Plan| plan.smaller().into_iter().find(|smaller| fails(smaller));
+        let smaller = |plan: &Kind| plan.smaller().into_iter().find(|smaller| fails(smaller));
         match smaller(&plan) {
             Some(smaller) => plan = smaller,
             None => return live(plan, Tells::Story),
@@ -55,7 +111,14 @@ pub fn shrink(seed: u64) -> Outcome {
     }
 }
 
-fn live(plan: Plan, tells: Tells) -> Outcome {
+fn live(kind: Kind, tells: Tells) -> Outcome {
+    match kind {
+        Kind::Brokers(plan) => live_brokers(plan, tells),
+        Kind::Quorum(plan) => quorum::live(plan, tells),
+    }
+}
+
+fn live_brokers(plan: Plan, tells: Tells) -> Outcome {
     let seed = plan.seed;
     let mut world = World::new(plan, tells);
     let result = catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {

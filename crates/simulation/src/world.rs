@@ -26,15 +26,27 @@ pub(crate) const HEALING_MS: u64 = 20_000;
 #[derive(Debug)]
 pub(crate) enum Event {
     Deliver(Box<Message>),
-    Tick { node: Address, boot: u64 },
-    Flushed { node: Address, boot: u64, id: TopicIdPartition },
+    Tick {
+        node: Address,
+        boot: u64,
+    },
+    Flushed {
+        node: Address,
+        boot: u64,
+        id: TopicIdPartition,
+    },
     ControllerTick,
     ClientTick(Address),
     Setup,
     Fault(usize),
-    Start { node: Address },
+    Start {
+        node: Address,
+    },
     /// Whoever held a connection to that process is refused the next one.
-    Gone { node: Address, boot: u64 },
+    Gone {
+        node: Address,
+        boot: u64,
+    },
     Mend(Mend),
     Heal,
 }

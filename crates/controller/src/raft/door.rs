@@ -13,7 +13,6 @@ use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
 use parking_lot::Mutex;
 
-use super::log_store::blocking;
 use super::peer_codec::{
     Envelope, Hello, PeerAnswer, PeerRequest, SnapshotPiece, answer_bytes, read_request,
 };
@@ -26,6 +25,7 @@ use super::voters::VoterChanges;
 use crate::error::{ControllerError, VoterError};
 use crate::peers::Peer;
 use crate::publish::Publisher;
+use crate::surroundings::blocking;
 
 /// A snapshot longer than this is refused, so that no peer fills the memory.
 const SNAPSHOT_LEN_MAX: u64 = 1 << 30;

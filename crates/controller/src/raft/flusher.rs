@@ -7,6 +7,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use ottla_storage::DiskFile;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::surroundings;
 
 /// The thread syncs and calls back; it needs no more.
 const STACK_BYTES: usize = 256 * 1024;
@@ -21,23 +24,35 @@ struct Job {
 
 /// Takes flush jobs; dropped, it finishes those it has taken and ends.
 pub(crate) struct Flusher {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Jobs>,
     thread: Option<JoinHandle<()>>,
+}
+
+enum Jobs {
+    Thread(Sender<Job>),
+    /// Of a simulation.
+    Task(UnboundedSender<Job>),
 }
 
 impl Flusher {
     pub(crate) fn spawn() -> io::Result<Self> {
+        if surroundings::is_simulated() {
+            let (jobs, queue) = unbounded_channel();
+            tokio::spawn(run_simulated(queue));
+            return Ok(Self { jobs: Some(Jobs::Task(jobs)), thread: None });
+        }
         let (jobs, queue) = channel();
         let builder = std::thread::Builder::new().name("metadata-flush".to_owned()).stack_size(STACK_BYTES);
         let thread = builder.spawn(move || run(&queue))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { jobs: Some(Jobs::Thread(jobs)), thread: Some(thread) })
     }
 
     /// Syncs `file` soon. The queue is bounded by openraft, which appends a bounded number of entries ahead.
     pub(crate) fn flush(&self, file: Arc<dyn DiskFile>, on_flushed: OnFlushed) {
         let job = Job { file, on_flushed };
         let rejected = match &self.jobs {
-            Some(jobs) => jobs.send(job).err().map(|error| error.0),
+            Some(Jobs::Thread(jobs)) => jobs.send(job).err().map(|error| error.0),
+            Some(Jobs::Task(jobs)) => jobs.send(job).err().map(|error| error.0),
             None => Some(job),
         };
         if let Some(job) = rejected {
@@ -68,13 +83,29 @@ fn run(queue: &Receiver<Job>) {
     while let Ok(first) = queue.recv() {
         let mut jobs = vec![first];
         jobs.extend(queue.try_iter());
-        if failed.is_none() {
-            failed = sync_all(&jobs).err().map(|error| error.to_string());
+        finish(jobs, &mut failed);
+    }
+}
+
+async fn run_simulated(mut queue: UnboundedReceiver<Job>) {
+    let mut failed = None;
+    while let Some(first) = queue.recv().await {
+        let mut jobs = vec![first];
+        tokio::time::sleep(surroundings::disk_time()).await;
+        while let Ok(job) = queue.try_recv() {
+            jobs.push(job);
         }
-        for job in jobs {
-            let result = failed.as_ref().map_or(Ok(()), |why| Err(io::Error::other(why.clone())));
-            (job.on_flushed)(result);
-        }
+        finish(jobs, &mut failed);
+    }
+}
+
+fn finish(jobs: Vec<Job>, failed: &mut Option<String>) {
+    if failed.is_none() {
+        *failed = sync_all(&jobs).err().map(|error| error.to_string());
+    }
+    for job in jobs {
+        let result = failed.as_ref().map_or(Ok(()), |why| Err(io::Error::other(why.clone())));
+        (job.on_flushed)(result);
     }
 }
 

@@ -8,8 +8,8 @@ use ottla_model::TimestampMs;
 use super::log_store::LogStore;
 use super::observers::Progress;
 use super::quorum::{ReplicaStatus, broker_id};
-use super::serving::wall_clock;
 use super::types::{TypeConfig, Voter};
+use crate::surroundings::wall_clock;
 
 /// By node, of those that the leader has heard of.
 #[derive(Debug, Default)]

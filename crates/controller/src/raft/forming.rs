@@ -13,6 +13,8 @@ use crate::peers::{Peer, Peers};
 
 /// Between two rounds of greetings.
 const PAUSE: Duration = Duration::from_millis(25);
+/// The entry that says who votes is all that a log has which no leader has written to.
+const FIRST_ENTRY: u64 = 1;
 /// How often it is said that others are waited for.
 const REMIND: Duration = Duration::from_secs(10);
 
@@ -117,7 +119,9 @@ type Own = (BrokerId, DirectoryId);
 ///
 /// - a majority is as blank, or has begun with this very disk among them: nothing can have been promised or acknowledged;
 /// - else whoever had this voter's promise or acknowledgement is among any `voters - majority + 1` others that remember:
-///   their highest term and longest log cover it.
+///   their highest term and longest log cover it;
+/// - where nobody has more than the entry that every founder begins with, there may be too few founders for a leader, each having
+///   begun with others. Once all others have said so, this voter begins as well, above their highest term.
 fn decide(voters: usize, own: Own, others: &[(BrokerId, Hello)]) -> Option<(Standing, u64)> {
     let majority = voters / 2 + 1;
     let begun = |hello: &Hello| hello.standing != HelloStanding::Blank;
@@ -126,6 +130,13 @@ fn decide(voters: usize, own: Own, others: &[(BrokerId, Hello)]) -> Option<(Stan
         let founders = others.iter().map(|(id, hello)| (*id, hello.directory_id)).chain([own]);
         let founders: Vec<Own> = founders.collect();
         return (founders.len() >= majority).then_some((Standing::Founder(founders), 0));
+    }
+    let log_len = others.iter().map(|(_, hello)| hello.log_len).max().unwrap_or(0);
+    if log_len <= FIRST_ENTRY {
+        let is_lost = |hello: &Hello| hello.standing == HelloStanding::CatchingUp;
+        let all_say_so = others.len() + 1 == voters && !others.iter().any(|(_, hello)| is_lost(hello));
+        let term = others.iter().map(|(_, hello)| hello.term).max().unwrap_or(0);
+        return all_say_so.then(|| (Standing::Founder(vec![own]), term));
     }
     let remember = || others.iter().filter(|(_, hello)| hello.standing == HelloStanding::Member);
     if remember().count() < voters - majority + 1 {
@@ -206,6 +217,23 @@ mod tests {
         // The same node with another disk is not the one that was there.
         let others = [(BrokerId(2), member(1, 1, &[(OWN, dir(9)), (BrokerId(2), dir(2))]))];
         assert_eq!(decide(3, own(), &others), None);
+    }
+
+    #[test]
+    fn too_few_founders_are_joined_by_the_rest() {
+        // Four voters: 2 and 4 have begun at the same time, each with two others, and three make a majority.
+        let began = |others: &[i32]| -> Vec<Own> {
+            others.iter().map(|id| (BrokerId(*id), dir(u128::from(id.unsigned_abs())))).collect()
+        };
+        let two = (BrokerId(2), member(1, 1, &began(&[2, 3, 4])));
+        let three = (BrokerId(3), blank(3));
+        let four = (BrokerId(4), member(1, 1, &began(&[1, 2, 4])));
+        assert_eq!(decide(4, own(), &[two.clone(), four.clone()]), None, "3 may know more");
+        let all = [two.clone(), three, four.clone()];
+        assert_eq!(decide(4, own(), &all), Some((Standing::Founder(vec![own()]), 1)));
+        // A leader has written meanwhile.
+        let led = (BrokerId(4), member(3, 2, &began(&[1, 2, 4])));
+        assert_eq!(decide(4, own(), &[two, led]), Some((Standing::CatchingUp { log_len: 2 }, 3)));
     }
 
     #[test]

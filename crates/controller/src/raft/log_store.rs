@@ -18,6 +18,7 @@ use super::flusher::Flusher;
 use super::meta_store::{MetaKey, MetaStore};
 use super::segmented_log::{EntryPlace, Known, SegmentedLog};
 use super::types::{Entry, LogId, TypeConfig, Vote};
+use crate::surroundings::blocking;
 
 /// The log, its flush thread and the store of votes and pointers; clones share them.
 #[derive(Clone, Debug)]
@@ -57,6 +58,11 @@ impl LogStore {
             installed_end_offset: Mutex::new(0),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Writes the first entry, durably.
+    pub(super) fn begin_with(&self, entry: &Entry) -> io::Result<()> {
+        self.shared.log.lock().append(entry)?.sync_data()
     }
 
     /// Records after an installed snapshot go on at `end_offset`.
@@ -232,11 +238,4 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         *self.shared.purged.lock() = Some(purged);
         self.shared.log.lock().drop_purged(purged)
     }
-}
-
-/// Runs what waits for the disk off the workers.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -29,10 +29,12 @@ mod power_tests;
 mod pull;
 mod quorum;
 mod replayed;
+mod runtime;
 mod segmented_log;
 #[cfg(test)]
 mod segmented_log_tests;
 mod serving;
+pub mod simulated;
 #[cfg(test)]
 mod sled_power;
 mod sled_store;
@@ -40,7 +42,6 @@ mod snapshot;
 mod snapshot_clock;
 mod standing;
 mod state_machine;
-#[cfg(test)]
 mod twin_store;
 mod types;
 mod voters;

@@ -13,13 +13,13 @@ use openraft::raft::{
 };
 use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
-use uuid::Uuid;
 
 use super::attending::Attend;
 use super::peer_codec::{Envelope, PeerAnswer, PeerRequest, SnapshotPiece, read_answer, request_bytes};
 use super::pull::{Pull, PullSnapshot, Pulled};
 use super::types::{Snapshot, TypeConfig, Vote, Voter};
 use crate::peers::{Peer, PeerError, Peers};
+use crate::surroundings::uuid;
 
 /// Entries are answered once they are durable: what a disk may take.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -240,6 +240,7 @@ impl RaftNetworkV2<TypeConfig> for PeerClient {
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
         tokio::select! {
+            biased;
             sent = self.send_snapshot(vote, snapshot.snapshot) => sent,
             closed = cancel => Err(closed.into()),
         }
@@ -264,7 +265,7 @@ impl PeerClient {
         vote: Vote,
         bytes: Bytes,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        let (transmission, _) = Uuid::new_v4().as_u64_pair();
+        let (transmission, _) = uuid().as_u64_pair();
         let total_len = bytes.len() as u64;
         let mut sent = 0;
         loop {

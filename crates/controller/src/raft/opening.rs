@@ -1,5 +1,6 @@
 //! What a voter finds on its disk: whose log it is, what it may do with it, and what it holds.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use super::quorum::{QuorumConfig, node};
 use super::snapshot::SnapshotStore;
 use super::standing::Standing;
 use super::state_machine::StateMachine;
-use super::types::{LeaderId, LogId, Vote};
+use super::types::{Entry, LeaderId, LogId, Membership, Payload, Vote, Voter, log_id};
 use crate::error::StartError;
+use crate::peers::Peer;
 use crate::publish::Publisher;
 
 /// The power may have failed between the first vote, for ourselves, and the first entry, which says who votes. Nobody has
@@ -32,6 +34,30 @@ fn forget_lonely_vote(config: &QuorumConfig, log: &LogStore, meta: &dyn MetaStor
         meta.save(MetaKey::Vote, &vote_bytes(&none))?;
     }
     Ok(())
+}
+
+/// Who votes in a new quorum.
+pub(super) fn founding_voters(voters: &[Peer]) -> BTreeMap<u64, Voter> {
+    let voters = voters.iter().map(|peer| {
+        // Static voters carry no directory id (KIP-853): `standing` tells who remembers.
+        (node(peer.id), Voter { host: peer.host.clone(), port: peer.port, ..Voter::default() })
+    });
+    voters.collect()
+}
+
+/// A founder that has a vote, and no entry yet: it began above a term of others, or the power failed between the two. openraft takes
+/// it for formed; the entry that founders begin with makes it so.
+pub(super) fn begin_above(config: &QuorumConfig, log: &LogStore, meta: &dyn MetaStore) -> io::Result<()> {
+    let vote = meta.get(MetaKey::Vote)?.map(|bytes| read_vote(&bytes)).transpose()?;
+    let has_vote = vote.is_some_and(|vote| vote.leader_id.term > 0);
+    let Some(peers) = config.several().filter(|_| has_vote && log.is_empty()) else { return Ok(()) };
+    if meta.get(MetaKey::Snapshot)?.is_some() {
+        return Ok(());
+    }
+    let nodes = founding_voters(&peers.voters());
+    let membership =
+        Membership::new(vec![nodes.keys().copied().collect()], nodes).map_err(io::Error::other)?;
+    log.begin_with(&Entry { log_id: log_id(0, 0), payload: Payload::Membership(membership) })
 }
 
 /// The log and the state machine. Of the log and the snapshot each does without what the other has, too.
@@ -120,6 +146,8 @@ pub(super) async fn stand(config: &QuorumConfig, meta: &dyn MetaStore) -> Result
         let (next, term) = peers.stand_up(&config.cluster_id, config.directory_id).await;
         if let Standing::CatchingUp { log_len } = next {
             tracing::warn!(term, log_len, "this voter's disk is empty: it votes again once it has caught up");
+        }
+        if term > 0 {
             let leader_id = LeaderId { term, voted_for: node(config.node_id) };
             let vote = Vote { leader_id, committed: false };
             meta.save(MetaKey::Vote, &vote_bytes(&vote)).map_err(io)?;

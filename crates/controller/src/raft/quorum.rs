@@ -26,8 +26,8 @@ use super::meta_store::{MetaKey, MetaStore};
 use super::network::{Network, peer_of};
 use super::observer::Observer;
 use super::observers::is_there;
-use super::opening::{claim, open, stand, start_error};
-use super::serving::{Serving, wall_clock};
+use super::opening::{begin_above, claim, founding_voters, open, stand, start_error};
+use super::serving::Serving;
 use super::snapshot::SnapshotStore;
 use super::snapshot_clock::{SnapshotClock, SnapshotLimits};
 use super::standing::Standing;
@@ -37,6 +37,7 @@ use super::watch::Watch;
 use crate::error::StartError;
 use crate::peers::{Peer, Peers};
 use crate::publish::Publisher;
+use crate::surroundings::{blocking, wall_clock};
 
 pub(super) type OurRaft = Raft<TypeConfig, StateMachine>;
 
@@ -129,7 +130,7 @@ impl Quorum {
         publisher: Arc<Publisher>,
     ) -> Result<Self, StartError> {
         let (beside, dir) = (disk.clone(), config.dir.clone());
-        let meta = super::log_store::blocking(move || MetaPair::open(&beside, &dir)).await;
+        let meta = blocking(move || MetaPair::open(&beside, &dir)).await;
         let (meta, closed) = meta.map_err(|source| start_error(&config, source))?;
         let mut quorum = Self::start_with(config, disk, Arc::new(meta), publisher).await?;
         quorum.closed = Some(closed);
@@ -149,6 +150,9 @@ impl Quorum {
             meta.get(MetaKey::Standing).map_err(|source| start_error(&config, source))?.is_some();
         let (log, machine, applied) =
             open(&config, &disk, &meta, &publisher).map_err(|source| start_error(&config, source))?;
+        if matches!(standing, Standing::Founder(_)) {
+            begin_above(&config, &log, meta.as_ref()).map_err(|source| start_error(&config, source))?;
+        }
         let network = Network { peers: config.peers.clone(), cluster_id: config.cluster_id.to_string() };
         let raft_config = raft_config(&config, standing.may_vote())?;
         let raft = Raft::new(node(config.node_id), raft_config, network, log.clone(), machine);
@@ -378,12 +382,7 @@ impl Quorum {
             // It does not vote, or did so with a disk that is gone: the leader brings it what there is.
             return Ok(());
         }
-        let voters = voters.iter().map(|peer| {
-            // Static voters carry no directory id (KIP-853): `standing` tells who remembers.
-            (node(peer.id), Voter { host: peer.host.clone(), port: peer.port, ..Voter::default() })
-        });
-        let voters: BTreeMap<u64, Voter> = voters.collect();
-        match self.raft.initialize(voters).await {
+        match self.raft.initialize(founding_voters(&voters)).await {
             // Another voter was quicker.
             Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
             Err(error) => Err(raft_error(error)),

@@ -1,10 +1,10 @@
 //! Answers observers: only entries that are applied here, and so committed, leave this node.
 
 use std::io;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
-use ottla_model::{BrokerId, TimestampMs};
+use ottla_model::BrokerId;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -15,6 +15,7 @@ use super::pull::{News, Pull, PullSnapshot, Pulled};
 use super::snapshot::SnapshotStore;
 use super::types::LogId;
 use crate::peers::Peer;
+use crate::surroundings::wall_clock;
 
 /// Bytes of one answer, and one batch more.
 const ANSWER_BYTES: usize = 1 << 20;
@@ -54,6 +55,7 @@ impl Serving {
             }
             let changed = async {
                 tokio::select! {
+                    biased;
                     changed = applied.changed() => changed.is_ok(),
                     changed = leader.changed() => changed.is_ok(),
                 }
@@ -81,9 +83,4 @@ impl Serving {
     pub(super) fn snapshot_piece(&self, asked: &PullSnapshot) -> io::Result<Bytes> {
         self.snapshots.piece(&asked.name, asked.pos, SNAPSHOT_PIECE_BYTES)
     }
-}
-
-pub(super) fn wall_clock() -> TimestampMs {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    TimestampMs(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

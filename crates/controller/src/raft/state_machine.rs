@@ -10,11 +10,12 @@ use openraft::{OptionalSend, RaftSnapshotBuilder};
 use ottla_metadata::MetadataDelta;
 use tokio::sync::watch;
 
-use super::log_store::{LogStore, blocking};
+use super::log_store::LogStore;
 use super::replayed::Replayed;
 use super::snapshot::{SnapshotState, SnapshotStore};
 use super::types::{Applied, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::publish::{Publisher, Source};
+use crate::surroundings::blocking;
 
 /// What openraft calls a snapshot's data: the bytes of its file.
 type SnapshotData = Bytes;

@@ -61,7 +61,7 @@ openraft::declare_raft_types!(
         Node = Voter,
         Term = u64,
         LeaderId = leader_id_std::LeaderId<u64, u64>,
-        AsyncRuntime = openraft::impls::TokioRuntime,
+        AsyncRuntime = super::runtime::Runtime,
 );
 
 pub(crate) type LeaderId = leader_id_std::LeaderId<u64, u64>;

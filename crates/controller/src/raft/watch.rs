@@ -18,6 +18,7 @@ use super::standing::Standing;
 use super::types::StoredMembership;
 use crate::peers::Peers;
 use crate::publish::Publisher;
+use crate::surroundings::blocking;
 
 /// Says who leads, and lets a voter vote that has caught up.
 pub(super) struct Watch {
@@ -90,7 +91,7 @@ impl Watch {
             return;
         }
         let meta = Arc::clone(&self.meta);
-        let saved = super::log_store::blocking(move || Standing::Member.save(meta.as_ref())).await;
+        let saved = blocking(move || Standing::Member.save(meta.as_ref())).await;
         if let Err(error) = saved {
             tracing::error!(%error, "a voter that has caught up cannot say so");
             return;

@@ -1,0 +1,157 @@
+//! A node: its disk, and the process on it, which dies and is started again.
+
+use std::sync::Arc;
+
+use ottla_config::BrokerConfig;
+use ottla_controller::simulated::{self, remembers};
+use ottla_controller::{Attendance, Controller, ObserverConfig, Peer, Peers, VoteWish};
+use ottla_metadata::DirectoryId;
+use ottla_model::BrokerId;
+use ottla_storage::SimDisk;
+use tokio::task::AbortHandle;
+use uuid::Uuid;
+
+use super::common::{Common, There};
+use super::plan::{Plan, Shape};
+use super::wires::Wire;
+use super::world::{News, Said, TellWorld};
+use crate::message::Address;
+
+pub(super) struct Node {
+    pub(super) id: Address,
+    pub(super) is_controller: bool,
+    pub(super) disk: SimDisk,
+    pub(super) directory: u128,
+    /// Which process of it this is, from 1.
+    pub(super) boot: u64,
+    /// Whether there is one.
+    pub(super) runs: bool,
+    /// Once it has learnt it.
+    pub(super) cluster_id: Option<String>,
+    /// Its disk fails soon; with it the power goes, and the seed says what is left.
+    pub(super) dying: Option<(u64, u64)>,
+    pub(super) tasks: Vec<AbortHandle>,
+}
+
+impl Node {
+    pub(super) fn new(id: Address, is_controller: bool) -> Self {
+        Self {
+            id,
+            is_controller,
+            disk: SimDisk::new(),
+            directory: u128::from(id.unsigned_abs()),
+            boot: 0,
+            runs: false,
+            cluster_id: None,
+            dying: None,
+            tasks: Vec::new(),
+        }
+    }
+
+    /// A new, empty disk in the old one's place.
+    pub(super) fn empty_disk(&mut self) {
+        self.disk = SimDisk::new();
+        self.directory += 100;
+    }
+
+    pub(super) fn peer(&self) -> Peer {
+        Peer { directory_id: directory_id(self.directory), ..peer(self.id) }
+    }
+
+    /// A new process, which says when it has started.
+    pub(super) fn start(&mut self, plan: &Plan, common: &Common, tell: &TellWorld) {
+        self.boot += 1;
+        self.runs = true;
+        let (id, boot) = (self.id, self.boot);
+        let wire = Arc::new(Wire { own: id, boot, common: common.clone() });
+        let peers = self.peers(plan, wire);
+        let there = There { boot, directory: self.directory, peers: peers.clone(), controller: None };
+        common.lock().there.insert(id, there);
+        let (tell, known, is_controller) = (tell.clone(), self.cluster_id.clone(), self.is_controller);
+        let disk = self.disk.of_process();
+        let directory_id = directory_id(self.directory);
+        let (segment_bytes, snapshot_every_entries) = (plan.segment_bytes, plan.snapshot_every_entries);
+        let starting = tokio::spawn(async move {
+            let said = |said| drop(tell.send(News { id, boot, said }));
+            let cluster_id = match known {
+                Some(known) => known,
+                None => peers.agree_on_cluster_id(|| format!("named-by-{id}")).await,
+            };
+            said(Said::Cluster(cluster_id.clone()));
+            if !is_controller {
+                let controller = Controller::observe(ObserverConfig { cluster_id, directory_id, peers });
+                return said(Said::Started(controller));
+            }
+            let file = [("node.id".to_owned(), id.to_string())];
+            let node = simulated::Node {
+                id: BrokerId(id),
+                directory_id,
+                cluster_id,
+                broker: BrokerConfig::from_static(file.into()).expect("a plain file"),
+                segment_bytes,
+                snapshot_every_entries,
+                peers,
+            };
+            match simulated::start(Arc::new(disk), node).await {
+                Ok(controller) => said(Said::Started(controller)),
+                Err(error) => said(Said::Failed(error.to_string())),
+            }
+        });
+        self.tasks.push(starting.abort_handle());
+    }
+
+    fn peers(&self, plan: &Plan, wire: Arc<Wire>) -> Peers {
+        let timeout = std::time::Duration::from_millis(plan.election_ms);
+        let own = BrokerId(self.id);
+        let all = || (1..=plan.controllers).map(peer);
+        let attendance = |wish: VoteWish| Attendance { host: HOST.to_owned(), port: port(self.id), wish };
+        match (plan.shape, plan.shape.wish()) {
+            (Shape::Joined(wish), _) if self.id == 1 => Peers::alone(own, attendance(wish), wire, timeout),
+            (_, None) => Peers::new(own, all().collect(), wire, timeout),
+            (shape, Some(wish)) => {
+                let servers = match shape {
+                    Shape::Joined(_) if self.is_controller => vec![Peer::at(HOST, port(1))],
+                    _ => (1..=plan.controllers).map(|id| Peer::at(HOST, port(id))).collect(),
+                };
+                let peers = Peers::bootstrap(own, servers, wire, timeout);
+                if self.is_controller { peers.attend(attendance(wish)) } else { peers }
+            }
+        }
+    }
+
+    /// The process is gone: nobody hears of it any more, and its disk is not its any more.
+    pub(super) fn end(&mut self, common: &Common) {
+        self.runs = false;
+        self.dying = None;
+        self.tasks.drain(..).for_each(|task| task.abort());
+        let gone = common.lock().there.remove(&self.id);
+        self.disk.kill();
+        let Some(There { peers, controller, .. }) = gone else { return };
+        match controller {
+            // What is left of it ends by itself, unheard.
+            Some(controller) => drop(tokio::spawn(async move { controller.shutdown().await })),
+            None => simulated::close(&peers),
+        }
+    }
+}
+
+impl There {
+    /// Whether it votes as one that knows what it has promised.
+    pub(super) fn remembers(&self) -> bool {
+        self.controller.is_some() && remembers(&self.peers)
+    }
+}
+
+const HOST: &str = "sim";
+
+fn peer(id: Address) -> Peer {
+    Peer::of_id(BrokerId(id), HOST, port(id))
+}
+
+fn port(id: Address) -> u16 {
+    u16::try_from(id).unwrap_or(0)
+}
+
+pub(super) fn directory_id(directory: u128) -> DirectoryId {
+    DirectoryId(Uuid::from_u128(directory))
+}

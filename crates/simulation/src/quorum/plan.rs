@@ -1,0 +1,253 @@
+//! What a seed makes of a world of controllers.
+
+use ottla_controller::VoteWish;
+use ottla_storage::Seeded;
+
+use crate::message::Address;
+
+/// How the controllers find each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `controller.quorum.voters`.
+    Static,
+    /// `controller.quorum.bootstrap.servers`, with the addresses of all.
+    Bootstrap(VoteWish),
+    /// The first begins alone, and the others join it.
+    Joined(VoteWish),
+}
+
+impl Shape {
+    pub(crate) fn wish(self) -> Option<VoteWish> {
+        match self {
+            Self::Static => None,
+            Self::Bootstrap(wish) | Self::Joined(wish) => Some(wish),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) shape: Shape,
+    /// Controllers have the ids from 1 on, observers those after them.
+    pub(crate) controllers: Address,
+    pub(crate) observers: Address,
+    pub(crate) election_ms: u64,
+    pub(crate) segment_bytes: u64,
+    pub(crate) snapshot_every_entries: u64,
+    /// When each node starts.
+    pub(crate) starts: Vec<(Address, u64)>,
+    pub(crate) clients: u64,
+    /// Between two requests of a client, on average.
+    pub(crate) pause_ms: u64,
+    /// By time.
+    pub(crate) faults: Vec<(u64, Fault)>,
+    pub(crate) trouble_ms: u64,
+}
+
+/// Whom a fault is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Whom {
+    Node(Address),
+    /// Whoever leads then.
+    Leader,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// kill -9: the page cache survives.
+    Kill {
+        whom: Whom,
+        down_ms: u64,
+    },
+    /// What was not synced may be lost.
+    PowerCut {
+        whom: Whom,
+        down_ms: u64,
+        seed: u64,
+    },
+    PowerCutOfAll {
+        down_ms: u64,
+        seed: u64,
+    },
+    /// After so many changes of its disk the next ones fail, and with the process goes the power.
+    CutLater {
+        whom: Whom,
+        changes: u64,
+        down_ms: u64,
+        seed: u64,
+    },
+    /// In order: a leader hands over.
+    Restart {
+        whom: Whom,
+        down_ms: u64,
+    },
+    /// A new, empty disk in the old one's place.
+    EmptyDisk {
+        node: Address,
+        down_ms: u64,
+    },
+    Cut {
+        from: Address,
+        to: Address,
+        both: bool,
+        for_ms: u64,
+    },
+    Isolate {
+        whom: Whom,
+        for_ms: u64,
+    },
+    /// Others take the leader for dead, so many times.
+    FalseAlarms {
+        times: u64,
+        every_ms: u64,
+    },
+    Loss {
+        percent: u64,
+        for_ms: u64,
+    },
+    Delay {
+        up_to_ms: u64,
+        for_ms: u64,
+    },
+    Repeat {
+        percent: u64,
+        for_ms: u64,
+    },
+    AddVoter {
+        node: Address,
+    },
+    RemoveVoter {
+        whom: Whom,
+    },
+}
+
+impl Fault {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Kill { .. } => "quorum: kill",
+            Self::PowerCut { .. } => "quorum: power cut",
+            Self::PowerCutOfAll { .. } => "quorum: power cut of all",
+            Self::CutLater { .. } => "quorum: power cut in the middle",
+            Self::Restart { .. } => "quorum: clean restart",
+            Self::EmptyDisk { .. } => "quorum: empty disk",
+            Self::Cut { both: true, .. } => "quorum: cut",
+            Self::Cut { both: false, .. } => "quorum: one-way cut",
+            Self::Isolate { .. } => "quorum: isolated node",
+            Self::FalseAlarms { .. } => "quorum: leader taken for dead",
+            Self::Loss { .. } => "quorum: loss",
+            Self::Delay { .. } => "quorum: delay",
+            Self::Repeat { .. } => "quorum: repetition",
+            Self::AddVoter { .. } => "quorum: voter added",
+            Self::RemoveVoter { .. } => "quorum: voter removed",
+        }
+    }
+}
+
+impl Plan {
+    pub(crate) fn of(seed: u64) -> Self {
+        let chance = &mut Seeded::new(seed ^ 0x00c0_4700);
+        let pick = |chance: &mut Seeded, from: &[u64]| from[index(chance.below(from.len() as u64))];
+        let wish = match chance.below(3) {
+            0 => VoteWish::Watch,
+            1 => VoteWish::Vote,
+            _ => VoteWish::VoteIfOdd { max: 5 },
+        };
+        let shape = match chance.below(8) {
+            0..=4 => Shape::Static,
+            5 | 6 => Shape::Bootstrap(wish),
+            _ => Shape::Joined(wish),
+        };
+        let counts: &[u64] =
+            if shape == Shape::Static { &[1, 3, 3, 3, 3, 4, 5, 7] } else { &[2, 3, 3, 4, 5] };
+        let controllers = address(pick(chance, counts));
+        let observers = address(chance.below(3));
+        let starts = (1..=controllers + observers).map(|id| {
+            let late = chance.below(6) == 0;
+            (id, chance.below(if late { 2_500 } else { 120 }))
+        });
+        let starts = starts.collect();
+        let trouble_ms = 1_500 + chance.below(6_000);
+        let mut at = 300 + chance.below(1_500);
+        let mut faults = Vec::new();
+        while at < trouble_ms {
+            faults.push((at, fault(shape, controllers, controllers + observers, chance)));
+            // Often one trouble follows the other while the first is not over.
+            at += match chance.below(3) {
+                0 => chance.below(80),
+                1 => chance.below(700),
+                _ => 300 + chance.below(2_500),
+            };
+        }
+        Self {
+            seed,
+            shape,
+            controllers,
+            observers,
+            election_ms: pick(chance, &[120, 300, 300, 480]),
+            segment_bytes: pick(chance, &[600, 2_000, 100_000]),
+            snapshot_every_entries: pick(chance, &[5, 20, 1_000]),
+            starts,
+            clients: 1 + chance.below(4),
+            pause_ms: 5 + chance.below(60),
+            faults,
+            trouble_ms,
+        }
+    }
+
+    /// The same with one thing less, each in turn.
+    pub(crate) fn smaller(&self) -> Vec<Self> {
+        let without = |index: usize| {
+            let mut plan = self.clone();
+            plan.faults.remove(index);
+            plan
+        };
+        let mut all: Vec<Self> = (0..self.faults.len()).rev().map(without).collect();
+        let last = self.faults.last().map_or(1_000, |(at, _)| at + 100);
+        if last + 200 < self.trouble_ms {
+            all.push(Self { trouble_ms: last, ..self.clone() });
+        }
+        if self.observers > 0 {
+            let mut plan = self.clone();
+            plan.observers -= 1;
+            plan.starts.retain(|(id, _)| *id <= plan.controllers + plan.observers);
+            all.push(plan);
+        }
+        if self.clients > 1 {
+            all.push(Self { clients: self.clients - 1, ..self.clone() });
+        }
+        all
+    }
+}
+
+fn fault(shape: Shape, controllers: Address, all: Address, chance: &mut Seeded) -> Fault {
+    let any = |chance: &mut Seeded, of: Address| 1 + address(chance.below(u64::from(of.unsigned_abs())));
+    let node = any(chance, controllers);
+    let whom = if chance.below(5) < 2 { Whom::Leader } else { Whom::Node(any(chance, all)) };
+    let down_ms = 20 + chance.below(1_500);
+    let for_ms = 50 + chance.below(1_800);
+    match chance.below(if shape == Shape::Static { 24 } else { 30 }) {
+        0 | 1 => Fault::Kill { whom, down_ms },
+        2..=6 => Fault::PowerCut { whom, down_ms, seed: chance.bits() },
+        7 | 8 => Fault::PowerCutOfAll { down_ms, seed: chance.bits() },
+        9..=11 => Fault::CutLater { whom, changes: chance.below(12), down_ms, seed: chance.bits() },
+        12 => Fault::Restart { whom, down_ms },
+        13 | 14 => Fault::EmptyDisk { node, down_ms },
+        15 | 16 => Fault::Cut { from: node, to: any(chance, all), both: chance.below(2) == 0, for_ms },
+        17 | 18 => Fault::Isolate { whom, for_ms },
+        19 | 20 => Fault::FalseAlarms { times: 1 + chance.below(4), every_ms: 20 + chance.below(200) },
+        21 => Fault::Loss { percent: 2 + chance.below(30), for_ms },
+        22 => Fault::Delay { up_to_ms: 20 + chance.below(200), for_ms },
+        23 => Fault::Repeat { percent: 5 + chance.below(40), for_ms },
+        24..=26 => Fault::AddVoter { node },
+        _ => Fault::RemoveVoter { whom },
+    }
+}
+
+fn address(number: u64) -> Address {
+    i32::try_from(number).unwrap_or(0)
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(0)
+}
