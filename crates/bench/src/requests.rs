@@ -40,6 +40,11 @@ impl Default for Requests {
 }
 
 impl Requests {
+    /// About another topic than the usual one.
+    pub(crate) const fn of(topic: &'static str) -> Self {
+        Self { topic }
+    }
+
     pub(crate) fn api_versions(&self) -> Result<Bytes> {
         let name = StrBytes::from_static_str("ottla-bench");
         let request = ApiVersionsRequest {

@@ -1,6 +1,7 @@
 //! Three combined nodes that replicate, and a topic of theirs.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,7 @@ impl Cluster {
 
     /// Makes a topic of these replicas, and waits until all of them are in sync and each partition has its preferred leader.
     pub(super) fn create(&self, replicas: &[Vec<i32>]) -> Result<ClusterTopic<'_>> {
-        let topic = ClusterTopic { cluster: self, requests: Requests::default() };
+        let topic = ClusterTopic { cluster: self, requests: Requests::of(new_name()) };
         let create = topic.requests.create_topic_on(replicas)?;
         let until = Instant::now() + FORMING_WAIT;
         let preferred: Vec<i32> = replicas.iter().map(|brokers| brokers[0]).collect();
@@ -80,6 +81,13 @@ impl Cluster {
         topic.await_leaders(&preferred, until)?;
         Ok(topic)
     }
+}
+
+/// Whoever is asked may not have heard yet that the last round's topic is gone, and take it for this round's.
+fn new_name() -> &'static str {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    // Some bytes a round, until the bench ends.
+    format!("bench-{}", COUNT.fetch_add(1, Ordering::Relaxed)).leak()
 }
 
 /// So many partitions with a replica on each node, led by one node after the other.
