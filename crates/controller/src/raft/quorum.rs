@@ -154,6 +154,8 @@ impl Quorum {
             begin_above(&config, &log, meta.as_ref()).map_err(|source| start_error(&config, source))?;
         }
         let network = Network { peers: config.peers.clone(), cluster_id: config.cluster_id.to_string() };
+        // What openraft is started with; the log may know of others than the file, which it learns of below.
+        let ticks = config.several().is_some();
         let raft_config = raft_config(&config, standing.may_vote())?;
         let raft = Raft::new(node(config.node_id), raft_config, network, log.clone(), machine);
         let raft = raft.await.map_err(raft_error)?;
@@ -210,7 +212,7 @@ impl Quorum {
             followers: Arc::clone(&followers),
             directory_id: config.directory_id,
             tell_pulling,
-            ticks: config.several().is_some(),
+            ticks,
         };
         let watch = tokio::spawn(watch.run());
         let peers = config.peers.clone();
