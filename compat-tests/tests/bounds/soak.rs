@@ -19,13 +19,15 @@ const SAMPLE: Duration = Duration::from_millis(500);
 const SHOWN: usize = 24;
 
 /// Everything expires quickly. Offsets cannot within less than a minute.
-const SETTINGS: [(&str, &str); 24] = [
+const SETTINGS: [(&str, &str); 25] = [
     ("log.initial.task.delay.ms", "100"),
     ("log.retention.check.interval.ms", "500"),
     ("log.retention.ms", "2000"),
     ("log.segment.bytes", "1048576"),
     ("log.segment.delete.delay.ms", "200"),
     ("log.cleaner.backoff.ms", "300"),
+    // Else the offsets of every group that ever was leave a tombstone for a day.
+    ("log.cleaner.delete.retention.ms", "1000"),
     ("producer.id.expiration.ms", "2000"),
     ("producer.id.expiration.check.interval.ms", "500"),
     ("max.incremental.fetch.session.cache.slots", "200"),
