@@ -12,8 +12,16 @@ const EVERY: Duration = Duration::from_millis(100);
 /// What is over by then is no news.
 const LOGGED_EVERY: Duration = Duration::from_secs(1);
 
-/// Runs until all logs are open, or it is aborted.
-pub(crate) async fn report(queue: Arc<OpeningQueue>, health: Arc<Health>) {
+/// Says so at once, before any client is served, and again until all logs are open or it is aborted.
+pub(crate) fn report(queue: Arc<OpeningQueue>, health: Arc<Health>) -> impl Future<Output = ()> {
+    let (over, total) = queue.progress();
+    if over < total {
+        health.progress(line(over, total, Duration::ZERO));
+    }
+    report_on(queue, health)
+}
+
+async fn report_on(queue: Arc<OpeningQueue>, health: Arc<Health>) {
     let from = Instant::now();
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -42,7 +50,27 @@ fn line(opened: usize, total: usize, elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ottla_metadata::DirectoryId;
+    use ottla_model::{TopicId, TopicPartition};
+
     use super::*;
+    use crate::partitions::opening::OpeningJob;
+
+    #[test]
+    fn progress_is_said_before_the_reporter_is_run() {
+        let (queue, health) = (Arc::new(OpeningQueue::default()), Arc::new(Health::default()));
+        drop(report(Arc::clone(&queue), Arc::clone(&health)));
+        assert_eq!(health.line(), "starting", "there is nothing to open");
+        let job = OpeningJob {
+            name: TopicPartition::new("t", 0),
+            id: TopicId::default(),
+            directory: DirectoryId::UNASSIGNED,
+            config: Arc::default(),
+        };
+        queue.push(0, job);
+        drop(report(queue, Arc::clone(&health)));
+        assert_eq!(health.line(), "recovered 0 of 1 logs in 0.0 s");
+    }
 
     #[test]
     fn line_has_counts_and_seconds() {
