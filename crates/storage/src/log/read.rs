@@ -5,7 +5,7 @@ use ottla_model::Offset;
 use crate::error::StorageError;
 use crate::file_slice::FileSlice;
 use crate::read::{InMemory, LogRead, ReadError};
-use crate::segment::{BatchAt, OrderLook, Reach, Segment, SegmentCheck};
+use crate::segment::{BatchAt, OffsetEntry, OrderLook, Reach, Segment, SegmentCheck};
 
 use super::PartitionLog;
 
@@ -36,17 +36,13 @@ impl PositionCache {
     }
 
     fn put(&mut self, offset: Offset, segment: Offset, position: u32) {
-        self.put_place(Place { offset, segment, position, batch: None });
+        self.put_once(Place { offset, segment, position, batch: None });
     }
 
-    fn put_place(&mut self, place: Place) {
-        self.recent[self.next] = Some(place);
-        self.next = (self.next + 1) % self.recent.len();
-    }
-
-    fn put_once(&mut self, offset: Offset, segment: Offset, position: u32) {
-        if self.get(offset, segment).is_none() {
-            self.put(offset, segment, position);
+    fn put_once(&mut self, place: Place) {
+        if self.get(place.offset, place.segment).is_none() {
+            self.recent[self.next] = Some(place);
+            self.next = (self.next + 1) % self.recent.len();
         }
     }
 
@@ -159,7 +155,7 @@ impl PartitionLog {
                 if upper >= next_base { segment.size() } else { self.find_end(segment, upper, reach)? };
             if upper == self.log_end_offset && number == self.segments.last() {
                 // Where a reader that has caught up will come back.
-                self.positions.lock().put_once(upper, segment.base_offset(), limit);
+                self.positions.lock().put(upper, segment.base_offset(), limit);
             }
             let available = limit.saturating_sub(first.position);
             let length = if available <= max_bytes {
@@ -191,6 +187,14 @@ impl PartitionLog {
         min_one: bool,
         reach: Reach,
     ) -> Result<u32, StorageError> {
+        if max_bytes < BATCH_SIZE_MIN && !min_one {
+            return Ok(0);
+        }
+        let next = self.last_start(segment, first.position, max_bytes, reach)?;
+        if let Some((length, place)) = next.and_then(|next| appended(segment, first.position, next)) {
+            self.positions.lock().put_once(place);
+            return Ok(length);
+        }
         let batch = match first.batch {
             Some(batch) => Some(batch),
             None => segment.batch_at(first.position, reach)?,
@@ -202,36 +206,32 @@ impl PartitionLog {
             self.positions.lock().put(batch.header.next_offset(), segment.base_offset(), next_position);
             return Ok(if min_one || first_size <= max_bytes { first_size } else { 0 });
         }
-        self.whole_batches(segment, first.position, first_size, max_bytes, reach)
+        // A damaged index may name a place within the batch.
+        let Some(next) = next.filter(|next| next.position - first.position >= first_size) else {
+            return Ok(max_bytes);
+        };
+        if let Some(batch) = segment.batch_at(next.position, reach)? {
+            let (offset, position) = (batch.header.base_offset, batch.position);
+            let place = Place { offset, segment: segment.base_offset(), position, batch: Some(batch) };
+            self.positions.lock().put_once(place);
+        }
+        Ok(next.position - first.position)
     }
 
-    /// At most `max_bytes` bytes from the batch at `position` on that end with a batch, where the index knows one that
-    /// ends late enough: what a reader gets of a cut batch is of no use to it, and it would come back for an offset
-    /// that needs a lookup.
-    fn whole_batches(
+    /// The last batch that the index knows to start within `max_bytes` of `position`, if that is late enough: what a reader
+    /// gets of a cut batch is of no use to it, and it would come back for an offset that needs a lookup.
+    fn last_start(
         &self,
         segment: &Segment,
         position: u32,
-        first_size: u32,
         max_bytes: u32,
         reach: Reach,
-    ) -> Result<u32, StorageError> {
+    ) -> Result<Option<OffsetEntry>, StorageError> {
         let bound = position.saturating_add(max_bytes);
-        let Some(last) =
-            segment.index().last_before(guess(segment, bound), reach, |entry| entry.position <= bound)?
-        else {
-            return Ok(max_bytes);
-        };
-        let length = last.position.saturating_sub(position);
-        if length < max_bytes / 2 || length < first_size {
-            return Ok(max_bytes);
-        }
-        if let Some(next) = segment.batch_at(position + length, reach)? {
-            let (offset, position) = (next.header.base_offset, next.position);
-            let place = Place { offset, segment: segment.base_offset(), position, batch: Some(next) };
-            self.positions.lock().put_place(place);
-        }
-        Ok(length)
+        let guess = guess(segment, bound);
+        let next = segment.index().last_before(guess, reach, |entry| entry.position <= bound)?;
+        let is_late = |next: &OffsetEntry| next.position.saturating_sub(position) >= (max_bytes / 2).max(1);
+        Ok(next.filter(is_late))
     }
 
     fn find(
@@ -266,6 +266,13 @@ impl PartitionLog {
         self.positions.lock().put(upper, segment.base_offset(), batch.position);
         Ok(batch.position)
     }
+}
+
+/// The bytes before a batch that was appended since the log was opened, and where it is: known without reading anything.
+fn appended(segment: &Segment, position: u32, next: OffsetEntry) -> Option<(u32, Place)> {
+    let offset = segment.base_offset().plus(i64::from(next.relative_base()?));
+    let place = Place { offset, segment: segment.base_offset(), position: next.position, batch: None };
+    Some((next.position - position, place))
 }
 
 /// The number of the index entry at `position` if all are as far apart.

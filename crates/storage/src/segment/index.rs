@@ -29,6 +29,21 @@ pub(crate) trait IndexEntry: Copy + std::fmt::Debug {
 pub(crate) struct OffsetEntry {
     pub(crate) relative_offset: u32,
     pub(crate) position: u32,
+    /// In memory only.
+    relative_base: u32,
+}
+
+impl OffsetEntry {
+    const NOT_KNOWN: u32 = u32::MAX;
+
+    pub(crate) fn new(relative_base: u32, relative_offset: u32, position: u32) -> Self {
+        Self { relative_offset, position, relative_base }
+    }
+
+    /// The batch's base offset, of an entry that did not come from the file.
+    pub(crate) fn relative_base(&self) -> Option<u32> {
+        Some(self.relative_base).filter(|base| *base != Self::NOT_KNOWN)
+    }
 }
 
 impl IndexEntry for OffsetEntry {
@@ -45,7 +60,7 @@ impl IndexEntry for OffsetEntry {
     }
 
     fn decode(bytes: &[u8]) -> Self {
-        Self { relative_offset: be_u32(&bytes[0..4]), position: be_u32(&bytes[4..8]) }
+        Self::new(Self::NOT_KNOWN, be_u32(&bytes[0..4]), be_u32(&bytes[4..8]))
     }
 }
 

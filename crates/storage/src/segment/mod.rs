@@ -314,8 +314,8 @@ impl Segment {
         }
         self.max_timestamp = Some(later(self.max_timestamp()?, header));
         if self.bytes_since_entry > index_interval_bytes {
-            self.index
-                .append(OffsetEntry { relative_offset: self.relative(last_offset), position: self.size });
+            let (base, last) = (self.relative(header.base_offset), self.relative(last_offset));
+            self.index.append(OffsetEntry::new(base, last, self.size));
             self.index_timestamp()?;
             self.bytes_since_entry = 0;
         }
