@@ -1,5 +1,6 @@
 //! Nodes that come to vote and go: by `--join`, and by the official tools.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use ottla_model::batch::BatchBuilder;
 use ottla_model::{Offset, TimestampMs};
 use ottla_protocol::ErrorCode;
 
-use super::{PATIENCE, client, create, described};
+use super::{PATIENCE, agree, client, create, described, metadata};
 
 /// A lone broker as `ottla` starts it, but for its ports.
 fn lone() -> (Broker, u16) {
@@ -118,6 +119,43 @@ async fn nodes_join_a_single_broker_and_become_voters() {
     for node in [&mut first, &mut second, &mut third] {
         node.kill_9();
     }
+}
+
+#[tokio::test]
+async fn nodes_that_join_at_the_same_moment_have_ids_of_their_own() {
+    needs!(Broker);
+    let (mut first, _) = lone();
+    first.restart();
+    let mut joined: Vec<Broker> = (0..5).map(|_| joining(&first.address())).collect();
+    joined.iter_mut().for_each(Broker::launch);
+    joined.iter_mut().for_each(Broker::await_answer);
+    let addresses: Vec<String> = std::iter::once(&first).chain(&joined).map(Broker::address).collect();
+    agree(&addresses, &BTreeSet::new(), &[1, 2, 3, 4, 5, 6]).await;
+    let there = metadata(&addresses[0]).await.expect("answers");
+    let ports: BTreeSet<i32> = there.brokers.iter().map(|broker| broker.port).collect();
+    assert_eq!(ports.len(), 6, "{there:?}");
+    let began = Instant::now();
+    while voters(&addresses[0]).await.len() < 3 {
+        assert!(began.elapsed() < PATIENCE, "an odd number votes");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Who says that it is one of them gets neither its vote nor its place while that one lives.
+    let before = voters(&addresses[0]).await;
+    let mut intruder = joining(&addresses[0]);
+    intruder.set("node.id", &before[1].0.to_string());
+    intruder.launch();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(4) {
+        assert_eq!(voters(&addresses[0]).await, before);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(
+        intruder.stderr().contains("waits until its last process is known to be gone"),
+        "{}",
+        intruder.log_tail()
+    );
+    intruder.kill_9();
+    joined.iter_mut().chain([&mut first]).for_each(Broker::kill_9);
 }
 
 #[tokio::test]

@@ -1,18 +1,20 @@
 //! `--join`: a node that knows nothing but an address learns what it must of the cluster there.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ottla_client::{Client, ClientError, ConnectionConfig};
 use ottla_config::{BrokerConfig, Join};
 use ottla_model::BrokerId;
+use ottla_protocol::ApiKey;
 use ottla_protocol::messages::{
-    DescribeClusterRequest, DescribeQuorumRequest, DescribeQuorumResponse, StrBytes, TopicName,
+    BrokerRegistrationRequest, DescribeQuorumRequest, DescribeQuorumResponse, StrBytes, TopicName,
     describe_quorum_request,
 };
 use ottla_storage::{Disk, MetaProperties, RealDisk};
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
+use crate::apis::NEXT_BROKER_ID;
 use crate::cluster::host_port;
 use crate::start_error::StartError;
 
@@ -23,14 +25,11 @@ const NEW_WAIT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// What the cluster says of itself.
-#[derive(Debug, Default)]
-struct Found {
-    controllers: Vec<(String, u16)>,
-    taken: BTreeSet<i32>,
-}
+/// Where the controllers are reached.
+type Controllers = Vec<(String, u16)>;
 
-/// The settings of a node that joins, with what it has learned: where the controllers are, and which id is free.
+/// The settings of a node that joins, with what it has learned: where the controllers are, and the id that the active one
+/// gives it, and nobody else.
 ///
 /// # Errors
 /// Nobody has answered for a minute.
@@ -45,17 +44,16 @@ pub(crate) async fn learn(mut config: BrokerConfig) -> Result<BrokerConfig, Star
     }
     let limit = if own.is_some() { KNOWN_WAIT } else { NEW_WAIT };
     match find(&join, limit).await {
-        Ok(found) if found.controllers.is_empty() => {
+        Ok(controllers) if controllers.is_empty() => {
             let reason = "nobody there says where a controller is reached".to_owned();
             return Err(StartError::Join { address: host_port(&join.host, join.port), reason });
         }
-        Ok(found) => {
+        Ok(controllers) => {
             if own.is_none() && join.takes_id {
-                let next = found.taken.last().map_or(1, |last| last.saturating_add(1));
-                config.node.node_id = BrokerId(next);
-                tracing::info!(node = next, "this node takes the next id that is free");
+                config.node.node_id = be_given_id(&join, controllers.clone()).await?;
+                tracing::info!(node = %config.node.node_id, "this node is given the next id that is free");
             }
-            config.controller.bootstrap_servers = found.controllers;
+            config.controller.bootstrap_servers = controllers;
         }
         Err(error) if own.is_some() => {
             tracing::warn!(host = join.host, port = join.port, %error, "goes on with the voters of its own log");
@@ -71,14 +69,14 @@ pub(crate) async fn learn(mut config: BrokerConfig) -> Result<BrokerConfig, Star
     Ok(config)
 }
 
-async fn find(join: &Join, limit: Duration) -> Result<Found, ClientError> {
+async fn find(join: &Join, limit: Duration) -> Result<Controllers, ClientError> {
     let deadline = Instant::now() + limit;
     let mut is_said = false;
     loop {
         match ask(&host_port(&join.host, join.port)).await {
-            Ok(found) if !found.controllers.is_empty() => return Ok(found),
+            Ok(found) if !found.is_empty() => return Ok(found),
             Err(error) if Instant::now() >= deadline => return Err(error),
-            Ok(_) if Instant::now() >= deadline => return Ok(Found::default()),
+            Ok(_) if Instant::now() >= deadline => return Ok(Controllers::new()),
             Ok(_) if !is_said => {
                 is_said = true;
                 tracing::warn!(
@@ -92,31 +90,62 @@ async fn find(join: &Join, limit: Duration) -> Result<Found, ClientError> {
     }
 }
 
-/// A broker's listener says who votes, and which brokers there are, whoever leads.
-async fn ask(address: &str) -> Result<Found, ClientError> {
-    let config = ConnectionConfig { timeout: ANSWER_MAX, ..ConnectionConfig::default() };
-    let client = Client::connect(address, config).await?;
+/// A broker's listener says who votes, whoever leads; a controller's does so, too.
+async fn ask(address: &str) -> Result<Controllers, ClientError> {
+    let client = connect(address).await?;
     let partition = describe_quorum_request::PartitionData::default().with_partition_index(0);
     let topic = describe_quorum_request::TopicData::default()
         .with_topic_name(TopicName(StrBytes::from_static_str("__cluster_metadata")))
         .with_partitions(vec![partition]);
     let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
-    let mut found = of_quorum(&client.call(&request).await?);
-    // A controller that is no broker does not answer this; it knows who observes.
-    let all = DescribeClusterRequest::default().with_include_fenced_brokers(true);
-    if let Ok(cluster) = client.call(&all).await {
-        found.taken.extend(cluster.brokers.iter().map(|broker| broker.broker_id.0));
-    }
-    Ok(found)
+    Ok(of_quorum(&client.call(&request).await?))
 }
 
-fn of_quorum(quorum: &DescribeQuorumResponse) -> Found {
-    let partitions = quorum.topics.iter().flat_map(|topic| &topic.partitions);
-    let replicas = partitions.flat_map(|one| one.current_voters.iter().chain(&one.observers));
-    let taken = replicas.map(|replica| replica.replica_id.0).collect();
+async fn connect(address: &str) -> Result<Client, ClientError> {
+    let config = ConnectionConfig { timeout: ANSWER_MAX, ..ConnectionConfig::default() };
+    Client::connect(address, config).await
+}
+
+fn of_quorum(quorum: &DescribeQuorumResponse) -> Controllers {
     let controllers = quorum.nodes.iter().filter_map(|node| {
         let listener = node.listeners.first()?;
         (listener.port != 0).then(|| (listener.host.to_string(), listener.port))
     });
-    Found { controllers: controllers.collect(), taken }
+    controllers.collect()
+}
+
+/// The id that the active controller gives this node; it is asked for until there is one that answers. What an answer that got
+/// lost has given is given again.
+async fn be_given_id(join: &Join, mut controllers: Controllers) -> Result<BrokerId, StartError> {
+    let (wish, deadline) = (Uuid::new_v4(), Instant::now() + NEW_WAIT);
+    loop {
+        let mut last = String::new();
+        for (host, port) in &controllers {
+            match ask_for_id(&host_port(host, *port), wish).await {
+                Ok(id) => return Ok(id),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        if Instant::now() >= deadline {
+            let reason = format!("no controller gives this node an id: {last}");
+            return Err(StartError::Join { address: host_port(&join.host, join.port), reason });
+        }
+        tracing::debug!(error = last, "the controllers are asked for an id again");
+        sleep(PAUSE).await;
+        // Others may vote by now.
+        if let Ok(found) = ask(&host_port(&join.host, join.port)).await
+            && !found.is_empty()
+        {
+            controllers = found;
+        }
+    }
+}
+
+async fn ask_for_id(address: &str, wish: Uuid) -> Result<BrokerId, ClientError> {
+    let request =
+        BrokerRegistrationRequest::default().with_broker_id(NEXT_BROKER_ID).with_incarnation_id(wish);
+    let answer = connect(address).await?.call(&request).await?;
+    ClientError::check(ApiKey::BrokerRegistration, answer.error_code)?;
+    // It comes in the place of a broker epoch.
+    Ok(i32::try_from(answer.broker_epoch).map_or(BrokerId::NONE, BrokerId))
 }

@@ -46,7 +46,11 @@ impl ClientError {
         }
     }
 
-    pub(crate) fn check(api: ApiKey, code: i16) -> Result<(), Self> {
+    /// An answer's error code as an error.
+    ///
+    /// # Errors
+    /// [`Self::Broker`] of any code but 0.
+    pub fn check(api: ApiKey, code: i16) -> Result<(), Self> {
         match code {
             0 => Ok(()),
             code => Err(Self::Broker { api, code, name: ErrorCode::from_code(code) }),

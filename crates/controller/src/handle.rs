@@ -12,6 +12,7 @@ use ottla_storage::{Disk, RealDisk};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::command::{
     AlterConfigs, AlterPartition, AlterPartitionReassignments, BrokerHeartbeat, BrokerRegistrationRequest,
@@ -240,6 +241,14 @@ impl Controller {
             decision
         })
         .await
+    }
+
+    /// Gives a node that joins a free id; the same to whoever asks again with the same `wish`.
+    pub async fn give_broker_id(&self, wish: Uuid) -> Result<BrokerId, ControllerError> {
+        let quorum = self.describe_quorum().await?;
+        let replicas = quorum.voters.iter().chain(&quorum.observers).map(|replica| replica.id);
+        let others: BTreeSet<BrokerId> = replicas.chain(quorum.nodes.iter().map(|node| node.id)).collect();
+        self.decide(Need::Growth, move |context| decision::give_broker_id(wish, &others, context)).await
     }
 
     /// Lets a registered broker lead, once it is ready to.

@@ -7,10 +7,14 @@ use ottla_metadata::{BrokerEndpoint, BrokerFeature, DirectoryId, SecurityProtoco
 use ottla_model::BrokerId;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{BrokerRegistrationRequest, BrokerRegistrationResponse};
+use uuid::Uuid;
 
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
 use crate::identity::Identity;
+
+/// What a node of ours asks with that joins a cluster and has no id yet (`--join`): no broker of Kafka's has it.
+pub(crate) const NEXT_BROKER_ID: ottla_protocol::messages::BrokerId = ottla_protocol::messages::BrokerId(-1);
 
 /// Registers brokers, fenced: each says by its heartbeats when it is ready.
 #[derive(Debug)]
@@ -27,6 +31,9 @@ impl Handler for BrokerRegistration {
         _: &RequestContext,
         request: BrokerRegistrationRequest,
     ) -> Reply<BrokerRegistrationResponse> {
+        if request.broker_id == NEXT_BROKER_ID && request.cluster_id.is_empty() {
+            return self.give_id(request.incarnation_id);
+        }
         if request.cluster_id.as_str() != &*self.identity.cluster_id {
             return Reply::Ready(refused(ErrorCode::InconsistentClusterId));
         }
@@ -38,6 +45,19 @@ impl Handler for BrokerRegistration {
             match controller.register_broker(introduction).await {
                 Ok(Ok(epoch)) => BrokerRegistrationResponse::default().with_broker_epoch(epoch),
                 Ok(Err(error)) => refused(error_map::broker(&error)),
+                Err(error) => refused(error_map::controller(&error)),
+            }
+        })
+    }
+}
+
+impl BrokerRegistration {
+    /// The broker epoch of the answer is the id.
+    fn give_id(&self, wish: Uuid) -> Reply<BrokerRegistrationResponse> {
+        let controller = self.controller.clone();
+        Reply::ordered(async move {
+            match controller.give_broker_id(wish).await {
+                Ok(id) => BrokerRegistrationResponse::default().with_broker_epoch(i64::from(id.get())),
                 Err(error) => refused(error_map::controller(&error)),
             }
         })

@@ -64,6 +64,7 @@ use crate::configs::Alterer;
 use crate::dispatch::{Api, Typed};
 use crate::services::{ControllerServices, Services};
 
+pub(crate) use broker_registration::NEXT_BROKER_ID;
 pub(crate) use fetch::FetchSessions;
 
 /// Every API that works, each with the one service it needs.

@@ -4,6 +4,7 @@
 mod alter_configs;
 mod alter_partition;
 mod alter_partition_reassignments;
+mod broker_ids;
 mod brokers;
 mod config_rules;
 mod create_partitions;
@@ -22,6 +23,7 @@ mod upkeep;
 pub use alter_configs::alter_configs;
 pub use alter_partition::alter_partition;
 pub use alter_partition_reassignments::alter_partition_reassignments;
+pub use broker_ids::give_broker_id;
 pub use brokers::{controlled_shutdown, fence_broker, register_broker, unfence_broker, unregister_broker};
 pub use create_partitions::create_partitions;
 pub use create_topics::create_topics;

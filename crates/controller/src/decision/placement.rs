@@ -137,7 +137,7 @@ impl RackList {
     fn new(brokers: &BrokersImage, cordoned: Option<BrokerId>, random: &mut dyn Randomness) -> Self {
         let mut by_name: BTreeMap<Option<&str>, Rack> = BTreeMap::new();
         let (mut broker_count, mut unfenced_count) = (0, 0);
-        for broker in brokers.iter().filter(|broker| Some(broker.id) != cordoned) {
+        for broker in brokers.iter().filter(|broker| Some(broker.id) != cordoned && !broker.is_reserved()) {
             broker_count += 1;
             let rack = by_name.entry(broker.rack.as_deref()).or_default();
             if broker.fenced {

@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{Instant as _, RaftMetrics};
 use ottla_metadata::DirectoryId;
 use ottla_model::wire::{Reader, WireError, Writer};
 use ottla_model::{BrokerId, TopicId};
@@ -15,8 +16,8 @@ use tokio::time::{Instant, sleep};
 use super::door::Started;
 use super::network::attend;
 use super::quorum::node;
-use super::types::{StoredMembership, Voter};
-use super::voters::{VoterChanges, as_voter, voter_ids, voter_of};
+use super::types::{StoredMembership, TypeConfig, Voter};
+use super::voters::{VoterChanges, as_voter, duplicate, voter_ids, voter_of};
 use crate::error::VoterError;
 use crate::peers::{Peer, Peers, VoteWish};
 
@@ -24,6 +25,8 @@ use crate::peers::{Peer, Peers, VoteWish};
 const AGAIN: Duration = Duration::from_millis(250);
 /// Whoever has not told for so long is not there.
 const FORGOTTEN: Duration = Duration::from_secs(2);
+/// A voter that the leader has not heard of for so long may be replaced by a node of its id with another disk: three election timeouts.
+const GONE: Duration = Duration::from_millis(900);
 
 /// What a controller tells the leader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,11 +140,17 @@ impl VoterChanges {
         from: BrokerId,
         told: &Attend,
     ) -> Result<(), VoterError> {
-        let membership = (*started.raft.metrics().borrow_watched().membership_config).clone();
+        let (membership, is_there) = {
+            let metrics = started.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            ((*metrics.membership_config).clone(), is_there(&metrics, from))
+        };
         let new = told.peer(from);
         match due(&membership, from, told, &self.candidates) {
             Due::Nothing => Ok(()),
             Due::Add => self.add(started, &new, 1).await,
+            // Two live nodes of one id are a mistake, which no vote should wander about for.
+            Due::Replace(_) if is_there => Err(duplicate(&new, &membership)),
             Due::Replace(old) => {
                 tracing::warn!(node = %from, %old, new = %told.directory_id, "a voter has come back with another disk");
                 self.replace(started, old, &new).await
@@ -149,6 +158,12 @@ impl VoterChanges {
             Due::Update => self.update(started, &new, 1).await,
         }
     }
+}
+
+/// Whether the leader is it, or has heard of it as the log knows it: an answer names the directory that it is of.
+fn is_there(metrics: &RaftMetrics<TypeConfig>, id: BrokerId) -> bool {
+    let heard = || metrics.heartbeat.as_ref()?.get(&node(id))?.as_ref().map(|at| at.elapsed());
+    metrics.id == node(id) || heard().is_some_and(|ago| ago < GONE)
 }
 
 /// Whether there is nothing to tell: the voters know this node as it is, or it would not vote.

@@ -127,8 +127,7 @@ fn check_level(level: i16, change: &'static str) -> Result<(), VoterError> {
 async fn add_to(started: &Started, membership: StoredMembership, new: &Peer) -> Result<(), VoterError> {
     let (id, voter) = (node(new.id), as_voter(new));
     if voter_ids(&membership).contains(&id) {
-        let voters = keys(&membership);
-        return Err(VoterError::Duplicate { voter: key(new.id, new.directory_id), voters });
+        return Err(duplicate(new, &membership));
     }
     let known = membership.membership().get_node(&id).cloned();
     let mut membership = membership;
@@ -148,6 +147,10 @@ async fn add_to(started: &Started, membership: StoredMembership, new: &Peer) -> 
     append(started, &membership, |voters, _| voters.extend([id])).await?;
     tracing::info!(node = %new.id, directory = %new.directory_id, "votes from now on");
     Ok(())
+}
+
+pub(super) fn duplicate(new: &Peer, membership: &StoredMembership) -> VoterError {
+    VoterError::Duplicate { voter: key(new.id, new.directory_id), voters: keys(membership) }
 }
 
 /// Gives who votes without it.

@@ -34,6 +34,12 @@ impl BrokerRegistration {
         self.endpoints.iter().find(|endpoint| endpoint.name == listener)
     }
 
+    /// Whether it only keeps the id for a node that is about to join: nobody is reached there, nor keeps anything.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.fenced && self.endpoints.is_empty()
+    }
+
     fn to_record(&self) -> RegisterBrokerRecord {
         RegisterBrokerRecord {
             broker_id: self.id,

@@ -3,6 +3,8 @@
 use ottla_metadata::LeaderRecoveryState;
 use ottla_model::{LeaderEpoch, Offset, PartitionEpoch};
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::command::{AlterPartition, BrokerHeartbeat, HeartbeatAnswer, IsrChange};
 use crate::error::AlterPartitionError;
@@ -179,4 +181,26 @@ fn what_a_leader_may_not_change_is_refused() {
     // Where the epoch in which it has caught up is not known, it is not looked at.
     cluster.decide(|context| unfence_broker(BrokerId(2), epoch, context)).unwrap();
     assert_eq!(cluster.alter_isr("t", &[1, 2], |change| change.isr[1].1 = -1), Ok(brokers(&[1, 2])));
+}
+
+#[test]
+fn no_two_that_join_are_given_one_id() {
+    let mut cluster = Cluster::with_brokers(&[(1, None), (4, None)]);
+    let others = BTreeSet::from([BrokerId(7)]);
+    let give = |cluster: &mut Cluster, wish: u128| {
+        cluster.decide(|context| give_broker_id(Uuid::from_u128(wish), &others, context)).get()
+    };
+    assert_eq!(give(&mut cluster, 1), 8, "controllers have ids, too");
+    assert_eq!(give(&mut cluster, 2), 9, "what is given is taken before its broker has registered");
+    assert_eq!(give(&mut cluster, 1), 8, "an answer may have got lost");
+
+    // Nothing is kept for it where replicas are wanted.
+    let mut topic = NewTopic::named("wide");
+    topic.replication_factor = 3;
+    assert!(matches!(cluster.create(topic.clone()), Err(TopicError::InvalidReplicationFactor(_))));
+    let reserved = cluster.epoch(8);
+    assert!(cluster.register(8, None, true).unwrap() > reserved);
+    assert!(!cluster.image.brokers().get(BrokerId(8)).unwrap().is_reserved());
+    cluster.create(topic).unwrap();
+    assert_eq!(give(&mut cluster, 1), 10, "its wish was fulfilled: who asks now is somebody else");
 }
