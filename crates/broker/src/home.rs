@@ -7,9 +7,9 @@ use ottla_config::BrokerConfig;
 use ottla_metadata::DirectoryId;
 use ottla_model::TopicId;
 use ottla_storage::{Disk, LogDir, MetaProperties};
-use uuid::Uuid;
 
 use crate::partitions::LogHome;
+use crate::random::shown_uuid;
 use crate::start_error::StartError;
 
 /// What the data directories say of this node.
@@ -37,7 +37,7 @@ impl Home {
 
     /// The id of a new cluster.
     pub(crate) fn new_cluster_id() -> String {
-        TopicId(Uuid::new_v4()).to_base64()
+        TopicId(shown_uuid()).to_base64()
     }
 
     /// Opens the directories of `log.dirs`, which must be of the cluster; an empty one is formatted. A directory that
@@ -53,7 +53,7 @@ impl Home {
             let identity = MetaProperties {
                 cluster_id: cluster_id.clone(),
                 node_id: config.node.node_id.get(),
-                directory_id: Some(Uuid::new_v4()),
+                directory_id: Some(shown_uuid()),
             };
             match LogDir::open(Arc::clone(disk), path.clone(), &identity) {
                 Ok(dir) => dirs.push(dir),
