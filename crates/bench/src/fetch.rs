@@ -15,9 +15,12 @@ use crate::{Options, Result};
 const RATIO_MAX: f64 = 1.3;
 /// What the log holds: more than the processor's caches that are ours.
 const LOG_LEN: usize = 128 << 20;
-/// The only segment of the topic's first partition.
-pub(crate) const SEGMENT: &str = "bench-0/00000000000000000000.log";
 const BATCH_LEN_MAX: usize = 16 << 10;
+
+/// The only segment of a partition of the topic, in the data directory.
+pub(crate) fn segment(partition: i32) -> String {
+    format!("bench-{partition}/00000000000000000000.log")
+}
 
 /// A size of answers, and how often the log is read in a round, so that a round takes long beside a clock tick.
 #[derive(Clone, Copy, Debug)]
@@ -55,9 +58,9 @@ fn compare(options: &Options, case: Case) -> Result<Turns> {
     let server = Server::broker_with_topic(&options.broker)?;
     let mut broker = Wire::connect(server.address)?;
     let plan = Plan::make(&mut broker, case.len)?;
-    let segment = server.data_dir().join(SEGMENT);
+    let segment = server.data_dir().join(segment(0));
     let path = segment.to_str().ok_or("the directory's name is not UTF-8")?;
-    let bare = Server::floor(&["fetch", path, &case.sendfile_min.to_string()])?;
+    let bare = Server::floor(&["fetch", &case.sendfile_min.to_string(), path])?;
     let mut floor = Wire::connect(bare.address)?;
     let mut turns = Turns::default();
     // The first round warms both sides up.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! fetch    request: position 8 | length 4 | pieces 4 | filler
-//!          answer: 60 bytes, then as many ranges of the file, one behind the other, with a pread or sendfile for each
+//!          answer: 60 bytes, then as many ranges of the files in turn, with a pread or sendfile for each
 //! produce  request: any bytes; answer: 60 bytes, after CRC32C and pwrite of the request
 //! flushed  the same, after an fdatasync
 //! ```
@@ -27,10 +27,10 @@ const ANSWER_LEN: usize = 60;
 const FILE_LEN_MAX: u64 = 1 << 30;
 const SENDFILE_TURN_LEN: usize = 1 << 20;
 
-/// `fetch|produce|flushed FILE SENDFILE_MIN`: prints its address and serves until it is killed.
+/// `fetch|produce|flushed SENDFILE_MIN FILE ...`: prints its address and serves until it is killed.
 pub(crate) fn serve(args: &[String]) -> Result<()> {
-    let [kind, file, sendfile_min] = args else {
-        return Err("floor fetch|produce|flushed FILE SENDFILE_MIN".into());
+    let [kind, sendfile_min, names @ ..] = args else {
+        return Err("floor fetch|produce|flushed SENDFILE_MIN FILE ...".into());
     };
     let sendfile_min = sendfile_min.parse()?;
     let kind = Kind::parse(kind)?;
@@ -40,14 +40,15 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
     for number in 0_u32.. {
         let (stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
-        let file = match kind {
-            Kind::Fetch => File::open(file)?,
-            Kind::Produce | Kind::Flushed => File::create(format!("{file}.{number}"))?,
+        let open = |name| match kind {
+            Kind::Fetch => File::open(name),
+            Kind::Produce | Kind::Flushed => File::create(format!("{name}.{number}")),
         };
+        let files: Vec<File> = names.iter().map(open).collect::<io::Result<_>>()?;
         std::thread::spawn(move || {
             // Its client goes without a word.
-            drop(serve_one(kind, stream, &file, sendfile_min));
-            drop(file);
+            drop(serve_one(kind, stream, &files, sendfile_min));
+            drop(files);
             // What the thread cost is counted as long as it is there.
             loop {
                 std::thread::park();
@@ -75,15 +76,16 @@ impl Kind {
     }
 }
 
-fn serve_one(kind: Kind, mut stream: TcpStream, file: &File, sendfile_min: usize) -> Result<()> {
+fn serve_one(kind: Kind, mut stream: TcpStream, files: &[File], sendfile_min: usize) -> Result<()> {
+    let first = files.first().ok_or("a floor needs a file")?;
     match kind {
-        Kind::Fetch => fetch(&mut stream, file, sendfile_min),
-        Kind::Produce => produce(&mut stream, file, false),
-        Kind::Flushed => produce(&mut stream, file, true),
+        Kind::Fetch => fetch(&mut stream, files, sendfile_min),
+        Kind::Produce => produce(&mut stream, first, false),
+        Kind::Flushed => produce(&mut stream, first, true),
     }
 }
 
-fn fetch(stream: &mut TcpStream, file: &File, sendfile_min: usize) -> Result<()> {
+fn fetch(stream: &mut TcpStream, files: &[File], sendfile_min: usize) -> Result<()> {
     let mut requests = Frames::new(64 << 10);
     let mut answer = vec![0; ANSWER_LEN + (2 << 20)];
     loop {
@@ -91,16 +93,19 @@ fn fetch(stream: &mut TcpStream, file: &File, sendfile_min: usize) -> Result<()>
         let position = u64::from_be_bytes(body[..8].try_into()?);
         let len = usize::try_from(u32::from_be_bytes(body[8..12].try_into()?))?;
         let pieces = usize::try_from(u32::from_be_bytes(body[12..16].try_into()?))?;
-        let starts = (0..pieces as u64).map(|piece| position + piece * len as u64);
+        let starts = (0..pieces).map(|piece| {
+            let turn = piece / files.len();
+            (&files[piece % files.len()], position + (turn * len) as u64)
+        });
         answer[..4].copy_from_slice(&u32::try_from(ANSWER_LEN - 4 + len * pieces)?.to_be_bytes());
         if len >= sendfile_min {
             rustix::net::send(&*stream, &answer[..ANSWER_LEN], SendFlags::MORE)?;
-            for start in starts {
+            for (file, start) in starts {
                 send_file(stream, file, start, len)?;
             }
         } else {
             let whole = &mut answer[..ANSWER_LEN + len * pieces];
-            for (piece, start) in whole[ANSWER_LEN..].chunks_mut(len.max(1)).zip(starts) {
+            for (piece, (file, start)) in whole[ANSWER_LEN..].chunks_mut(len.max(1)).zip(starts) {
                 file.read_exact_at(piece, start)?;
             }
             stream.write_all(whole)?;

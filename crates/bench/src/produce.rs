@@ -57,7 +57,7 @@ fn ours(options: &Options, frame: &Bytes, count: usize) -> Result<f64> {
 fn floor(frame: &Bytes, count: usize) -> Result<f64> {
     let dir = data_dir()?;
     let path = dir.path().join("floor").display().to_string();
-    let server = Server::floor(&["produce", &path, "0"])?;
+    let server = Server::floor(&["produce", "0", &path])?;
     drive(&mut Wire::connect(server.address)?, frame, server.pid(), count)
 }
 

@@ -72,7 +72,7 @@ fn of_broker(plan: &Plan, server: &Server, topic: &Topic) -> Result<(Round, Held
 }
 
 fn of_floor(plan: &Plan, path: &Path) -> Result<(Round, Held)> {
-    let floor = Server::floor(&["fetch", &path.display().to_string(), "262144"])?;
+    let floor = Server::floor(&["fetch", "262144", &path.display().to_string()])?;
     let part = |number: usize| {
         let positions = (0..LOG_LEN * 3).step_by(FETCH_LEN).map(|at| at + number * LOG_LEN * 3);
         let frames: Vec<Bytes> = positions.map(|at| floor_frame(at, FETCH_LEN, 1)).collect();

@@ -14,7 +14,7 @@ use super::sides::{Side, Sides, Topic};
 use super::table::{Table, Target};
 use crate::Result;
 use crate::broker::Server;
-use crate::fetch::SEGMENT;
+use crate::fetch::segment;
 use crate::requests::{Content, content_batch};
 use crate::wire::Wire;
 
@@ -85,7 +85,7 @@ pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mu
             let topic = filled.iter().find(|(filled, _)| *filled == side).map(|(_, topic)| topic);
             match topic {
                 Some(topic) => of_broker(plan, sides.broker(side), topic, case),
-                None => of_floor(plan, &sides.ottla.data_dir().join(SEGMENT), case),
+                None => of_floor(plan, sides.ottla.data_dir(), case),
             }
         };
         table.extend(closed::run(plan, progress, case.name, case.targets, prepare)?);
@@ -134,22 +134,25 @@ fn of_broker(plan: &Plan, server: &Server, topic: &Topic, case: Case) -> Result<
     Ok((round, Box::new(())))
 }
 
-/// As many bytes of Ottla's own log, with a call for each partition: in a file that was written in larger pieces, the kernel
-/// would have less to do.
-fn of_floor(plan: &Plan, log: &Path, case: Case) -> Result<(Round, Held)> {
-    let log_len = usize::try_from(std::fs::metadata(log)?.len())?;
+/// As many bytes of Ottla's own logs, with a call for each partition: in files that were written in larger pieces, the
+/// kernel would have less to do, and one log would be less memory to read from than six.
+fn of_floor(plan: &Plan, data: &Path, case: Case) -> Result<(Round, Held)> {
+    let logs: Vec<String> =
+        (0..case.partitions).map(|partition| data.join(segment(partition)).display().to_string()).collect();
+    let log_len = usize::try_from(std::fs::metadata(logs.first().ok_or("no partition")?)?.len())?;
     // As a program would that does nothing else: sendfile for what is large.
-    let floor = Server::floor(&["fetch", &log.display().to_string(), "262144"])?;
+    let mut args = vec!["fetch", "262144"];
+    args.extend(logs.iter().map(String::as_str));
+    let floor = Server::floor(&args)?;
     let pieces = usize::try_from(case.partitions)?;
-    let len = case.len * pieces;
     let frames: Vec<Bytes> =
-        (0..log_len - len).step_by(len).map(|at| floor_frame(at, case.len, pieces)).collect();
+        (0..log_len - case.len).step_by(case.len).map(|at| floor_frame(at, case.len, pieces)).collect();
     let load = Load { parts: parts(plan, case, &frames), in_flight: IN_FLIGHT, last: None };
     let round = Round {
         pid: floor.pid(),
         load,
         address: floor.address,
-        bytes_per_request: len as f64,
+        bytes_per_request: (case.len * pieces) as f64,
         records_per_request: 0.0,
     };
     Ok((round, Box::new(floor)))

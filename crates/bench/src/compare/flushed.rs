@@ -48,7 +48,7 @@ fn one(plan: &Plan, sides: &Sides, side: Side) -> Result<Driven> {
         let dir = data_dir()?;
         let path = dir.path().join("floor").display().to_string();
         // An fdatasync behind each write: what a program without a group commit can do.
-        let floor = Server::floor(&["flushed", &path, "0"])?;
+        let floor = Server::floor(&["flushed", "0", &path])?;
         return drive(plan, floor.address, &Requests::default());
     }
     let server = sides.broker(side);

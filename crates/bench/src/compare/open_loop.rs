@@ -58,7 +58,7 @@ fn one(plan: &Plan, sides: &Sides, side: Side) -> Result<Latencies> {
     if side == Side::Floor {
         let dir = data_dir()?;
         let path = dir.path().join("floor").display().to_string();
-        let floor = Server::floor(&["produce", &path, "0"])?;
+        let floor = Server::floor(&["produce", "0", &path])?;
         let frame = Requests::default().produce_to(0, batch)?;
         return drive(plan, floor.address, &[frame]);
     }

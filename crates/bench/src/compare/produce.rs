@@ -148,7 +148,7 @@ fn prepare(plan: &Plan, sides: &Sides, case: Case, side: Side) -> Result<(Round,
     let (pid, address, topic, held): (_, _, _, Held) = if side == Side::Floor {
         let dir = data_dir()?;
         let path = dir.path().join("floor").display().to_string();
-        let floor = Server::floor(&["produce", &path, "0"])?;
+        let floor = Server::floor(&["produce", "0", &path])?;
         (floor.pid(), floor.address, Requests::default(), Box::new((floor, dir)))
     } else {
         let server = sides.broker(side);

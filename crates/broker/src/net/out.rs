@@ -42,6 +42,8 @@ pub(super) struct OutQueue {
     /// Slices of at least this many bytes leave by sendfile; 0 turns sendfile off.
     sendfile_min_len: usize,
     cached: Cached,
+    /// The socket keeps what does not fill a packet for what follows.
+    is_corked: bool,
 }
 
 /// Bytes of files at the front of the queue that were found in memory, or brought there, a moment ago.
@@ -104,6 +106,7 @@ impl OutQueue {
             sent_len: 0,
             sendfile_min_len,
             cached: Cached::default(),
+            is_corked: false,
         }
     }
 
@@ -139,6 +142,14 @@ impl OutQueue {
     /// Sends until the socket is full, the queue empty or the turn used up. What was read of files for a socket that took
     /// no more is kept if `may_hold`, and else read again later.
     pub(super) fn write(&mut self, stream: &TcpStream, may_hold: bool) -> io::Result<Wrote> {
+        let wrote = self.write_on(stream, may_hold)?;
+        if wrote != Wrote::Turn {
+            self.cork(stream, false)?;
+        }
+        Ok(wrote)
+    }
+
+    fn write_on(&mut self, stream: &TcpStream, may_hold: bool) -> io::Result<Wrote> {
         let mut sent_len = 0;
         self.cached.forget_old();
         loop {
@@ -312,7 +323,20 @@ impl OutQueue {
         Ok(is_cached)
     }
 
+    fn cork(&mut self, stream: &TcpStream, on: bool) -> io::Result<()> {
+        if self.is_corked != on {
+            rustix::net::sockopt::set_tcp_cork(stream.as_fd(), on)?;
+            self.is_corked = on;
+        }
+        Ok(())
+    }
+
     fn send_file(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        if self.segments.len() > 1 {
+            // Sendfile itself cannot say that there is more: what follows would be a packet of its own, and its reader
+            // would be woken twice.
+            self.cork(stream, true)?;
+        }
         let Some(Segment::File(slice)) = self.segments.front_mut() else {
             return Ok(0);
         };
