@@ -1,5 +1,7 @@
 //! Three real processes as one cluster.
 
+#[path = "cluster/emptied.rs"]
+mod emptied;
 #[path = "cluster/voters.rs"]
 mod voters;
 

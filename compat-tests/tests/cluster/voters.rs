@@ -14,20 +14,20 @@ use ottla_protocol::ErrorCode;
 use super::{PATIENCE, agree, client, create, described, metadata};
 
 /// A lone broker as `ottla` starts it, but for its ports.
-fn lone() -> (Broker, u16) {
+pub(super) fn lone() -> (Broker, u16) {
     let [port] = free_ports();
     (Broker::prepared(&[("listeners", &format!("CONTROLLER://127.0.0.1:{port}"))]), port)
 }
 
 /// A broker without configuration that joins.
-fn joining(address: &str) -> Broker {
+pub(super) fn joining(address: &str) -> Broker {
     let (mut broker, _) = lone();
     broker.option("--join", address);
     broker
 }
 
 /// Voters by id and directory, as the node at `address` has them told.
-async fn voters(address: &str) -> Vec<(i32, String)> {
+pub(super) async fn voters(address: &str) -> Vec<(i32, String)> {
     let partition = described(address).await;
     let voters = partition.current_voters.iter();
     let mut voters: Vec<_> =
@@ -36,7 +36,7 @@ async fn voters(address: &str) -> Vec<(i32, String)> {
     voters
 }
 
-async fn ids_become(address: &str, expected: &[i32]) -> Vec<(i32, String)> {
+pub(super) async fn ids_become(address: &str, expected: &[i32]) -> Vec<(i32, String)> {
     let began = Instant::now();
     loop {
         let voters = voters(address).await;
@@ -56,7 +56,7 @@ async fn produce_once(address: &str, topic: &str, value: &str) -> Result<Offset,
 }
 
 /// Writes with acks=all to whichever of these leads, until one acknowledges.
-async fn produce(addresses: &[String], topic: &str, value: &str) -> Offset {
+pub(super) async fn produce(addresses: &[String], topic: &str, value: &str) -> Offset {
     let began = Instant::now();
     loop {
         for address in addresses {

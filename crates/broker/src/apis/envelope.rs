@@ -8,16 +8,22 @@ use ottla_protocol::{ErrorCode, FRAME_PREFIX_LEN, RequestHeader};
 
 use crate::cluster::{ControllerApi, flat};
 use crate::dispatch::{Answer, Closed, Handler, Reply, RequestContext};
+use crate::identity::Identity;
 
-/// Opens envelopes, and has what is in them answered.
+/// Opens envelopes, and has what is in them answered. The outer header's client id is the sender's cluster: at the address of its
+/// controller may be another cluster's by now, as after a disk was emptied, and that one must not answer.
 pub(crate) struct Envelope {
     pub inner: Vec<Arc<dyn ControllerApi>>,
+    pub identity: Arc<Identity>,
 }
 
 impl Handler for Envelope {
     type Request = EnvelopeRequest;
 
     fn handle(&self, context: &RequestContext, request: EnvelopeRequest) -> Reply<EnvelopeResponse> {
+        if context.client_id.as_deref() != Some(&*self.identity.cluster_id) {
+            return Reply::Ready(refused(ErrorCode::NotController));
+        }
         let mut body = BytesMut::from(&request.request_data[..]);
         let Ok(header) = RequestHeader::split_from(&mut body) else {
             return Reply::Ready(refused(ErrorCode::InvalidRequest));

@@ -219,7 +219,10 @@ pub(crate) fn controller_table(services: &ControllerServices) -> Vec<Arc<dyn Api
         typed(alter_partition::AlterPartition { controller: controller() }),
         typed(allocate_producer_ids::AllocateProducerIds { controller: controller() }),
         typed(assign_replicas_to_dirs::AssignReplicasToDirs { controller: controller() }),
-        typed(envelope::Envelope { inner: of_controller(services) }),
+        typed(envelope::Envelope {
+            inner: of_controller(services),
+            identity: Arc::clone(&services.identity),
+        }),
         typed(describe_configs::DescribeConfigs {
             view: Arc::clone(&services.metadata),
             config: Arc::clone(&services.config),

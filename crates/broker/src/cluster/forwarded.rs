@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use ottla_protocol::messages::{EnvelopeRequest, EnvelopeResponse};
+use ottla_protocol::messages::{EnvelopeRequest, EnvelopeResponse, StrBytes};
 use ottla_protocol::{
     ApiKey, ErrorCode, FRAME_PREFIX_LEN, RequestHeader, Response as _, encode_request, split_response_header,
 };
@@ -59,7 +59,10 @@ async fn answer(
         } else {
             let envelope = match &sealed {
                 Some(envelope) => envelope,
-                None => sealed.insert(envelope(api.key(), &body, &context)?),
+                None => {
+                    let cluster_id = channel.controller().image().cluster_id().to_string();
+                    sealed.insert(envelope(api.key(), &body, &context, cluster_id)?)
+                }
             };
             match forward(channel, envelope, deadline).await {
                 Ok(Some(frame)) => return Ok(framed(&frame)),
@@ -93,8 +96,8 @@ const ENVELOPE_VERSION: i16 = 0;
 /// `DefaultPrincipalData` version 0 of User:ANONYMOUS, without a token: as long as nobody logs in, everybody is.
 const ANONYMOUS: &[u8] = b"\0\0\x05User\x0aANONYMOUS\0\0";
 
-/// The request as a whole frame for the controller's listener.
-fn envelope(key: ApiKey, body: &[u8], context: &RequestContext) -> Result<Bytes, Closed> {
+/// The request as a whole frame for the controller's listener; only a controller of that cluster opens it.
+fn envelope(key: ApiKey, body: &[u8], context: &RequestContext, cluster_id: String) -> Result<Bytes, Closed> {
     let header = RequestHeader {
         key,
         version: context.version,
@@ -112,7 +115,12 @@ fn envelope(key: ApiKey, body: &[u8], context: &RequestContext) -> Result<Bytes,
         .with_request_data(request.freeze())
         .with_request_principal(Some(Bytes::from_static(ANONYMOUS)))
         .with_client_host_address(address);
-    let header = RequestHeader { key: ApiKey::Envelope, version: ENVELOPE_VERSION, ..header };
+    let header = RequestHeader {
+        key: ApiKey::Envelope,
+        version: ENVELOPE_VERSION,
+        client_id: Some(StrBytes::from_string(cluster_id)),
+        ..header
+    };
     Ok(encode_request(&header, &envelope)?)
 }
 

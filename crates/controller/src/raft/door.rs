@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
@@ -12,7 +13,9 @@ use openraft::{RaftMetrics, Snapshot as RaftSnapshot};
 use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
+use super::attending::is_member;
 use super::peer_codec::{
     Envelope, Hello, PeerAnswer, PeerRequest, SnapshotPiece, answer_bytes, read_request,
 };
@@ -29,6 +32,8 @@ use crate::surroundings::blocking;
 
 /// A snapshot longer than this is refused, so that no peer fills the memory.
 const SNAPSHOT_LEN_MAX: u64 = 1 << 30;
+/// How often it is said that another cluster means this node.
+const REMIND: Duration = Duration::from_secs(60);
 
 /// What stands behind the door once the quorum has started.
 #[derive(Clone)]
@@ -47,6 +52,7 @@ pub(crate) struct PeerDoor {
     hello: Mutex<Hello>,
     started: Mutex<Option<Started>>,
     incoming: Mutex<Option<Incoming>>,
+    said_of_strangers: Mutex<Option<Instant>>,
     pub(super) changes: VoterChanges,
 }
 
@@ -69,6 +75,7 @@ impl PeerDoor {
             hello: Mutex::new(Hello::of(own)),
             started: Mutex::new(None),
             incoming: Mutex::new(None),
+            said_of_strangers: Mutex::new(None),
             changes: VoterChanges::default(),
         }
     }
@@ -142,13 +149,20 @@ impl PeerDoor {
         let (leader, next) = (node(leader), node(next));
         let vote = started.raft.metrics().borrow_watched().vote;
         let led = vote.committed && vote.leader_id.voted_for == leader;
-        if !led || !started.may_vote.load(Ordering::Acquire) {
+        if !led || !self.may_lead(&started) {
             return;
         }
         let request = TransferLeaderRequest::new(vote, next, None);
         if let Err(error) = started.raft.handle_transfer_leader(request).await {
             tracing::debug!(%error, "nobody is elected in a dead leader's place yet");
         }
+    }
+
+    /// Whether this node may ask for votes: it has caught up, and is a voter with this disk.
+    fn may_lead(&self, started: &Started) -> bool {
+        let (metrics, own) = (started.raft.metrics(), self.hello.lock().directory_id);
+        let is_voter = is_member(&metrics.borrow_watched().membership_config, self.own, own);
+        is_voter && started.may_vote.load(Ordering::Acquire)
     }
 
     pub(crate) async fn answer(&self, request: Bytes) -> Bytes {
@@ -160,6 +174,7 @@ impl PeerDoor {
     }
 
     async fn handle(&self, envelope: Envelope, request: PeerRequest) -> Result<PeerAnswer, String> {
+        self.note_stranger(&envelope);
         self.check_receiver(&envelope)?;
         if let PeerRequest::Hello(_) = request {
             return Ok(PeerAnswer::Hello(self.hello()));
@@ -187,8 +202,8 @@ impl PeerDoor {
             },
             PeerRequest::Snapshot(piece) => self.snapshot(&started, piece).await,
             PeerRequest::TransferLeader(request) => {
-                if !started.may_vote.load(Ordering::Acquire) {
-                    return Err("this voter has not caught up".to_owned());
+                if !self.may_lead(&started) {
+                    return Err("this voter has not caught up, or is none".to_owned());
                 }
                 let answer = started.raft.handle_transfer_leader(request).await;
                 answer.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
@@ -209,6 +224,27 @@ impl PeerDoor {
                 attended.map(|()| PeerAnswer::Attended).map_err(|error| failed(&error))
             }
             PeerRequest::Hello(_) => Ok(PeerAnswer::Hello(self.hello())),
+        }
+    }
+
+    /// Another cluster's node that means this one: this node's disk was emptied, and it has begun anew, knowing of nobody. It cannot
+    /// tell by itself, so a person must.
+    fn note_stranger(&self, envelope: &Envelope) {
+        let Some(cluster_id) = self.hello.lock().cluster_id.clone() else { return };
+        let theirs = &envelope.cluster_id;
+        if envelope.to != self.own || theirs.is_empty() || *theirs == cluster_id {
+            return;
+        }
+        let (mut said, now) = (self.said_of_strangers.lock(), Instant::now());
+        if said.is_none_or(|said| now.saturating_duration_since(said) >= REMIND) {
+            *said = Some(now);
+            tracing::error!(
+                node = %envelope.from,
+                theirs,
+                cluster_id,
+                "another cluster takes this node for one of its own: if this node's disk was emptied, it has begun a cluster of its \
+                 own; to have it back, stop it, empty its disk again, and start it with --join and its node.id"
+            );
         }
     }
 

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::attending::keep_attending;
+use super::attending::{is_member, keep_attending};
 use super::door::Started;
 use super::followers::Followers;
 use super::log_store::LogStore;
@@ -156,10 +156,16 @@ impl Quorum {
         let network = Network { peers: config.peers.clone(), cluster_id: config.cluster_id.to_string() };
         // What openraft is started with; the log may know of others than the file, which it learns of below.
         let ticks = config.several().is_some();
-        let raft_config = raft_config(&config, standing.may_vote())?;
+        // Where the log says who votes, it says so of a disk: what it says of another one is not this node's.
+        let is_dynamic = config.peers.as_ref().is_some_and(Peers::is_dynamic);
+        let raft_config = raft_config(&config, standing.may_vote() && !is_dynamic)?;
         let raft = Raft::new(node(config.node_id), raft_config, network, log.clone(), machine);
         let raft = raft.await.map_err(raft_error)?;
         let membership = membership_of(&raft).await?;
+        let is_member = is_member(&membership, config.node_id, config.directory_id);
+        if is_dynamic {
+            raft.runtime_config().elect(standing.may_vote() && is_member);
+        }
         if let Some(peers) = &config.peers {
             // Who has begun alone may not be alone any more.
             peers.learn(peers_of(membership.membership()));
@@ -220,7 +226,7 @@ impl Quorum {
         let quorum =
             Self { raft, log, snapshots, peers, serving, followers, watch, followed, leading, closed };
         match config.several() {
-            None => quorum.lead(&config, has_joined).await?,
+            None => quorum.lead(&config, has_joined, is_member).await?,
             Some(peers) => quorum.take_part(peers, config.directory_id, is_founder).await?,
         }
         Ok(quorum)
@@ -242,11 +248,16 @@ impl Quorum {
         let mut metrics = self.raft.metrics();
         async move {
             loop {
-                match &metrics.borrow_watched().running_state {
-                    Ok(()) | Err(Fatal::Stopped) => {}
+                let is_stopped = match &metrics.borrow_watched().running_state {
+                    Ok(()) => false,
+                    Err(Fatal::Stopped) => true,
                     Err(fatal) => return fatal.to_string(),
-                }
+                };
                 if metrics.changed().await.is_err() {
+                    if !is_stopped {
+                        // It says so itself however else it ends.
+                        return "the quorum's task has panicked".to_owned();
+                    }
                     return std::future::pending().await;
                 }
             }
@@ -392,10 +403,11 @@ impl Quorum {
     }
 
     /// A quorum of one needs no election timeout: it forms itself at once, and elects itself at once.
-    async fn lead(&self, config: &QuorumConfig, has_joined: bool) -> Result<(), StartError> {
+    async fn lead(&self, config: &QuorumConfig, has_joined: bool, is_member: bool) -> Result<(), StartError> {
         let is_formed = self.raft.is_initialized().await.map_err(raft_error)?;
-        if !is_formed && has_joined {
-            // It has asked others before: what is alone now would be another cluster of the same name.
+        if (!is_formed && has_joined) || (is_formed && !is_member) {
+            // It has asked others before: what is alone now would be another cluster of the same name. So would a node whose log does
+            // not go further yet than to where another disk of its id was alone.
             return Err(StartError::Joined { path: config.dir.clone() });
         }
         if is_formed {

@@ -71,6 +71,10 @@ impl Watch {
         let Some(peers) = &self.peers else { return };
         if peers.is_dynamic() {
             let pulls = !is_member(membership, peers.own, self.directory_id);
+            // A log that is replayed from its beginning tells of voters that were: alone, with the disk that is gone, this node would
+            // elect itself.
+            let elects = !pulls && self.may_vote.load(Ordering::Acquire);
+            self.raft.runtime_config().elect(elects);
             self.tell_pulling.send_if_modified(|pulled| std::mem::replace(pulled, pulls) != pulls);
             if pulls {
                 return;
@@ -102,6 +106,9 @@ impl Watch {
             peers.door.stand(&self.standing);
         }
         self.may_vote.store(true, Ordering::Release);
-        self.raft.runtime_config().elect(true);
+        // Of changing voters the log says of each entry whether this node is one.
+        if self.peers.as_ref().is_none_or(|peers| !peers.is_dynamic()) || !*self.tell_pulling.borrow() {
+            self.raft.runtime_config().elect(true);
+        }
     }
 }
