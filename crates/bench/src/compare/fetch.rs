@@ -112,7 +112,7 @@ pub(super) const BATCH: Content = Content { batch: 16 << 10, record: 1_000, code
 fn of_broker(plan: &Plan, server: &Server, topic: &Topic, case: Case) -> Result<(Round, Held)> {
     let batch = content_batch(BATCH)?;
     let batches = LOG_LEN / batch.bytes.len();
-    let step = (case.len / batch.bytes.len()).max(1);
+    let step = batches_of(case, batch.bytes.len());
     let limit = i32::try_from(case.len)?;
     let frame = |at: usize| -> Result<Bytes> {
         let offset = Offset(i64::try_from(at * batch.records)?);
@@ -134,28 +134,33 @@ fn of_broker(plan: &Plan, server: &Server, topic: &Topic, case: Case) -> Result<
     Ok((round, Box::new(())))
 }
 
-/// As many bytes of Ottla's own logs, with a call for each partition: in files that were written in larger pieces, the
-/// kernel would have less to do, and one log would be less memory to read from than six.
+/// The same ranges of Ottla's own logs, with a call for each partition: in files that were written in larger pieces, the
+/// kernel would have less to do; one log would be less memory to read from than six; and batches do not begin with a page.
 fn of_floor(plan: &Plan, data: &Path, case: Case) -> Result<(Round, Held)> {
     let logs: Vec<String> =
         (0..case.partitions).map(|partition| data.join(segment(partition)).display().to_string()).collect();
-    let log_len = usize::try_from(std::fs::metadata(logs.first().ok_or("no partition")?)?.len())?;
     // As a program would that does nothing else: sendfile for what is large.
     let mut args = vec!["fetch", "262144"];
     args.extend(logs.iter().map(String::as_str));
     let floor = Server::floor(&args)?;
-    let pieces = usize::try_from(case.partitions)?;
+    let (batch, pieces) = (content_batch(BATCH)?.bytes.len(), usize::try_from(case.partitions)?);
+    let len = batch * batches_of(case, batch);
     let frames: Vec<Bytes> =
-        (0..log_len - case.len).step_by(case.len).map(|at| floor_frame(at, case.len, pieces)).collect();
+        (0..LOG_LEN - 2 * len).step_by(len).map(|at| floor_frame(at, len, pieces)).collect();
     let load = Load { parts: parts(plan, case, &frames), in_flight: IN_FLIGHT, last: None };
     let round = Round {
         pid: floor.pid(),
         load,
         address: floor.address,
-        bytes_per_request: (case.len * pieces) as f64,
+        bytes_per_request: (len * pieces) as f64,
         records_per_request: 0.0,
     };
     Ok((round, Box::new(floor)))
+}
+
+/// Whole batches of a partition in an answer.
+fn batches_of(case: Case, batch_len: usize) -> usize {
+    (case.len / batch_len).max(1)
 }
 
 /// Asks a floor for `pieces` of `len` bytes from `at` on.

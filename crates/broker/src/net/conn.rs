@@ -22,6 +22,7 @@ use super::NetLimits;
 use super::intake::{Intake, LARGE_READ_LEN, READ_LEN};
 use super::out::{OutQueue, Wrote};
 use super::sends::Sends;
+use super::spare;
 use super::unread::Unread;
 use crate::cold_reads::ColdReads;
 use crate::dispatch::{Answer, Closed, ConnectionInfo, Dispatcher, Finished, Reply, ReplyFuture};
@@ -303,13 +304,15 @@ impl Connection {
         Ok(processed)
     }
 
-    /// A connection that waits holds no buffer, or one for the little that came; the allocator gives the same warm one
-    /// back.
+    /// A connection that waits holds no buffer, or one for the little that came.
     fn tidy_buffer(&mut self) {
         if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
+            spare::keep(std::mem::take(&mut self.buffer));
         } else if self.buffer.len() <= READ_LEN / 8 && self.buffer.capacity() >= READ_LEN / 2 {
-            self.buffer = BytesMut::from(&self.buffer[..]);
+            let little = BytesMut::from(&self.buffer[..]);
+            let mut large = std::mem::replace(&mut self.buffer, little);
+            large.clear();
+            spare::keep(large);
         }
     }
 
@@ -343,6 +346,9 @@ impl Connection {
     fn read(&mut self) -> Result<(), ConnectionEnd> {
         let missing = self.missing_len()?;
         let Some(len) = self.intake.read_len(self.buffer.len(), missing) else { return Ok(()) };
+        if self.buffer.capacity() == 0 {
+            self.buffer = spare::take();
+        }
         // Memory that nothing was written to yet costs nothing, and growing would cost copies.
         self.buffer.reserve(len.max(missing.min(LARGE_READ_LEN)));
         match self.stream.try_read_buf(&mut (&mut self.buffer).limit(len)) {

@@ -12,6 +12,7 @@ mod out;
 mod out_tests;
 mod sends;
 mod slice;
+mod spare;
 mod unread;
 
 use std::time::Duration;
