@@ -1,5 +1,6 @@
 //! Records on three real processes: copied, acknowledged by all in-sync replicas, and there when a leader is gone.
 
+mod reassigning;
 mod settings;
 
 use std::sync::Arc;

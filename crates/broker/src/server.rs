@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ottla_config::BrokerConfig;
-use ottla_controller::{Controller, MetadataSubscription};
+use ottla_controller::MetadataSubscription;
 use ottla_metadata::{ConfigResourceType, DirectoryId, MetadataImage};
 use ottla_model::Offset;
 use ottla_replication::session::FetchSessionConfig;
@@ -121,7 +121,7 @@ impl Server {
             controller.reached(Offset(epoch)).await;
             Ok(epoch)
         };
-        let broker_epoch = unless_failed(&controller, registering).await??;
+        let broker_epoch = unless_failed(controller.failed(), registering).await??;
 
         services.fetchers.registered(broker_epoch);
         gauges::register(&metrics, &services);
@@ -176,7 +176,7 @@ impl Server {
             Some(_) => {
                 let membership = membership(&services, broker_epoch);
                 background.spawn(Arc::clone(&membership).run());
-                unless_failed(&controller, membership.let_in()).await?;
+                unless_failed(controller.failed(), membership.let_in()).await?;
                 Some(membership)
             }
             None => None,
@@ -256,12 +256,13 @@ fn close_threads(services: &Services, opener: &Opener) {
 
 /// Waits as long as the metadata log works: without it nobody ever lets this broker in.
 async fn unless_failed<T>(
-    controller: &Controller,
+    failed: impl Future<Output = String>,
     waiting: impl Future<Output = T>,
 ) -> Result<T, StartError> {
     tokio::select! {
+        biased;
         done = waiting => Ok(done),
-        why = controller.failed() => Err(StartError::MetadataLog(why)),
+        why = failed => Err(StartError::MetadataLog(why)),
     }
 }
 
@@ -515,5 +516,33 @@ async fn retry(driver: &Arc<ReplicaDriver>, groups: &Arc<Groups>) {
     };
     if let Err(error) = tokio::task::spawn_blocking(retrying).await {
         tracing::error!(%error, "logs could not be made");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// What has come of it at once.
+    fn now(
+        failed: impl Future<Output = String>,
+        waiting: impl Future<Output = i32>,
+    ) -> Option<Result<i32, String>> {
+        let result = unless_failed(failed, waiting).now_or_never()?;
+        Some(result.map_err(|error| error.to_string()))
+    }
+
+    #[test]
+    fn a_start_ends_with_its_metadata_log() {
+        let why = || ready("the disk is gone".to_owned());
+        let error = Some(Err("the metadata log has failed: the disk is gone".to_owned()));
+        assert_eq!(now(why(), pending()), error, "nobody ever lets this broker in");
+        assert_eq!(now(pending(), ready(7)), Some(Ok(7)));
+        assert_eq!(now(why(), ready(7)), Some(Ok(7)), "what is done is done");
+        assert_eq!(now(pending(), pending()), None, "it waits for either");
     }
 }
