@@ -8,8 +8,10 @@ use ottla_client::ClientError;
 use ottla_compat_tests::tools::{self, CLUSTER, FEATURES, METADATA_QUORUM, Ran};
 use ottla_compat_tests::{Broker, free_ports, needs};
 use ottla_model::batch::BatchBuilder;
-use ottla_model::{Offset, TimestampMs};
+use ottla_model::{Offset, TimestampMs, TopicId};
 use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::update_raft_voter_request::{KRaftVersionFeature, Listener};
+use ottla_protocol::messages::{StrBytes, UpdateRaftVoterRequest};
 
 use super::{PATIENCE, agree, client, create, described, metadata};
 
@@ -226,10 +228,15 @@ async fn the_official_tools_change_the_voters() {
     assert!(line.contains("Follower"), "{replication}");
     let directory = line.split_whitespace().nth(1).expect("its directory").to_owned();
 
+    update_voter(&bootstrap, second_controller, &directory).await;
+
     let remove = ["remove-controller", "--controller-id", "2", "--controller-directory-id", &directory];
     quorum(&remove).ok().shows("controller 2 with directory id");
     let status = quorum(&["describe", "--status"]).ok();
     assert!(!voters_of(&status).contains("\"id\": 2"), "{status}");
+    let replication = quorum(&["describe", "--replication"]).ok();
+    let line = replication.out.lines().find(|line| line.starts_with("2 ")).expect("it still follows");
+    assert!(line.contains("Observer") && line.contains(&directory), "{replication}");
     quorum(&remove).fails().shows("Cannot remove voter");
 
     second.terminate(PATIENCE);
@@ -237,4 +244,40 @@ async fn the_official_tools_change_the_voters() {
         .ok()
         .shows("no longer registered");
     first.kill_9();
+}
+
+/// UpdateRaftVoter, as a controller of Kafka's sends it: the second controller's, at `port`.
+async fn update_voter(controller: &str, port: u16, directory: &str) {
+    let text = |text: &str| StrBytes::from_string(text.to_owned());
+    let client = client(controller).await.expect("connects");
+    let quorum = described(controller).await;
+    let directory_id = TopicId::from_base64(directory).expect("an id").0;
+    let listener =
+        Listener::default().with_name(text("CONTROLLER")).with_host(text("127.0.0.1")).with_port(port);
+    let features = KRaftVersionFeature::default().with_min_supported_version(0).with_max_supported_version(1);
+    let right = UpdateRaftVoterRequest::default()
+        .with_cluster_id(None)
+        .with_current_leader_epoch(quorum.leader_epoch)
+        .with_voter_id(2)
+        .with_voter_directory_id(directory_id)
+        .with_listeners(vec![listener])
+        .with_k_raft_version_feature(features);
+    let epoch = |by: i32| right.clone().with_current_leader_epoch(quorum.leader_epoch + by);
+    for (request, wanted) in [
+        (right.clone(), ErrorCode::None),
+        (right.clone().with_cluster_id(Some(text("another"))), ErrorCode::InconsistentClusterId),
+        (epoch(-1), ErrorCode::FencedLeaderEpoch),
+        (epoch(1), ErrorCode::UnknownLeaderEpoch),
+        (right.clone().with_voter_id(-1), ErrorCode::InvalidRequest),
+        (right.clone().with_listeners(Vec::new()), ErrorCode::InvalidRequest),
+        (right.clone().with_voter_id(7), ErrorCode::VoterNotFound),
+        (right.clone().with_voter_directory_id(TopicId::METADATA.0), ErrorCode::VoterNotFound),
+    ] {
+        let answer = client.call(&request).await.expect("is answered");
+        assert_eq!(ErrorCode::from_code(answer.error_code), Some(wanted), "{request:?}");
+        if wanted != ErrorCode::InconsistentClusterId {
+            let leader = &answer.current_leader;
+            assert_eq!((leader.leader_id, leader.leader_epoch), (quorum.leader_id, quorum.leader_epoch));
+        }
+    }
 }

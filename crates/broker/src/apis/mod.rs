@@ -56,6 +56,7 @@ mod remove_raft_voter;
 mod sync_group;
 mod unregister_broker;
 mod update_features;
+mod update_raft_voter;
 
 use std::sync::Arc;
 
@@ -219,6 +220,11 @@ pub(crate) fn controller_table(services: &ControllerServices) -> Vec<Arc<dyn Api
         typed(alter_partition::AlterPartition { controller: controller() }),
         typed(allocate_producer_ids::AllocateProducerIds { controller: controller() }),
         typed(assign_replicas_to_dirs::AssignReplicasToDirs { controller: controller() }),
+        typed(update_raft_voter::UpdateRaftVoter {
+            controller: controller(),
+            identity: Arc::clone(&services.identity),
+            listener: controller_listener(services),
+        }),
         typed(envelope::Envelope {
             inner: of_controller(services),
             identity: Arc::clone(&services.identity),
