@@ -11,6 +11,16 @@ pub struct EpochEnd {
     pub end_offset: Offset,
 }
 
+impl EpochEnd {
+    /// Whether a log whose last record before `fetch_offset` is of `last_fetched_epoch` parts from the one that has answered
+    /// this about that epoch (KIP-595).
+    #[must_use]
+    pub fn diverges(&self, last_fetched_epoch: LeaderEpoch, fetch_offset: Offset) -> bool {
+        (self.epoch < last_fetched_epoch && !planted!("divergence_by_offset_only"))
+            || self.end_offset < fetch_offset
+    }
+}
+
 /// A log's leader epochs (`leader-epoch-checkpoint`).
 pub trait EpochHistory {
     /// As Kafka's `LeaderEpochFileCache.endOffsetFor` (KIP-279): the largest known epoch that is at most `epoch`, and
@@ -42,9 +52,7 @@ pub fn diverging_epoch(
     if fetch_offset < log_start {
         return Err(DivergenceError::BelowLogStart { requested: fetch_offset, log_start });
     }
-    let diverges = (own.epoch < last_fetched_epoch && !planted!("divergence_by_offset_only"))
-        || own.end_offset < fetch_offset;
-    Ok(diverges.then_some(own))
+    Ok(own.diverges(last_fetched_epoch, fetch_offset).then_some(own))
 }
 
 /// A follower's next step after a leader has named an epoch's end.
@@ -62,8 +70,11 @@ pub fn truncate_to(history: &impl EpochHistory, leader: EpochEnd, leo: Offset) -
     match history.end_of(leader.epoch) {
         // All of this log is older than what the leader named.
         None => Truncation { offset: leader.end_offset.min(leo), complete: true },
-        Some(own) if own.epoch == leader.epoch || planted!("truncation_without_fallback") => {
+        Some(own) if own.epoch == leader.epoch => {
             Truncation { offset: own.end_offset.min(leader.end_offset).min(leo), complete: true }
+        }
+        Some(_) if planted!("truncation_without_fallback") => {
+            Truncation { offset: leader.end_offset.min(leo), complete: true }
         }
         // KIP-279: the leader's epoch was never seen here; fall back to the largest one before it and ask again.
         Some(own) => Truncation { offset: own.end_offset.min(leo), complete: false },

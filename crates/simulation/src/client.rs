@@ -1,6 +1,6 @@
 //! Producers and consumers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use ottla_metadata::MetadataImage;
@@ -9,14 +9,15 @@ use ottla_model::{Offset, ProducerEpoch, ProducerId, TimestampMs, TopicIdPartiti
 use ottla_storage::Seeded;
 
 use crate::counts::Counts;
-use crate::ledger::{Ledger, Violation, entries};
+use crate::ledger::{Ledger, Violation, entries, read};
 use crate::message::{Address, Body, Message, Refusal};
+use crate::node::Replica;
 
 const TIMEOUT_MS: u64 = 300;
-/// Batches that nobody has acknowledged are repeated for so long; a client of acks=1 gives them up.
 const VALUES_MAX: u64 = 3;
 
-/// Writes to one partition, one batch at a time.
+/// Writes to one partition, several batches at a time, as an idempotent producer may; of acks=1 one, and what is not answered is
+/// given up.
 #[derive(Debug)]
 pub(crate) struct Producer {
     pub(crate) address: Address,
@@ -28,10 +29,17 @@ pub(crate) struct Producer {
     next_request: u64,
     /// As it was told last.
     leader: Option<Address>,
-    batch: Option<Batch>,
+    /// From the first one that is not acknowledged on, in the order of sequence numbers.
+    window: VecDeque<Batch>,
+    in_flight_max: usize,
+    begin_at: u64,
+    /// Nothing is sent before: somebody has just refused something.
     send_at: u64,
     produce_ms: u64,
     pub(crate) stopped: bool,
+    /// Its log was opened again behind a snapshot, which knows the last batch of a producer only, and takes an earlier one that it
+    /// has for one out of order, as Kafka's does: it cannot go on.
+    pub(crate) is_forgotten: bool,
     /// Offset and value.
     pub(crate) acknowledged: Vec<(i64, u64)>,
 }
@@ -40,8 +48,24 @@ pub(crate) struct Producer {
 struct Batch {
     values: Vec<u64>,
     bytes: Arc<Vec<u8>>,
-    /// The request that is out, and when it is given up.
-    asked: Option<(u64, u64)>,
+    asked: Option<Asked>,
+    is_acknowledged: bool,
+}
+
+/// A request that is out.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    request: u64,
+    /// When it is given up.
+    until: u64,
+    /// Everything before it had been acknowledged: nobody can miss anything.
+    follows_all: bool,
+}
+
+impl Batch {
+    fn is_to_be_sent(&self) -> bool {
+        self.asked.is_none() && !self.is_acknowledged
+    }
 }
 
 impl Producer {
@@ -50,8 +74,11 @@ impl Producer {
         id: TopicIdPartition,
         acks_all: bool,
         produce_ms: u64,
-        chance: Seeded,
+        mut chance: Seeded,
     ) -> Self {
+        // The most that Kafka's idempotent producer has in flight: a log knows of so many whether they are there.
+        let in_flight_max =
+            if acks_all { [1, 2, 5][usize::try_from(chance.below(3)).unwrap_or(0)] } else { 1 };
         Self {
             address,
             id,
@@ -61,17 +88,20 @@ impl Producer {
             next_sequence: 0,
             next_request: 0,
             leader: None,
-            batch: None,
+            window: VecDeque::new(),
+            in_flight_max,
+            begin_at: 0,
             send_at: 0,
             produce_ms,
             stopped: false,
+            is_forgotten: false,
             acknowledged: Vec::new(),
         }
     }
 
     /// Whether nothing is out that waits for an answer.
     pub(crate) fn is_idle(&self) -> bool {
-        self.batch.is_none() || !self.acks_all
+        self.window.is_empty() || !self.acks_all
     }
 
     /// How many records were begun.
@@ -80,19 +110,22 @@ impl Producer {
     }
 
     pub(crate) fn tick(&mut self, now: u64, image: &MetadataImage, out: &mut Vec<Message>) {
-        if self.batch.is_none() && !self.stopped && now >= self.send_at {
+        // A log that does not know a producer takes any sequence number for its first one: the first batch goes alone.
+        let in_flight_max = if self.acknowledged.is_empty() { 1 } else { self.in_flight_max };
+        if self.window.len() < in_flight_max && !self.stopped && now >= self.begin_at {
             self.begin();
+            self.begin_at = now + self.chance.below(2 * self.produce_ms);
         }
-        let Some(batch) = &mut self.batch else { return };
-        if batch.asked.is_some_and(|(_, until)| now >= until) {
-            batch.asked = None;
+        if self.window.iter().any(|batch| batch.asked.is_some_and(|asked| now >= asked.until)) {
+            // The connection is given up, and with it all that is out on it.
             self.leader = None;
+            self.window.iter_mut().for_each(|batch| batch.asked = None);
             if !self.acks_all {
-                self.batch = None;
+                self.window.clear();
                 return;
             }
         }
-        if batch.asked.is_some() || now < self.send_at {
+        if now < self.send_at || !self.window.iter().any(Batch::is_to_be_sent) {
             return;
         }
         // It asks who leads only when it must, and never believes an older answer again.
@@ -103,16 +136,21 @@ impl Producer {
                 partition.filter(|partition| partition.has_leader()).map(|partition| partition.leader.get());
         }
         let Some(to) = self.leader else { return };
-        self.next_request += 1;
-        let request = self.next_request;
-        batch.asked = Some((request, now + TIMEOUT_MS));
-        let body = Body::Produce {
-            request,
-            id: self.id,
-            records: Arc::clone(&batch.bytes),
-            acks_all: self.acks_all,
-        };
-        out.push(Message { from: self.address, to, body });
+        for (number, batch) in self.window.iter_mut().enumerate() {
+            if !batch.is_to_be_sent() {
+                continue;
+            }
+            self.next_request += 1;
+            let request = self.next_request;
+            batch.asked = Some(Asked { request, until: now + TIMEOUT_MS, follows_all: number == 0 });
+            let body = Body::Produce {
+                request,
+                id: self.id,
+                records: Arc::clone(&batch.bytes),
+                acks_all: self.acks_all,
+            };
+            out.push(Message { from: self.address, to, body });
+        }
     }
 
     fn begin(&mut self) {
@@ -130,7 +168,7 @@ impl Producer {
             builder.push(TimestampMs(1_700_000_000_000), None, Some(&value.to_be_bytes()), &[]);
         }
         let bytes = Arc::new(builder.build().expect("a small batch"));
-        self.batch = Some(Batch { values, bytes, asked: None });
+        self.window.push_back(Batch { values, bytes, asked: None, is_acknowledged: false });
     }
 
     pub(crate) fn produced(
@@ -138,20 +176,20 @@ impl Producer {
         request: u64,
         outcome: Result<Offset, Refusal>,
         now: u64,
+        by: Option<&Replica>,
         ledger: &Ledger,
         counts: &mut Counts,
     ) -> Result<(), Violation> {
-        let Some(batch) =
-            self.batch.as_mut().filter(|batch| batch.asked.is_some_and(|(asked, _)| asked == request))
-        else {
-            return Ok(());
-        };
-        batch.asked = None;
+        let is_it = |batch: &Batch| batch.asked.is_some_and(|asked| asked.request == request);
+        let Some(number) = self.window.iter().position(is_it) else { return Ok(()) };
         match outcome {
             Ok(first) => {
+                let batch = &mut self.window[number];
+                (batch.asked, batch.is_acknowledged) = (None, true);
                 let values = std::mem::take(&mut batch.values);
-                self.batch = None;
-                self.send_at = now + self.chance.below(2 * self.produce_ms);
+                while self.window.front().is_some_and(|batch| batch.is_acknowledged) {
+                    self.window.pop_front();
+                }
                 if self.acks_all {
                     counts.add("acknowledged batch, acks=all");
                     self.acknowledge(first, &values, ledger)?;
@@ -160,21 +198,32 @@ impl Producer {
                 }
             }
             Err(refusal) => {
+                let batch = &mut self.window[number];
+                let follows_all = batch.asked.take().is_some_and(|asked| asked.follows_all);
                 counts.add(match refusal {
                     Refusal::NotEnoughReplicas => "produce refused: not enough replicas",
                     Refusal::NotLeader => "produce refused: not the leader",
+                    Refusal::OutOfOrderSequence => "produce refused: one before it is missing",
                     _ => "produce refused",
                 });
-                if refusal == Refusal::OutOfOrderSequence {
+                if refusal == Refusal::OutOfOrderSequence && follows_all {
+                    let value = batch.values.first().copied().unwrap_or_default();
+                    if by.map_or(Ok(false), |replica| holds(replica, value))? {
+                        counts.add("idempotent producer that its log has half forgotten");
+                        self.is_forgotten = true;
+                        self.stopped = true;
+                        self.window.clear();
+                        return Ok(());
+                    }
                     let what = format!("{} of {:?} is refused: {refusal:?}", self.address, self.id);
                     return Err(Violation::new("an idempotent producer goes on", what));
                 }
                 self.send_at = now + 20;
-                if refusal != Refusal::NotEnoughReplicas {
+                if !matches!(refusal, Refusal::NotEnoughReplicas | Refusal::OutOfOrderSequence) {
                     self.leader = None;
                 }
                 if !self.acks_all {
-                    self.batch = None;
+                    self.window.clear();
                 }
             }
         }
@@ -196,6 +245,12 @@ impl Producer {
         }
         Ok(())
     }
+}
+
+/// Whether a log has that value.
+fn holds(replica: &Replica, value: u64) -> Result<bool, Violation> {
+    let (start, end) = (replica.log.log_start_offset(), replica.log.log_end_offset());
+    Ok(read(replica, start, end)?.iter().any(|(_, entry)| entry.value == value))
 }
 
 /// Reads one partition from its start, over and over, from its leader or another replica.

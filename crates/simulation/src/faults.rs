@@ -136,6 +136,7 @@ impl World {
     /// The process is gone.
     pub(crate) fn end(&mut self, id: Address) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.note_flushed();
         let was_there = node.process.take().is_some();
         let boot = node.boot;
         node.disk.kill();
@@ -160,6 +161,7 @@ impl World {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
         let time = node.now(now);
+        node.note_flushed();
         if let Some(process) = node.process.take() {
             let node_is_sick = node.is_sick;
             let stopped = process.stop(time);

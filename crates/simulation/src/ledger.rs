@@ -105,21 +105,25 @@ pub(crate) fn read(replica: &Replica, from: Offset, upper: Offset) -> Result<Vec
 }
 
 impl Ledger {
-    /// Looks at every replica of a node that has changed.
-    pub(crate) fn check(&mut self, node: &Node) -> Result<(), Violation> {
-        let Some(process) = &node.process else { return Ok(()) };
+    /// Looks at every replica of a node that has changed. Answers those that lead and show more as committed.
+    pub(crate) fn check(&mut self, node: &Node) -> Result<Vec<TopicIdPartition>, Violation> {
+        let mut advanced = Vec::new();
+        let Some(process) = &node.process else { return Ok(advanced) };
         for (id, replica) in &process.replicas {
             if replica.log.is_offline() {
                 continue;
             }
-            self.histories.entry(*id).or_default().look(node.id, node.boot, replica)?;
+            if self.histories.entry(*id).or_default().look(node.id, node.boot, replica)? {
+                advanced.push(*id);
+            }
         }
-        Ok(())
+        Ok(advanced)
     }
 }
 
 impl History {
-    fn look(&mut self, node: Address, boot: u64, replica: &Replica) -> Result<(), Violation> {
+    /// Whether it leads and shows more as committed.
+    fn look(&mut self, node: Address, boot: u64, replica: &Replica) -> Result<bool, Violation> {
         let (machine, name) = (&replica.machine, &replica.name);
         let log = machine.log();
         let now = Seen {
@@ -132,7 +136,7 @@ impl History {
         };
         let before = self.seen.insert(node, now).filter(|seen| seen.boot == boot);
         if before == Some(now) {
-            return Ok(());
+            return Ok(false);
         }
         machine.check().map_err(|error| {
             Violation::new("the machine's own invariants", format!("{name} on {node}: {error}"))
@@ -148,7 +152,7 @@ impl History {
         if now.leads && before.is_none_or(|before| !before.leads || before.epoch != now.epoch) {
             self.leads(node, replica, &now)?;
         }
-        Ok(())
+        Ok(now.leads && before.is_none_or(|before| before.high_watermark < now.high_watermark))
     }
 
     fn look_back(

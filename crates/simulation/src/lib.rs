@@ -12,6 +12,7 @@ mod controller;
 mod counts;
 mod ending;
 mod faults;
+mod in_sync;
 mod ledger;
 mod message;
 mod mover;

@@ -182,6 +182,7 @@ impl World {
                 let mut out = Vec::new();
                 self.controller.tick(self.now, &mut out);
                 self.send(out);
+                self.look_at_all_in_sync()?;
                 self.go_on_moving()
             }
             Event::ClientTick(address) => self.client_tick(address),
@@ -264,6 +265,7 @@ impl World {
             let delay = 1 + self.chance.below(12);
             self.later(delay, Event::Flushed { node: id, boot, id: id_flushed });
         }
+        self.look_at_proposals(&out)?;
         self.send(out);
         if is_tick {
             self.later(TICK_MS, again);
@@ -271,8 +273,10 @@ impl World {
         if let Some((check, what)) = complaint {
             return Err(Violation::new(check, what));
         }
-        if let Some(node) = self.nodes.get(&id) {
-            self.ledger.check(node)?;
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.keeps_what_was_flushed()?;
+            let advanced = self.ledger.check(node)?;
+            self.look_at_in_sync(&advanced)?;
         }
         self.tell_metadata();
         if dir_failed {
@@ -362,7 +366,9 @@ impl World {
         match &message.body {
             Body::Produced { request, outcome } => match self.producers.get_mut(&message.to) {
                 Some(producer) => {
-                    producer.produced(*request, *outcome, self.now, &self.ledger, &mut self.counts)
+                    let process = self.nodes.get(&message.from).and_then(|node| node.process.as_ref());
+                    let by = process.and_then(|process| process.replicas.get(&producer.id));
+                    producer.produced(*request, *outcome, self.now, by, &self.ledger, &mut self.counts)
                 }
                 None => Ok(()),
             },

@@ -125,7 +125,7 @@ impl LeaderEpochs {
     /// Drops the epochs that start at or beyond `end_offset`.
     pub(crate) fn truncate_from_end(&mut self, end_offset: Offset) {
         let kept = self.entries.partition_point(|entry| entry.start_offset < end_offset);
-        if kept < self.entries.len() {
+        if kept < self.entries.len() && !planted!("epochs_survive_truncation") {
             self.entries.truncate(kept);
             self.version += 1;
         }

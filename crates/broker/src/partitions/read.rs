@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ottla_model::batch::{BatchHeader, HEADER_LEN};
 use ottla_model::{BrokerId, LeaderEpoch, MonoMs, Offset, TimestampMs};
 use ottla_replication::FollowerFetch;
+use ottla_replication::truncation::EpochEnd;
 use ottla_storage::{
     ActiveProducer, CopyRead, FileSlice, InMemory, OrderLook, PartitionLog, Reach, StorageError, TimedBatch,
     TimestampOffset,
@@ -375,8 +376,9 @@ impl State {
         last_fetched_epoch: LeaderEpoch,
         offset: Offset,
     ) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
-        let (epoch, end) = self.end_of_epoch(last_fetched_epoch).ok_or(PartitionError::OffsetOutOfRange)?;
-        Ok((epoch < last_fetched_epoch || end < offset).then_some((epoch, end)))
+        let end = self.end_of_epoch(last_fetched_epoch).ok_or(PartitionError::OffsetOutOfRange)?;
+        let own = EpochEnd { epoch: end.0, end_offset: end.1 };
+        Ok(own.diverges(last_fetched_epoch, offset).then_some(end))
     }
 
     fn epoch_at(&self, offset: Offset) -> LeaderEpoch {

@@ -8,9 +8,10 @@ mod replica;
 mod serve;
 mod shell;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ottla_model::{MonoMs, Now, TimestampMs};
+use ottla_model::{MonoMs, Now, Offset, TimestampMs, TopicIdPartition};
 use ottla_storage::{FaultyDisk, SimDisk, StorageError};
 use uuid::Uuid;
 
@@ -39,6 +40,8 @@ pub(crate) struct Node {
     full_until: u64,
     /// Its disk does not do what it should.
     pub(crate) is_sick: bool,
+    /// How far each log of an earlier process was flushed when that ended.
+    pub(crate) flushed: BTreeMap<TopicIdPartition, Offset>,
     /// What its wall clock is ahead.
     pub(crate) wall_ahead_ms: i64,
 }
@@ -57,11 +60,13 @@ impl Node {
             faults: None,
             full_until: 0,
             is_sick: false,
+            flushed: BTreeMap::new(),
         }
     }
 
     pub(crate) fn empty_disk(&mut self) {
         self.disk = SimDisk::new();
+        self.flushed.clear();
         self.directory += 1;
     }
 

@@ -8,6 +8,7 @@ use ottla_replication::session::{
     FetchContext, FetchKey, FetchPartition, FetchSession, FetchSessionCache, FetchSessionConfig, FetchTopic,
     PartitionAnswer, SessionRequest, SlotId,
 };
+use ottla_replication::truncation::EpochEnd;
 use ottla_replication::{Ask as FetchPlan, BrokerStanding, EpochError, FollowerFetch, FollowerFetchError};
 use ottla_storage::ReadError;
 
@@ -242,7 +243,8 @@ impl Replica {
         offset: Offset,
     ) -> Result<Option<(LeaderEpoch, Offset)>, Refusal> {
         let end = self.log.end_offset_for_epoch(epoch).ok_or(Refusal::OffsetOutOfRange)?;
-        Ok((end.epoch < epoch || end.end_offset < offset).then_some((end.epoch, end.end_offset)))
+        let own = EpochEnd { epoch: end.epoch, end_offset: end.end_offset };
+        Ok(own.diverges(epoch, offset).then_some((end.epoch, end.end_offset)))
     }
 
     pub(crate) fn read_records(&self, from: Offset, upper: Offset) -> Result<Vec<u8>, Refusal> {

@@ -36,9 +36,7 @@ impl PartitionLog {
         self.log_start_offset = self.log_start_offset.min(self.log_end_offset);
         self.recovery_point = self.recovery_point.min(self.log_end_offset);
         self.cleaned_to = self.cleaned_to.map(|offset| offset.min(self.log_end_offset));
-        if !planted!("epochs_survive_truncation") {
-            self.epochs.truncate_from_end(self.log_end_offset);
-        }
+        self.epochs.truncate_from_end(self.log_end_offset);
         if planted!("producers_survive_truncation") {
             return Ok(());
         }

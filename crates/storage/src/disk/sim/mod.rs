@@ -49,6 +49,7 @@ impl SimDisk {
             changes: 0,
             changes_left: u64::MAX,
             failed: None,
+            losing: None,
             trace: DefaultHasher::new(),
         };
         Self { state: Arc::new(Mutex::new(state)), boot: None }
@@ -94,6 +95,13 @@ impl SimDisk {
     /// Lets so many more changes happen; those after it fail, until a crash or a kill brings the disk back.
     pub fn fail_after(&self, changes: u64) {
         self.state.lock().changes_left = changes.saturating_add(1);
+    }
+
+    /// Of the fsyncs of files from now on the one of number `nth` fails, from 0, and what it was to make durable never is: the
+    /// process goes on seeing it, and a later fsync succeeds and knows nothing of it. So does Linux with pages that it could
+    /// not write. A crash or a kill ends it.
+    pub fn lose_at_fsync(&self, nth: u64) {
+        self.state.lock().losing = Some(nth);
     }
 
     /// Changes that were tried since the disk is there: what [`SimDisk::fail_after`] counts.
@@ -154,6 +162,8 @@ struct State {
     /// Changes that still succeed.
     changes_left: u64,
     failed: Option<FailedChange>,
+    /// So many fsyncs before the one that loses what it was to sync.
+    losing: Option<u64>,
     trace: DefaultHasher,
 }
 
@@ -175,6 +185,14 @@ impl State {
         self.locked.clear();
         self.changes_left = u64::MAX;
         self.failed = None;
+        self.losing = None;
+    }
+
+    /// Whether this fsync is the one that loses.
+    fn loses(&mut self) -> bool {
+        let left = self.losing.take();
+        self.losing = left.and_then(|left| left.checked_sub(1));
+        left == Some(0)
     }
 
     /// Lets the process see what is on the disk.
@@ -467,6 +485,10 @@ impl DiskFile for SimFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        if self.alive()?.loses() {
+            self.change("fsync", Contents::lose)?;
+            return Err(io::Error::other("pages could not be written"));
+        }
         self.change("fsync", Contents::sync)
     }
 

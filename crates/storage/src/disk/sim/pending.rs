@@ -59,6 +59,11 @@ impl Contents {
         }
     }
 
+    /// What was not synced never reaches the disk, though it is still to be seen.
+    pub(super) fn lose(&mut self) {
+        self.pending.clear();
+    }
+
     /// Nothing that was not synced has reached the disk.
     pub(super) fn forget(&mut self) {
         self.pending.clear();
@@ -235,6 +240,22 @@ mod tests {
         {
             assert!(all.contains(wanted), "{:?} never happens", String::from_utf8_lossy(wanted));
         }
+    }
+
+    #[test]
+    fn what_an_fsync_has_lost_no_later_one_saves() {
+        let all = outcomes(|| {
+            let mut contents = Contents::default();
+            contents.write(0, b"a");
+            contents.sync();
+            contents.write(1, b"bc");
+            contents.lose();
+            assert_eq!(contents.bytes, b"abc");
+            contents.write(3, b"d");
+            contents.sync();
+            contents
+        });
+        assert_eq!(all, [b"a\0\0d".to_vec()].into());
     }
 
     #[test]
