@@ -27,4 +27,4 @@ mod world;
 
 pub use counts::Counts;
 pub use ledger::Violation;
-pub use run::{Outcome, repeats, run, run_twice, shrink, tell};
+pub use run::{KEPT, Outcome, repeats, run, run_twice, shrink, tell};

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use ottla_simulation::{Counts, Outcome, repeats, run, run_twice, shrink, tell};
+use ottla_simulation::{Counts, KEPT, Outcome, repeats, run, run_twice, shrink, tell};
 
 /// Of so many seeds one is run twice, and must go the same way.
 const TWICE_IN: u64 = 50;
@@ -60,14 +60,17 @@ struct Sum {
 fn many(from: u64, count: u64) -> ExitCode {
     println!("seeds {from} to {}", from + count - 1);
     let began = Instant::now();
-    let (next, stop, sum) = (AtomicU64::new(from), AtomicBool::new(false), Mutex::new(Sum::default()));
+    let (next, stop, sum) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(Sum::default()));
+    // Those that have found something come first.
+    let seeds = |turn: usize| {
+        let new = || Some(from + u64::try_from(turn - KEPT.len()).ok()?).filter(|seed| *seed < from + count);
+        KEPT.get(turn).copied().or_else(new)
+    };
     std::panic::set_hook(Box::new(|_| {}));
     let work = || {
         while !stop.load(Ordering::Relaxed) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= from + count {
-                break;
-            }
+            let turn = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap_or(usize::MAX);
+            let Some(seed) = seeds(turn) else { break };
             let outcome =
                 if seed.is_multiple_of(TWICE_IN) && repeats(seed) { run_twice(seed) } else { run(seed) };
             let Ok(mut sum) = sum.lock() else { break };

@@ -71,6 +71,24 @@ impl Peers {
         join_all(greetings).await.into_iter().flatten().collect()
     }
 
+    /// A founder that starts again before it has written anything, and knows addresses only, asks again who the voters are. Answers
+    /// whether it is still to begin: where another one has, that brings it what there is.
+    pub(super) async fn meet_again(&self, cluster_id: &str) -> bool {
+        let mut reminder = Reminder::default();
+        loop {
+            let others = self.meet(cluster_id.to_owned()).await;
+            let same = |hello: &&Hello| hello.cluster_id.as_deref() == Some(cluster_id);
+            if others.iter().filter(same).any(|hello| hello.log_len > 0) {
+                return false;
+            }
+            if !self.voters().is_empty() {
+                return true;
+            }
+            reminder.say("waits for the other voters: it was ended before it had begun with them");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// What becomes of a controller with an empty disk, and the term that it must not go below.
     pub(super) async fn stand_up(&self, cluster_id: &str, directory_id: DirectoryId) -> (Standing, u64) {
         let mut reminder = Reminder::default();

@@ -73,14 +73,20 @@ impl Observer {
             if *wanted.borrow() {
                 self.publisher.set_controller(leader);
             }
-            if leader == BrokerId::NONE {
+            if !self.can_ask(leader) {
                 turn += 1;
                 sleep(PAUSE).await;
             }
         }
     }
 
-    /// The leader, or one after the other while nobody knows it.
+    /// Whether it is known where that leader is. What somebody says who does not lead may be long out of date, this node's own
+    /// saying among it, if it is asked by itself: the next one may know better.
+    fn can_ask(&self, leader: BrokerId) -> bool {
+        leader != BrokerId::NONE && self.peers.voter(leader).is_some()
+    }
+
+    /// The leader, or one after the other while nobody knows it or where it is.
     fn whom_to_ask(&self, leader: BrokerId, turn: usize) -> Option<Peer> {
         if let Some(peer) = self.peers.voter(leader).filter(|_| leader != BrokerId::NONE) {
             return Some(peer);

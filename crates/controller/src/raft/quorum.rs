@@ -150,7 +150,14 @@ impl Quorum {
             meta.get(MetaKey::Standing).map_err(|source| start_error(&config, source))?.is_some();
         let (log, machine, applied) =
             open(&config, &disk, &meta, &publisher).map_err(|source| start_error(&config, source))?;
-        if matches!(standing, Standing::Founder(_)) {
+        let is_founder = matches!(standing, Standing::Founder(_));
+        let begins = match &config.peers {
+            Some(peers) if is_founder && log.is_empty() && peers.voters().is_empty() => {
+                peers.meet_again(&config.cluster_id).await
+            }
+            _ => true,
+        };
+        if is_founder && begins {
             begin_above(&config, &log, meta.as_ref()).map_err(|source| start_error(&config, source))?;
         }
         let network = Network { peers: config.peers.clone(), cluster_id: config.cluster_id.to_string() };
@@ -204,7 +211,6 @@ impl Quorum {
         let (leads, leading) = watch::channel(false);
         let peers = config.peers.clone();
         let followers = Arc::<Mutex<Followers>>::default();
-        let is_founder = matches!(standing, Standing::Founder(_));
         let watch = Watch {
             raft: raft.clone(),
             publisher,
@@ -227,7 +233,8 @@ impl Quorum {
             Self { raft, log, snapshots, peers, serving, followers, watch, followed, leading, closed };
         match config.several() {
             None => quorum.lead(&config, has_joined, is_member).await?,
-            Some(peers) => quorum.take_part(peers, config.directory_id, is_founder).await?,
+            Some(peers) if begins => quorum.take_part(peers, config.directory_id, is_founder).await?,
+            Some(_) => {}
         }
         Ok(quorum)
     }
