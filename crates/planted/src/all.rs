@@ -32,6 +32,10 @@ pub const ALL: &[Planted] = &[
     bug("divergence_by_offset_only", "a leader sees a divergence by the offset alone, not by the epoch"),
     bug("shrinks_unflushed", "nothing is flushed before the ISR shrinks to the leader"),
     bug(
+        "hw_unflushed_before_alone",
+        "the HW passes what is flushed while the ISR is about to shrink to the leader",
+    ),
+    bug(
         "session_goes_on_after_loss",
         "a follower's fetch session goes on though an answer was lost (KIP-227)",
     ),

@@ -8,7 +8,7 @@ use ottla_model::{BrokerId, TopicIdPartition};
 use crate::command::{Ask, Told};
 use crate::ledger::Violation;
 use crate::message::{Address, broker};
-use crate::world::World;
+use crate::world::{Event, World};
 
 impl World {
     pub(crate) fn command(&mut self, ask: &Ask) -> Told {
@@ -54,6 +54,33 @@ impl World {
         self.producers.retain(|_, producer| producer.id.topic_id != id);
         self.consumers.retain(|_, consumer| consumer.id.topic_id != id);
         self.assigned.retain(|partition, _| partition.topic_id != id);
+        Ok(())
+    }
+
+    /// Has another in-sync replica lead, and again and again: the order of the replicas is changed, and then the first one elected.
+    pub(crate) fn turn(
+        &mut self,
+        topic: usize,
+        index: i32,
+        left: u64,
+        every_ms: u64,
+    ) -> Result<(), Violation> {
+        let Some(name) = self.plan.topics.get(topic).map(|topic| topic.name.clone()) else { return Ok(()) };
+        let known = self.controller.image.topic(&name).and_then(|topic| topic.partition(index));
+        let Some(partition) = known.filter(|partition| !partition.is_reassigning() && !self.healing) else {
+            return Ok(());
+        };
+        let at = partition.isr.iter().position(|id| *id == partition.leader).map_or(0, |at| at + 1);
+        if let Some(next) = partition.isr.get(at % partition.isr.len().max(1)).copied() {
+            let others = partition.replicas.iter().copied().filter(|id| *id != next);
+            let order: Vec<Address> = [next].into_iter().chain(others).map(BrokerId::get).collect();
+            self.reassign(topic, index, &order)?;
+            self.elect();
+            self.counts.add("leader turned");
+        }
+        if left > 1 {
+            self.later(every_ms, Event::Turn { topic, partition: index, left: left - 1, every_ms });
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What a fault does to the world.
 
+use crate::ambush::Ambush;
 use crate::ledger::Violation;
 use crate::message::{Address, CONTROLLERS, broker};
 use crate::plan::FaultKind;
@@ -51,6 +52,26 @@ impl World {
                     self.later(down_ms + 300, Event::Start { node });
                 }
             }
+            FaultKind::LosingDisk { node, nth, seed } => {
+                // As with a power cut, only what is flushed is promised.
+                if self.plan.flushed
+                    && self.suspect.is_none()
+                    && let Some(node) = self.nodes.get_mut(&node)
+                {
+                    node.ends_with_cut = Some(seed);
+                    node.lose_at_fsync(nth);
+                }
+            }
+            FaultKind::Turns { topic, partition, times, every_ms } => {
+                self.turn(topic, partition, times, every_ms)?;
+            }
+            FaultKind::CutJoiner { down_ms, late_ms, seed } => {
+                self.ambush = Some(Ambush { down_ms, late_ms, seed });
+            }
+            FaultKind::Stragglers { for_ms } => {
+                self.network.straggles = true;
+                self.later(for_ms, Event::Mend(Mend::Stragglers));
+            }
             FaultKind::Kill { node, down_ms } => self.kill(node, down_ms),
             FaultKind::KillAll { down_ms } => {
                 let ids: Vec<Address> = self.nodes.keys().copied().collect();
@@ -63,15 +84,7 @@ impl World {
                 // not synced.
                 let is_suspect = self.suspect.is_some() && !self.is_healthy();
                 if (self.plan.flushed && !is_suspect) || self.is_healthy() {
-                    self.counts.add("power cut with data lost");
-                    self.end(node);
-                    if let Some(node) = self.nodes.get_mut(&node) {
-                        node.disk.power_cut(seed);
-                    }
-                    if !self.plan.flushed {
-                        self.suspect = Some(node);
-                    }
-                    self.later(down_ms, Event::Start { node });
+                    self.power_cut(node, down_ms, seed);
                 } else {
                     self.kill(node, down_ms);
                 }
@@ -118,7 +131,19 @@ impl World {
         Ok(())
     }
 
-    fn cut(&mut self, from: Address, to: Address, for_ms: u64) {
+    pub(crate) fn power_cut(&mut self, node: Address, down_ms: u64, seed: u64) {
+        self.counts.add("power cut with data lost");
+        self.end(node);
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.disk.power_cut(seed);
+        }
+        if !self.plan.flushed {
+            self.suspect = Some(node);
+        }
+        self.later(down_ms, Event::Start { node });
+    }
+
+    pub(crate) fn cut(&mut self, from: Address, to: Address, for_ms: u64) {
         self.network.cut(from, to);
         self.later(for_ms, Event::Mend(Mend::Link(from, to)));
     }
@@ -153,6 +178,24 @@ impl World {
             let mut out = Vec::new();
             self.controller.process_gone(broker(id), self.now, &mut out);
             self.send(out);
+        }
+    }
+
+    /// Its disk has failed.
+    pub(crate) fn disk_ends(&mut self, id: Address, boot: u64) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        if node.boot != boot || node.process.is_none() {
+            return;
+        }
+        let cut = node.ends_with_cut.take();
+        self.tell(|| format!("node {id} ends: its disk has failed"));
+        self.counts.add("process ended by its disk");
+        match cut {
+            Some(seed) => self.power_cut(id, 200, seed),
+            None => {
+                self.end(id);
+                self.later(200, Event::Start { node: id });
+            }
         }
     }
 
@@ -210,6 +253,7 @@ impl World {
             if let Some(node) = self.nodes.get_mut(&id) {
                 node.paused_until = 0;
                 node.mend_disk();
+                node.ends_with_cut = None;
             }
             self.later(1, Event::Start { node: id });
         }

@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, reason = "a test: a panic is its failure")]
 
 mod admin;
+mod ambush;
 mod client;
 mod command;
 mod controller;

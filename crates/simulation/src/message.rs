@@ -103,6 +103,15 @@ impl Body {
         }
     }
 
+    /// Whether it may come when the connection that it was sent on has long been given up.
+    pub(crate) fn may_straggle(&self) -> bool {
+        match self {
+            Self::Fetch { .. } => true,
+            Self::Ask { ask, .. } => matches!(**ask, Ask::Isr(_)),
+            _ => false,
+        }
+    }
+
     /// Whether it may come twice: what TCP brings once, and whose repetition nothing guards, may not.
     pub(crate) fn may_repeat(&self) -> bool {
         !matches!(self, Self::Produce { .. })

@@ -14,6 +14,8 @@ pub(crate) struct Network {
     pub(crate) delay_ms: u64,
     pub(crate) loss_percent: u64,
     pub(crate) repeat_percent: u64,
+    /// Some of what brokers ask each other comes seconds later.
+    pub(crate) straggles: bool,
 }
 
 /// What becomes of a message: when its copies arrive.
@@ -25,7 +27,14 @@ pub(crate) enum Fate {
 
 impl Network {
     pub(crate) fn new(chance: Seeded) -> Self {
-        Self { chance, cuts: BTreeSet::new(), delay_ms: 3, loss_percent: 0, repeat_percent: 0 }
+        Self {
+            chance,
+            cuts: BTreeSet::new(),
+            delay_ms: 3,
+            loss_percent: 0,
+            repeat_percent: 0,
+            straggles: false,
+        }
     }
 
     pub(crate) fn cut(&mut self, from: Address, to: Address) {
@@ -43,6 +52,7 @@ impl Network {
     pub(crate) fn heal(&mut self) {
         self.cuts.clear();
         (self.delay_ms, self.loss_percent, self.repeat_percent) = (3, 0, 0);
+        self.straggles = false;
     }
 
     pub(crate) fn send(&mut self, message: &Message) -> Fate {
@@ -53,9 +63,11 @@ impl Network {
             return Fate::Lost;
         }
         let repeats = message.body.may_repeat() && self.chance.below(100) < self.repeat_percent;
+        let straggles = self.straggles && message.body.may_straggle() && self.chance.below(20) == 0;
         let mut delay = || {
             1 + self.chance.below(self.delay_ms)
                 + if self.chance.below(50) == 0 { self.chance.below(60) } else { 0 }
+                + if straggles { self.chance.below(1_500) } else { 0 }
         };
         let first = delay();
         Fate::Arrives(first, repeats.then(delay))

@@ -60,6 +60,24 @@ pub(crate) enum FaultKind {
         topic: usize,
     },
     Elect,
+    /// The leadership goes from one in-sync replica to the next, so many times.
+    Turns {
+        topic: usize,
+        partition: i32,
+        times: u64,
+        every_ms: u64,
+    },
+    /// The next broker that is to join an in-sync set loses its power while the request is under way, and is kept from its leader
+    /// until that has come.
+    CutJoiner {
+        down_ms: u64,
+        late_ms: u64,
+        seed: u64,
+    },
+    /// Requests of the brokers to each other may be late by seconds, as in the buffers of a connection that is given up.
+    Stragglers {
+        for_ms: u64,
+    },
     /// Its wall clock jumps to so much ahead.
     Clock {
         node: Address,
@@ -80,6 +98,12 @@ pub(crate) enum FaultKind {
         node: Address,
         nth: u64,
         down_ms: u64,
+    },
+    /// One fsync fails and has lost what it was for; the process ends of it, and the machine is started anew.
+    LosingDisk {
+        node: Address,
+        nth: u64,
+        seed: u64,
     },
     KillAll {
         down_ms: u64,
@@ -118,6 +142,10 @@ impl FaultKind {
             Self::Reassign { .. } => "reassign",
             Self::Delete { .. } => "delete topic",
             Self::Elect => "elect leaders",
+            Self::Turns { .. } => "leader elected over and over",
+            Self::CutJoiner { .. } => "fault: power cut of who joins",
+            Self::Stragglers { .. } => "fault: stragglers",
+            Self::LosingDisk { .. } => "fault: fsync that loses",
             Self::Clock { .. } => "fault: clock jump",
             Self::EmptyDisk { .. } => "fault: empty disk",
             Self::FullDisk { .. } => "fault: full disk",
@@ -158,8 +186,16 @@ impl Plan {
             .collect();
         let trouble_ms = 1_500 + chance.below(5_000);
         let count = 1 + chance.below(9);
+        // Half of the worlds know a few kinds of fault only, and so have more of each, one upon the other.
+        let few: Vec<u64> = (0..1 + chance.below(4)).map(|_| chance.below(KINDS)).collect();
+        let knows_few = chance.below(2) == 0;
         let mut faults: Vec<Fault> = (0..count)
-            .map(|_| Fault { at: 900 + chance.below(trouble_ms - 900), kind: fault(brokers, chance) })
+            .map(|_| {
+                let at = 900 + chance.below(trouble_ms - 900);
+                let any = chance.below(KINDS);
+                let which = few[index(chance.below(few.len() as u64))];
+                Fault { at, kind: fault(if knows_few { which } else { any }, brokers, chance) }
+            })
             .collect();
         faults.sort_by_key(|fault| fault.at);
         let produce_ms = 10 + chance.below(60);
@@ -194,7 +230,10 @@ fn replicas(brokers: i32, count: u64, chance: &mut Seeded) -> Vec<Address> {
     (0..count).map(|_| all.remove(index(chance.below(all.len() as u64)))).collect()
 }
 
-fn fault(brokers: i32, chance: &mut Seeded) -> FaultKind {
+/// So many numbers [`fault`] tells apart.
+const KINDS: u64 = 28;
+
+fn fault(kind: u64, brokers: i32, chance: &mut Seeded) -> FaultKind {
     let node = 1 + i32::try_from(chance.below(u64::from(brokers.unsigned_abs()))).unwrap_or(0);
     let other = match 1 + i32::try_from(chance.below(u64::from(brokers.unsigned_abs()) + 1)).unwrap_or(0) {
         other if other == node || other > brokers => CONTROLLERS,
@@ -202,7 +241,20 @@ fn fault(brokers: i32, chance: &mut Seeded) -> FaultKind {
     };
     let down_ms = 50 + chance.below(1_500);
     let for_ms = 50 + chance.below(1_800);
-    match chance.below(23) {
+    match kind {
+        23 | 24 => FaultKind::Turns {
+            topic: index(chance.below(2)),
+            partition: i32::from(chance.below(2) == 1),
+            times: 2 + chance.below(8),
+            every_ms: 1 + chance.below(60),
+        },
+        25 => FaultKind::CutJoiner {
+            down_ms: 50 + chance.below(100),
+            late_ms: 100 + chance.below(500),
+            seed: chance.bits(),
+        },
+        26 => FaultKind::Stragglers { for_ms: 2 * for_ms },
+        27 => FaultKind::LosingDisk { node, nth: chance.below(6), seed: chance.bits() },
         18 => {
             let ahead_ms = i64::try_from(chance.below(3_000_000)).unwrap_or(0) - 1_500_000;
             FaultKind::Clock { node, ahead_ms }

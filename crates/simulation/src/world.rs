@@ -6,6 +6,7 @@ use ottla_controller::{CreateTopics, NewTopic};
 use ottla_model::{BrokerId, TopicIdPartition};
 use ottla_storage::Seeded;
 
+use crate::ambush::Ambush;
 use crate::client::{Consumer, Producer};
 use crate::command::{Ask, Told};
 use crate::controller::Controller;
@@ -47,6 +48,24 @@ pub(crate) enum Event {
         node: Address,
         boot: u64,
     },
+    /// The power of a broker that nobody needs goes.
+    CutOff {
+        node: Address,
+        down_ms: u64,
+        seed: u64,
+    },
+    /// Another in-sync replica leads, and so many more times.
+    Turn {
+        topic: usize,
+        partition: i32,
+        left: u64,
+        every_ms: u64,
+    },
+    /// A process ends of its disk.
+    DiskEnds {
+        node: Address,
+        boot: u64,
+    },
     Mend(Mend),
     Heal,
 }
@@ -57,6 +76,7 @@ pub(crate) enum Mend {
     Loss,
     Delay,
     Repeat,
+    Stragglers,
     Disk(Address),
 }
 
@@ -87,6 +107,7 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) counts: Counts,
     pub(crate) healing: bool,
+    pub(crate) ambush: Option<Ambush>,
     /// A broker that has lost unsynced data, and may not have told yet.
     pub(crate) suspect: Option<Address>,
     trace: u64,
@@ -119,6 +140,7 @@ impl World {
             ledger: Ledger::default(),
             counts: Counts::default(),
             healing: false,
+            ambush: None,
             suspect: None,
             trace: 0xcbf2_9ce4_8422_2325,
             tells,
@@ -193,12 +215,24 @@ impl World {
                 self.gone(node, boot);
                 Ok(())
             }
+            Event::CutOff { node, down_ms, seed } => {
+                let suspect = self.suspect;
+                self.power_cut(node, down_ms, seed);
+                self.suspect = suspect.or(self.suspect);
+                Ok(())
+            }
+            Event::Turn { topic, partition, left, every_ms } => self.turn(topic, partition, left, every_ms),
+            Event::DiskEnds { node, boot } => {
+                self.disk_ends(node, boot);
+                Ok(())
+            }
             Event::Mend(mend) => {
                 match mend {
                     Mend::Link(from, to) => self.network.mend(from, to),
                     Mend::Loss => self.network.loss_percent = 0,
                     Mend::Delay => self.network.delay_ms = 3,
                     Mend::Repeat => self.network.repeat_percent = 0,
+                    Mend::Stragglers => self.network.straggles = false,
                     Mend::Disk(id) => {
                         if let Some(node) = self.nodes.get_mut(&id) {
                             node.mend_disk();
@@ -280,10 +314,9 @@ impl World {
         }
         self.tell_metadata();
         if dir_failed {
-            self.tell(|| format!("node {id} ends: its disk has failed"));
-            self.counts.add("process ended by its disk");
-            self.end(id);
-            self.later(200, Event::Start { node: id });
+            // Whoever sees it tells whoever ends the process, and meanwhile it goes on.
+            let delay = self.chance.below(40);
+            self.later(delay, Event::DiskEnds { node: id, boot });
         } else if may_go {
             self.stop_in_order(id)?;
         }
@@ -292,6 +325,9 @@ impl World {
 
     pub(crate) fn send(&mut self, out: Vec<Message>) {
         for message in out {
+            if self.is_ambushed(&message) {
+                continue;
+            }
             match self.network.send(&message) {
                 Fate::Cut => self.counts.add("message cut off"),
                 Fate::Lost => self.counts.add("message lost"),

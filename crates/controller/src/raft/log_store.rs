@@ -34,6 +34,16 @@ struct Shared {
     purged: Mutex<Option<Purged>>,
     /// Where records go on after the last installed snapshot; the log itself never saw them.
     installed_end_offset: Mutex<i64>,
+    flushed: Arc<Mutex<Flushed>>,
+}
+
+/// How much of the log is on the disk, as far as this process has seen to it.
+#[derive(Debug, Default)]
+struct Flushed {
+    /// The index after the last such entry.
+    end: u64,
+    /// How often the log was cut: a flush that was begun before says nothing of what is there now.
+    cuts: u64,
 }
 
 impl LogStore {
@@ -56,6 +66,7 @@ impl LogStore {
             meta,
             purged: Mutex::new(purged),
             installed_end_offset: Mutex::new(0),
+            flushed: Arc::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -190,9 +201,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         blocking(move || meta.save(MetaKey::Vote, &bytes)).await
     }
 
-    /// Not flushed: it lags at worst, and a new leader's first entry commits what it missed.
+    /// Not flushed: it lags at worst, and a new leader's first entry commits what it missed. openraft also says this of entries that
+    /// others have on their disks and this node has not: such a pointer, there after a power cut without them, would be damage.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
-        match committed {
+        let flushed = self.shared.flushed.lock().end;
+        match committed.filter(|committed| committed.index < flushed) {
             Some(committed) => self.shared.meta.put(MetaKey::Committed, &log_id_bytes(&committed)),
             None => Ok(()),
         }
@@ -207,22 +220,39 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let mut file = None;
+        let (mut file, mut end) = (None, 0);
         {
             let mut log = self.shared.log.lock();
             for entry in entries {
+                end = entry.log_id.index + 1;
                 file = Some(log.append(&entry)?);
             }
         }
+        let (flushed, cuts) = (Arc::clone(&self.shared.flushed), self.shared.flushed.lock().cuts);
         match file {
             Some(_) if planted!("entries_not_synced") => callback.io_completed(Ok(())),
-            Some(file) => self.shared.flusher.flush(file, Box::new(|result| callback.io_completed(result))),
+            Some(file) => {
+                let done = move |result: io::Result<()>| {
+                    let mut flushed = flushed.lock();
+                    if result.is_ok() && flushed.cuts == cuts {
+                        flushed.end = flushed.end.max(end);
+                    }
+                    drop(flushed);
+                    callback.io_completed(result);
+                };
+                self.shared.flusher.flush(file, Box::new(done));
+            }
             None => callback.io_completed(Ok(())),
         }
         Ok(())
     }
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
+        let end = last_log_id.as_ref().map_or(0, |log_id| log_id.index + 1);
+        {
+            let mut flushed = self.shared.flushed.lock();
+            *flushed = Flushed { end: flushed.end.min(end), cuts: flushed.cuts + 1 };
+        }
         self.shared.log.lock().truncate_after(last_log_id.map(|log_id| log_id.index))
     }
 

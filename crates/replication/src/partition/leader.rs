@@ -219,6 +219,10 @@ impl PartitionMachine {
                 high_watermark = follower.leo;
             }
         }
+        if self.is_about_to_be_alone() && !planted!("hw_unflushed_before_alone") {
+            // What a follower has acknowledged since the flush that came with the proposal is here only, once that is committed.
+            high_watermark = high_watermark.min(self.log.flushed);
+        }
         if high_watermark <= self.log.high_watermark {
             return None;
         }
@@ -283,7 +287,7 @@ impl PartitionMachine {
 
     fn proposal(&self) -> IsrProposal {
         let members = self.isr.proposed();
-        let alone = members == [self.local] && self.isr.committed.len() > 1;
+        let alone = self.is_about_to_be_alone();
         let in_order = self.replicas.iter().filter(|broker| members.contains(broker));
         let isr = in_order.map(|broker| {
             let follower = self.followers.iter().find(|follower| follower.id == *broker);
@@ -296,6 +300,12 @@ impl PartitionMachine {
             flush_first: (alone && self.log.flushed < self.log.leo && !planted!("shrinks_unflushed"))
                 .then_some(self.log.leo),
         }
+    }
+
+    /// Whether an ISR of this leader only is on its way to the controller.
+    fn is_about_to_be_alone(&self) -> bool {
+        let (isr, others) = (&self.isr, self.isr.committed.len() > 1);
+        isr.pending.is_some() && others && isr.proposed() == [self.local]
     }
 
     /// A reassignment may have removed this leader from the replicas: then the metadata is on its way, and says so.

@@ -38,6 +38,8 @@ pub(crate) struct Node {
     /// What fails on its disk.
     faults: Option<FaultyDisk>,
     full_until: u64,
+    /// What survives of the disk when the process ends because of it: the machine is started anew.
+    pub(crate) ends_with_cut: Option<u64>,
     /// Its disk does not do what it should.
     pub(crate) is_sick: bool,
     /// How far each log of an earlier process was flushed when that ended.
@@ -60,6 +62,7 @@ impl Node {
             faults: None,
             full_until: 0,
             is_sick: false,
+            ends_with_cut: None,
             flushed: BTreeMap::new(),
         }
     }
@@ -78,6 +81,11 @@ impl Node {
     pub(crate) fn fail_once(&mut self, nth: u64) {
         self.is_sick = true;
         self.faults.iter().for_each(|disk| disk.fail_once(nth, std::io::ErrorKind::Other));
+    }
+
+    pub(crate) fn lose_at_fsync(&mut self, nth: u64) {
+        self.is_sick = true;
+        self.disk.lose_at_fsync(nth);
     }
 
     pub(crate) fn mend_disk(&mut self) {

@@ -233,6 +233,19 @@ fn shrinking_to_the_last_replica_flushes_first() {
 }
 
 #[test]
+fn nothing_unflushed_is_committed_while_the_leader_is_about_to_be_alone() {
+    let mut machine = leader(&[ONE, TWO], 1);
+    let _ = machine.appended(Offset(10), at(1));
+    let _ = machine.flushed(Offset(10), at(2));
+    let effects = machine.tick(at(2_000));
+    assert_eq!(effects.alter_partition.unwrap().flush_first, None, "all is flushed");
+    let _ = machine.appended(Offset(12), at(2_001));
+    let effects = machine.follower_fetched(&fetch(TWO, 12), at(2_002)).unwrap();
+    assert_eq!(effects.high_watermark, Some(Offset(10)), "the proposal may be committed now");
+    assert_eq!(machine.flushed(Offset(12), at(2_003)).high_watermark, Some(Offset(12)));
+}
+
+#[test]
 fn who_may_not_join_the_isr() {
     let fenced = BrokerStanding { fenced: true, ..STANDING };
     let leaving = BrokerStanding { in_controlled_shutdown: true, ..STANDING };
