@@ -12,9 +12,13 @@ use ottla_storage::{Disk, Seeded, SimDisk};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::quorum::{Quorum, QuorumConfig};
+use super::log_store::LogStore;
+use super::opening::claim;
+use super::quorum::{Quorum, QuorumConfig, node as node_id};
 use super::snapshot_clock::SnapshotLimits;
+use super::standing::Standing;
 use super::twin_store::TwinStore;
+use super::types::{Entry, Membership, Payload, Voter, log_id};
 use crate::command::{CreateTopics, NewTopic};
 use crate::handle::{Controller, ControllerConfig};
 use crate::observing::ObserverConfig;
@@ -85,6 +89,8 @@ pub(super) struct Cluster {
     pub(super) nodes: Vec<Node>,
     /// The first node begins alone, and the others join it with such a wish; `None` of static voters.
     pub(super) wish: Option<VoteWish>,
+    /// The first node is started as the others are, as after its disk was emptied.
+    pub(super) first_joins: bool,
 }
 
 impl Cluster {
@@ -95,14 +101,19 @@ impl Cluster {
             directory: u128::from(id.unsigned_abs()),
             controller: None,
         };
-        Self { wires: Wires::default(), nodes: (1..=count).map(node).collect(), wish: None }
+        Self {
+            wires: Wires::default(),
+            nodes: (1..=count).map(node).collect(),
+            wish: None,
+            first_joins: false,
+        }
     }
 
     fn peers(&self, id: i32) -> Peers {
         let voter = |node: &Node| peer(node.id);
         let wire = Wire { own: id, wires: self.wires.clone() };
         if let Some(wish) = self.wish {
-            return dynamic(id, wish, Arc::new(wire));
+            return dynamic(id, wish, self.first_joins, Arc::new(wire));
         }
         let voters = self.nodes.iter().map(voter).collect();
         Peers::new(BrokerId(id), voters, Arc::new(wire), ELECTION_TIMEOUT)
@@ -151,6 +162,22 @@ impl Cluster {
         let node = self.node_mut(id);
         node.disk = Arc::new(SimDisk::new());
         node.directory += 100;
+    }
+
+    /// Gives a node that does not run the log's first entry, by which it votes alone with that other disk.
+    pub(super) fn begin_log(&self, id: i32, other: u128) {
+        let (dir, node) = (Path::new("/log"), self.node(id));
+        let disk: Arc<dyn Disk> = Arc::clone(&node.disk) as Arc<dyn Disk>;
+        disk.create_dir(dir).and_then(|()| disk.sync_dir(Path::new("/"))).unwrap();
+        let meta = Arc::new(TwinStore::open(disk.as_ref(), dir).unwrap());
+        let own = DirectoryId(uuid::Uuid::from_u128(node.directory));
+        claim(&quorum_config(id, own, "named-by-1", self.peers(id)), disk.as_ref(), meta.as_ref()).unwrap();
+        Standing::Member.save(meta.as_ref()).unwrap();
+        let voter = Voter { directory_id: DirectoryId(uuid::Uuid::from_u128(other)), ..Voter::default() };
+        let nodes = BTreeMap::from([(node_id(BrokerId(id)), voter)]);
+        let alone = Membership::new(vec![nodes.keys().copied().collect()], nodes).unwrap();
+        let log = LogStore::open(disk, dir, meta, 2_000).unwrap();
+        log.begin_with(&Entry { log_id: log_id(0, 0), payload: Payload::Membership(alone) }).unwrap();
     }
 
     pub(super) fn node(&self, id: i32) -> &Node {
@@ -255,18 +282,31 @@ fn peer(id: i32) -> Peer {
     Peer::of_id(BrokerId(id), "sim", u16::try_from(id).unwrap())
 }
 
-/// The first node begins alone; the others know where it is.
-fn dynamic(id: i32, wish: VoteWish, wire: Arc<Wire>) -> Peers {
+/// The first node begins alone, unless it joins; the others know where it is.
+fn dynamic(id: i32, wish: VoteWish, first_joins: bool, wire: Arc<Wire>) -> Peers {
     let attendance = Attendance { host: "sim".to_owned(), port: u16::try_from(id).unwrap(), wish };
-    if id == 1 {
+    if id == 1 && !first_joins {
         return Peers::alone(BrokerId(id), attendance, wire, ELECTION_TIMEOUT);
     }
-    let servers = vec![Peer::at("sim", 1)];
+    let servers = vec![Peer::at("sim", if id == 1 { 2 } else { 1 })];
     Peers::bootstrap(BrokerId(id), servers, wire, ELECTION_TIMEOUT).attend(attendance)
 }
 
 fn registration(id: i32) -> crate::BrokerRegistrationRequest {
     crate::BrokerRegistrationRequest { broker_id: BrokerId(id), ..crate::handle_tests::registration() }
+}
+
+fn quorum_config(id: i32, directory_id: DirectoryId, cluster_id: &str, peers: Peers) -> QuorumConfig {
+    QuorumConfig {
+        dir: "/log".into(),
+        node_id: BrokerId(id),
+        directory_id,
+        cluster_id: cluster_id.into(),
+        segment_bytes: 2_000,
+        snapshot_every_entries: 20,
+        snapshots: SnapshotLimits { bytes_max: u64::MAX, interval: None },
+        peers: Some(peers),
+    }
 }
 
 async fn start(
@@ -280,16 +320,7 @@ async fn start(
     let dir = Path::new("/log");
     disk.create_dir(dir).and_then(|()| disk.sync_dir(Path::new("/"))).unwrap();
     let publisher = Arc::new(Publisher::new(MetadataImage::new(cluster_id.clone())));
-    let config = QuorumConfig {
-        dir: dir.into(),
-        node_id: BrokerId(id),
-        directory_id,
-        cluster_id: cluster_id.as_str().into(),
-        segment_bytes: 2_000,
-        snapshot_every_entries: 20,
-        snapshots: SnapshotLimits { bytes_max: u64::MAX, interval: None },
-        peers: Some(peers.clone()),
-    };
+    let config = quorum_config(id, directory_id, &cluster_id, peers.clone());
     let meta = Arc::new(TwinStore::open(disk.as_ref(), dir).unwrap());
     let quorum = Quorum::start_with(config, disk, meta, publisher.clone()).await.unwrap();
     let config = ControllerConfig {

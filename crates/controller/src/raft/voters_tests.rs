@@ -341,3 +341,15 @@ async fn an_emptied_disk_that_wishes_to_vote_takes_its_own_place() {
     cluster.agree(&names(["first", "a"])).await;
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_first_disk_does_not_lead_by_the_entry_that_had_it_alone() {
+    let mut cluster = Cluster { first_joins: true, ..Cluster::joined(2, ODD) };
+    // It replays the log from its beginning, and has come as far as to where it was the only voter, with the disk that is gone.
+    cluster.empty_disk(1);
+    cluster.begin_log(1, 1);
+    cluster.start(1).await;
+    sleep(ELECTION_TIMEOUT * 5).await;
+    assert!(!cluster.controller(1).is_active(), "it has elected itself");
+    cluster.stop().await;
+}
