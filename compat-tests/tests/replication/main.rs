@@ -85,18 +85,14 @@ async fn a_leader_that_is_the_active_controller_takes_nothing_along() {
     let addresses = cluster.addresses();
     for round in 0..3 {
         let controller = active_controller(&addresses[0]).await;
-        // The first partitions of new topics are led by one node after the other.
-        let mut topic = String::new();
-        for attempt in 0..12 {
-            topic = format!("with-controller-{round}-{attempt}");
-            create(&addresses[0], &topic, 1, "2").await;
-            // The broker that is asked may hear of it later than the one that made it.
-            await_isr(&addresses[0], &topic, &[1, 2, 3]).await;
-            let leader = partitions(&addresses[0], &topic).await[&0].0;
-            if usize::try_from(leader) == Ok(controller) {
-                break;
-            }
-        }
+        let topic = format!("with-controller-{round}");
+        let leader = i32::try_from(controller).expect("an id");
+        let others = (1..=3).filter(|id| *id != leader);
+        let replicas: Vec<i32> = std::iter::once(leader).chain(others).collect();
+        let placed = admin::placed(&topic, &replicas, &[("min.insync.replicas", "2")]);
+        admin::create(&addresses[0], vec![placed]).await;
+        // The broker that is asked may hear of it later than the one that made it.
+        await_isr(&addresses[0], &topic, &[1, 2, 3]).await;
         assert_eq!(usize::try_from(partitions(&addresses[0], &topic).await[&0].0), Ok(controller));
         let load = SteadyProducer::start(addresses.clone(), &topic);
         cluster.wait_for("records are acknowledged", PATIENCE, || load.acknowledged().len() > 100);
