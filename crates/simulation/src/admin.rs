@@ -24,7 +24,7 @@ impl World {
         partition: i32,
         replicas: &[Address],
     ) -> Result<(), Violation> {
-        let Some(name) = self.plan.topics.get(topic).map(|topic| topic.name.clone()) else { return Ok(()) };
+        let Some(name) = self.plan.topic_name(topic).map(str::to_owned) else { return Ok(()) };
         let Some(topic_id) = self.controller.image.topic(&name).map(|topic| topic.id) else { return Ok(()) };
         let replicas: Vec<BrokerId> = replicas.iter().map(|id| broker(*id)).collect();
         let topics = vec![ReassignableTopic { name, partitions: vec![(partition, Some(replicas.clone()))] }];
@@ -43,7 +43,7 @@ impl World {
     }
 
     pub(crate) fn delete(&mut self, topic: usize) -> Result<(), Violation> {
-        let Some(name) = self.plan.topics.get(topic).map(|topic| topic.name.clone()) else { return Ok(()) };
+        let Some(name) = self.plan.topic_name(topic).map(str::to_owned) else { return Ok(()) };
         let Some(id) = self.controller.image.topic(&name).map(|topic| topic.id) else { return Ok(()) };
         let told = self.command(&Ask::Delete(DeleteTopics { topics: vec![TopicRef::Name(name.clone())] }));
         let deleted = matches!(&told, Told::Deleted(answers) if matches!(answers.first(), Some(Ok(_))));
@@ -65,7 +65,7 @@ impl World {
         left: u64,
         every_ms: u64,
     ) -> Result<(), Violation> {
-        let Some(name) = self.plan.topics.get(topic).map(|topic| topic.name.clone()) else { return Ok(()) };
+        let Some(name) = self.plan.topic_name(topic).map(str::to_owned) else { return Ok(()) };
         let known = self.controller.image.topic(&name).and_then(|topic| topic.partition(index));
         let Some(partition) = known.filter(|partition| !partition.is_reassigning() && !self.healing) else {
             return Ok(());

@@ -25,6 +25,7 @@ impl World {
         if let Some(producer) = self.producers.values().find(|producer| !producer.is_idle()) {
             return Err(stuck(format!("a producer waits: {producer:?}")));
         }
+        self.groups_are_well().map_err(stuck)?;
         for (node, at) in &self.nodes {
             for id in at.process.iter().flat_map(|process| process.replicas.keys()) {
                 let partition =
@@ -66,6 +67,7 @@ impl World {
 
     pub(crate) fn at_the_end(&mut self) -> Result<(), Violation> {
         self.counts.add("world that is well in the end");
+        self.look_at_groups()?;
         let mut logs: BTreeMap<TopicIdPartition, BTreeMap<i64, Entry>> = BTreeMap::new();
         for id in self.ledger.histories.keys() {
             let mut first: Option<(i32, BTreeMap<i64, Entry>)> = None;

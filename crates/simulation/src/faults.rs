@@ -248,6 +248,7 @@ impl World {
         for producer in self.producers.values_mut() {
             producer.stopped = true;
         }
+        self.stop_members();
         let ids: Vec<Address> = self.nodes.keys().copied().collect();
         for id in ids {
             if let Some(node) = self.nodes.get_mut(&id) {

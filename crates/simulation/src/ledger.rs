@@ -66,7 +66,8 @@ pub(crate) fn entries(bytes: &[u8]) -> Result<Vec<(i64, Entry)>, Violation> {
         let section = decompress(&header, batch, 1 << 20).map_err(broken)?;
         for record in Records::new(&header, &section) {
             let record = record.map_err(broken)?;
-            let value = record.value.and_then(|value| value.try_into().ok()).map_or(0, u64::from_be_bytes);
+            let number = record.value.and_then(|value| value.try_into().ok()).map(u64::from_be_bytes);
+            let value = number.unwrap_or_else(|| digest(record.key, record.value));
             let sequence =
                 if header.has_producer_id() { header.base_sequence + record.offset_delta } else { -1 };
             let producer = header.producer_id.get();
@@ -77,6 +78,13 @@ pub(crate) fn entries(bytes: &[u8]) -> Result<Vec<(i64, Entry)>, Violation> {
         }
     }
     Ok(all)
+}
+
+/// Of a record whose value is no number: a coordinator's.
+fn digest(key: Option<&[u8]>, value: Option<&[u8]>) -> u64 {
+    let bytes = key.unwrap_or_default().iter().chain(value.unwrap_or_default());
+    bytes
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// What a replica's log holds in that range.

@@ -13,6 +13,7 @@ mod controller;
 mod counts;
 mod ending;
 mod faults;
+mod groups;
 mod in_sync;
 mod ledger;
 mod message;

@@ -6,7 +6,10 @@ use ottla_metadata::MetadataRecord;
 use ottla_model::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
 use ottla_replication::Ask as FetchPlan;
 
+use ottla_group_coordinator::{GroupError, GroupResponse};
+
 use crate::command::{Ask, Told};
+use crate::groups::GroupAsk;
 
 /// A node's id, or a client's, which begin at [`CLIENTS`].
 pub(crate) type Address = i32;
@@ -82,6 +85,19 @@ pub(crate) enum Body {
         request: u64,
         outcome: Result<Arc<Vec<u8>>, Refusal>,
     },
+    /// To the coordinator of the groups in that partition of `__consumer_offsets`.
+    AskGroup {
+        request: u64,
+        index: i32,
+        ask: Arc<GroupAsk>,
+    },
+    /// Who has answered, beside what a real answer says: the epoch that it leads in.
+    GroupTold {
+        request: u64,
+        index: i32,
+        leader_epoch: LeaderEpoch,
+        outcome: Result<GroupResponse, GroupError>,
+    },
 }
 
 impl Body {
@@ -100,6 +116,8 @@ impl Body {
             Self::Produced { .. } => "produced",
             Self::Consume { .. } => "consume",
             Self::Consumed { .. } => "consumed",
+            Self::AskGroup { ask, .. } => ask.name(),
+            Self::GroupTold { .. } => "group told",
         }
     }
 
@@ -114,7 +132,7 @@ impl Body {
 
     /// Whether it may come twice: what TCP brings once, and whose repetition nothing guards, may not.
     pub(crate) fn may_repeat(&self) -> bool {
-        !matches!(self, Self::Produce { .. })
+        !matches!(self, Self::Produce { .. } | Self::AskGroup { .. })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use ottla_storage::Seeded;
 
+use crate::groups::{GroupsPlan, OFFSETS, OFFSETS_TOPIC};
 use crate::message::{Address, CONTROLLERS};
 use crate::topic_config::Settings;
 
@@ -19,6 +20,7 @@ pub(crate) struct Plan {
     pub(crate) trouble_ms: u64,
     /// Between two records of a producer, on average.
     pub(crate) produce_ms: u64,
+    pub(crate) groups: Option<GroupsPlan>,
 }
 
 #[derive(Clone, Debug)]
@@ -174,6 +176,7 @@ impl Plan {
             lag_ms: [200, 500, 1_500][index(chance.below(3))],
             flush_ms: 50 + chance.below(400),
             segment_bytes: [1_000, 3_000, 100_000][index(chance.below(3))],
+            groups: None,
         };
         let topics = (0..1 + chance.below(2))
             .map(|topic| PlannedTopic {
@@ -197,13 +200,24 @@ impl Plan {
                 Fault { at, kind: fault(if knows_few { which } else { any }, brokers, chance) }
             })
             .collect();
-        faults.sort_by_key(|fault| fault.at);
         let produce_ms = 10 + chance.below(60);
-        Self { seed, brokers, settings, flushed, topics, faults, trouble_ms, produce_ms }
+        let groups = GroupsPlan::of(seed, brokers);
+        let settings = Settings { groups: groups.as_ref().map(|groups| groups.settings), ..settings };
+        faults.extend(groups.iter().flat_map(|groups| groups.faults(brokers, trouble_ms)));
+        faults.sort_by_key(|fault| fault.at);
+        Self { seed, brokers, settings, flushed, topics, faults, trouble_ms, produce_ms, groups }
     }
 }
 
 impl Plan {
+    /// The name of a topic that a fault names by its number.
+    pub(crate) fn topic_name(&self, number: usize) -> Option<&str> {
+        match number {
+            OFFSETS => self.groups.as_ref().map(|_| OFFSETS_TOPIC),
+            _ => self.topics.get(number).map(|topic| topic.name.as_str()),
+        }
+    }
+
     /// The same with one thing less, each in turn.
     pub(crate) fn smaller(&self) -> Vec<Self> {
         let without = |index: usize| {
@@ -221,11 +235,14 @@ impl Plan {
             plan.topics.pop();
             all.push(plan);
         }
+        if self.groups.is_some() {
+            all.push(Self { groups: None, ..self.clone() });
+        }
         all
     }
 }
 
-fn replicas(brokers: i32, count: u64, chance: &mut Seeded) -> Vec<Address> {
+pub(crate) fn replicas(brokers: i32, count: u64, chance: &mut Seeded) -> Vec<Address> {
     let mut all: Vec<Address> = (1..=brokers).collect();
     (0..count).map(|_| all.remove(index(chance.below(all.len() as u64)))).collect()
 }
@@ -286,6 +303,6 @@ fn fault(kind: u64, brokers: i32, chance: &mut Seeded) -> FaultKind {
     }
 }
 
-fn index(number: u64) -> usize {
+pub(crate) fn index(number: u64) -> usize {
     usize::try_from(number).unwrap_or(0)
 }

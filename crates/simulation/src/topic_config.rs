@@ -6,6 +6,8 @@ use ottla_metadata::MetadataImage;
 use ottla_replication::{Durability, PartitionConfig};
 use ottla_storage::LogConfig;
 
+use crate::groups::GroupSettings;
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     /// `replica.lag.time.max.ms`.
@@ -13,6 +15,8 @@ pub(crate) struct Settings {
     /// What is not flushed for so long is flushed.
     pub(crate) flush_ms: u64,
     pub(crate) segment_bytes: u32,
+    /// `None`: nobody coordinates groups.
+    pub(crate) groups: Option<GroupSettings>,
 }
 
 impl Settings {

@@ -11,6 +11,7 @@ use crate::client::{Consumer, Producer};
 use crate::command::{Ask, Told};
 use crate::controller::Controller;
 use crate::counts::Counts;
+use crate::groups::{Groups, MEMBERS};
 use crate::ledger::{Ledger, Violation};
 use crate::message::{Address, Body, CLIENTS, CONTROLLERS, Message, broker};
 use crate::mover::Mover;
@@ -101,6 +102,7 @@ pub(crate) struct World {
     pub(crate) controller: Controller,
     pub(crate) producers: BTreeMap<Address, Producer>,
     pub(crate) consumers: BTreeMap<Address, Consumer>,
+    pub(crate) groups: Groups,
     /// Where reassigned partitions shall be.
     pub(crate) assigned: BTreeMap<TopicIdPartition, Vec<BrokerId>>,
     pub(crate) mover: Mover,
@@ -135,6 +137,7 @@ impl World {
             controller,
             producers: BTreeMap::new(),
             consumers: BTreeMap::new(),
+            groups: Groups::default(),
             assigned: BTreeMap::new(),
             mover: Mover::new(Seeded::new(plan.seed ^ 0x0000_ad31)),
             ledger: Ledger::default(),
@@ -381,10 +384,14 @@ impl World {
                 address += 1;
             }
         }
-        Ok(())
+        self.set_up_groups()
     }
 
     fn client_tick(&mut self, address: Address) -> Result<(), Violation> {
+        if address >= MEMBERS {
+            self.member_tick(address);
+            return Ok(());
+        }
         let (mut out, mut again) = (Vec::new(), 10);
         if let Some(producer) = self.producers.get_mut(&address) {
             producer.tick(self.now, &self.controller.image, &mut out);
@@ -412,7 +419,7 @@ impl World {
                 Some(consumer) => consumer.consumed(*request, outcome, &self.ledger, &mut self.counts),
                 None => Ok(()),
             },
-            _ => Ok(()),
+            _ => self.at_member(message),
         }
     }
 

@@ -96,6 +96,7 @@ impl Process {
                 replica.settle(&effects, &mut self.shell);
             }
         }
+        self.coordinators.hear(image, delta, now);
     }
 
     /// Makes the logs for which there was no room.

@@ -1,12 +1,14 @@
 //! A broker: its disk, and the process on it, which dies and is started again.
 
 mod apply;
+mod coordinator;
 mod follow;
 mod isr;
 mod process;
 mod replica;
 mod serve;
 mod shell;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use ottla_replication::{AlterPartitionAnswer, IsrProposal};
 use ottla_storage::{ClosingLog, Disk, LogDir, MetaProperties, OffsetCheckpoint, StorageError};
 use uuid::Uuid;
 
+use super::coordinator::Coordinators;
 use super::follow::Follower;
 use super::replica::Replica;
 use super::serve::{self, Poll};
@@ -68,6 +69,7 @@ pub(crate) struct Process {
     directories_asked: Option<(u64, u64)>,
     /// Replicas for whose logs there was no room.
     pub(crate) waiting: BTreeSet<TopicIdPartition>,
+    pub(crate) coordinators: Coordinators,
     /// Wants to go.
     pub(crate) leaving: bool,
     /// The controller lets it go.
@@ -119,6 +121,7 @@ impl Process {
             directories: BTreeMap::new(),
             directories_asked: None,
             waiting: BTreeSet::new(),
+            coordinators: Coordinators::new(settings.groups),
             leaving: false,
             may_go: false,
             unique: u128::from(boot) << 64,
@@ -160,6 +163,7 @@ impl Process {
                 let outcome = self.serve_consumer(*id, *offset, *leader_only);
                 self.shell.answer(from, Body::Consumed { request: *request, outcome });
             }
+            Body::AskGroup { request, index, ask } => self.serve_group(from, *request, *index, ask, now),
             _ => {}
         }
         self.after(now);
@@ -176,6 +180,7 @@ impl Process {
         self.fetch(now);
         self.open_waiting(now);
         self.assign(time);
+        self.load_groups(now);
         for replica in self.replicas.values_mut() {
             replica.flush_wanted |=
                 replica.log.unflushed_ms(now).is_some_and(|ms| ms >= self.settings.flush_ms);
@@ -200,6 +205,7 @@ impl Process {
             // Before anything is appended where something else was flushed: a recovery point of what was cut would vouch for it.
             self.checkpoint();
         }
+        self.coordinate(now);
         self.propose(now);
         while std::mem::take(&mut self.shell.woken) {
             self.poll_again(now);

@@ -1,5 +1,6 @@
 //! One replica: its log and its machine, as `broker/src/partitions/partition.rs` has them behind a lock.
 
+use ottla_coordinator::WriteError;
 use ottla_model::{LeaderEpoch, Now, Offset, TopicIdPartition, TopicPartition};
 use ottla_replication::session::FetchPartition;
 use ottla_replication::truncation::{EpochEnd, EpochHistory, truncate_to};
@@ -77,12 +78,27 @@ impl Replica {
         now: Now,
         shell: &mut Shell,
     ) {
-        match self.append(records, acks_all, now, shell) {
+        match self.append(records, acks_all, AppendOrigin::Client, now, shell) {
             Err(refusal) => shell.answer(client, Body::Produced { request, outcome: Err(refusal) }),
-            Ok((first, required)) if acks_all => {
-                self.finish(Parked { client, request, required, first }, shell);
+            Ok((first, last)) if acks_all => {
+                self.finish(Parked { client, request, required: last.plus(1), first }, shell);
             }
             Ok((first, _)) => shell.answer(client, Body::Produced { request, outcome: Ok(first) }),
+        }
+    }
+
+    /// The offset of the last record.
+    pub(crate) fn append_for_coordinator(
+        &mut self,
+        batch: &[u8],
+        now: Now,
+        shell: &mut Shell,
+    ) -> Result<Offset, WriteError> {
+        match self.append(batch, true, AppendOrigin::Coordinator, now, shell) {
+            Ok((_, last)) => Ok(last),
+            Err(Refusal::NotEnoughReplicas) => Err(WriteError::NotEnoughReplicas),
+            Err(Refusal::Storage) => Err(WriteError::Storage),
+            Err(_) => Err(WriteError::NotLeader),
         }
     }
 
@@ -90,6 +106,7 @@ impl Replica {
         &mut self,
         records: &[u8],
         acks_all: bool,
+        origin: AppendOrigin,
         now: Now,
         shell: &mut Shell,
     ) -> Result<(Offset, Offset), Refusal> {
@@ -98,7 +115,7 @@ impl Replica {
             Unready::NotEnoughReplicas { .. } => Refusal::NotEnoughReplicas,
         })?;
         let mut records = records.to_vec();
-        let appended = self.log.append_as_leader(&mut records, leader_epoch, AppendOrigin::Client, now);
+        let appended = self.log.append_as_leader(&mut records, leader_epoch, origin, now);
         let info = match appended {
             Ok(info) => info,
             Err(AppendError::Storage(cause)) => {
@@ -121,7 +138,7 @@ impl Replica {
         let effects = self.machine.appended(info.log_end_offset, now.mono);
         self.settle(&effects, shell);
         self.flush_wanted |= self.log.flush_due(now);
-        Ok((info.first_offset, info.last_offset.plus(1)))
+        Ok((info.first_offset, info.last_offset))
     }
 
     /// Answers a produce, or has it wait.

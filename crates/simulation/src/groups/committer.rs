@@ -1,0 +1,224 @@
+//! Commits offsets of a group without members, deletes and fetches them: one request at a time.
+
+use std::sync::Arc;
+
+use ottla_group_coordinator::offsets::{
+    OffsetCommitRequest, OffsetCommitTopic, OffsetDeleteRequest, OffsetFetchRequest, OffsetFetchTopic,
+    OffsetToCommit,
+};
+use ottla_group_coordinator::{GroupError, GroupId, GroupResponse, MemberId};
+use ottla_model::{LeaderEpoch, Offset, TopicId};
+use ottla_storage::Seeded;
+
+use super::ask::GroupAsk;
+use super::track::{Known, Track};
+use crate::counts::Counts;
+use crate::ledger::Violation;
+use crate::message::{Address, Body, Message};
+
+/// Longer than a message may be on its way: what is given up here has arrived, or never will.
+const TIMEOUT_MS: u64 = 300;
+const TOPIC: &str = "kept elsewhere";
+const PARTITIONS: u64 = 2;
+
+#[derive(Debug)]
+pub(crate) struct Committer {
+    pub(crate) address: Address,
+    pub(crate) group: GroupId,
+    /// Of `__consumer_offsets`.
+    pub(crate) index: i32,
+    chance: Seeded,
+    tracks: Vec<Track>,
+    coordinator: Option<Address>,
+    asked: Option<Asked>,
+    next_request: u64,
+    begin_at: u64,
+    pub(crate) stopped: bool,
+}
+
+#[derive(Debug)]
+struct Asked {
+    request: u64,
+    until: u64,
+    at: usize,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    /// That write.
+    Write(i64),
+    /// What must be shown.
+    Fetch(Known),
+}
+
+impl Committer {
+    pub(crate) fn new(address: Address, group: GroupId, index: i32, chance: Seeded) -> Self {
+        let tracks = (0..PARTITIONS).map(|_| Track::default()).collect();
+        Self {
+            address,
+            group,
+            index,
+            chance,
+            tracks,
+            coordinator: None,
+            asked: None,
+            next_request: 0,
+            begin_at: 0,
+            stopped: false,
+        }
+    }
+
+    /// Whether it waits for nothing.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.asked.is_none()
+    }
+
+    /// `leader`: of the group's partition, as the controller knows it.
+    pub(crate) fn tick(&mut self, now: u64, leader: Option<Address>, out: &mut Vec<Message>) {
+        if self.asked.as_ref().is_some_and(|asked| now >= asked.until) {
+            (self.asked, self.coordinator) = (None, None);
+        }
+        if self.asked.is_some() || self.stopped || now < self.begin_at {
+            return;
+        }
+        // It asks who coordinates only when it must, and now and then.
+        if self.coordinator.is_none() || self.chance.below(10) == 0 {
+            self.coordinator = leader;
+        }
+        let Some(to) = self.coordinator else { return };
+        let partition = self.chance.below(PARTITIONS);
+        let (what, ask) = self.next(partition);
+        self.next_request += 1;
+        let request = self.next_request;
+        let at = usize::try_from(partition).unwrap_or(0);
+        self.asked = Some(Asked { request, until: now + TIMEOUT_MS, at, what });
+        let body = Body::AskGroup { request, index: self.index, ask: Arc::new(ask) };
+        out.push(Message { from: self.address, to, body });
+    }
+
+    fn next(&mut self, partition: u64) -> (What, GroupAsk) {
+        let kind = self.chance.below(10);
+        let track = &mut self.tracks[usize::try_from(partition).unwrap_or(0)];
+        let partition = i32::try_from(partition).unwrap_or(0);
+        let (group, name) = (self.group.clone(), Arc::from(TOPIC));
+        match kind {
+            0..=4 => {
+                let number = track.issue(false);
+                let to_commit = OffsetToCommit {
+                    partition,
+                    offset: Offset(number),
+                    leader_epoch: LeaderEpoch::NONE,
+                    metadata: None,
+                };
+                let topic = OffsetCommitTopic { name, topic_id: TopicId::ZERO, partitions: vec![to_commit] };
+                let request = OffsetCommitRequest {
+                    group,
+                    member_id: MemberId::default(),
+                    instance_id: None,
+                    generation: -1,
+                    knows_epochs: true,
+                    retention_ms: None,
+                    topics: vec![topic],
+                };
+                (What::Write(number), GroupAsk::Commit(request))
+            }
+            5 => {
+                let request = OffsetDeleteRequest { group, topics: vec![(name, vec![partition])] };
+                (What::Write(track.issue(true)), GroupAsk::Delete(request))
+            }
+            _ => {
+                let ask = if kind < 8 { GroupAsk::Fetch } else { GroupAsk::FetchStable };
+                (What::Fetch(track.known()), ask(fetch(group, partition)))
+            }
+        }
+    }
+
+    pub(crate) fn told(
+        &mut self,
+        request: u64,
+        epoch: LeaderEpoch,
+        outcome: &Result<GroupResponse, GroupError>,
+        now: u64,
+        counts: &mut Counts,
+    ) -> Result<(), Violation> {
+        let Some(asked) = self.asked.take_if(|asked| asked.request == request) else { return Ok(()) };
+        self.begin_at = now + self.chance.below(40);
+        let track = &mut self.tracks[asked.at];
+        let error = match (&asked.what, outcome) {
+            (What::Write(number), Ok(response)) => match written(response) {
+                None => {
+                    counts.add("group: write acknowledged");
+                    track.acknowledge(*number, epoch);
+                    return Ok(());
+                }
+                Some(error) => error,
+            },
+            (What::Fetch(then), Ok(GroupResponse::OffsetFetch(Ok(topics)))) => {
+                counts.add("group: offset shown");
+                let offset = topics.first().and_then(|topic| topic.partitions.first());
+                let offset = offset.map_or(-1, |partition| partition.offset.get());
+                return track.show(offset, epoch, then).map_err(|what| {
+                    let what = format!("{} partition {} shows {what}", self.group, asked.at);
+                    Violation::new("an acknowledged offset is shown", what)
+                });
+            }
+            (What::Fetch(_), Ok(GroupResponse::OffsetFetch(Err(error)))) | (_, Err(error)) => error.clone(),
+            (_, Ok(response)) => {
+                return Err(Violation::new("an answer is of its request's kind", format!("{response:?}")));
+            }
+        };
+        counts.add(refusal(&error));
+        self.coordinator = None;
+        Ok(())
+    }
+
+    /// What its group has in the end.
+    pub(crate) fn look(
+        &mut self,
+        epoch: LeaderEpoch,
+        fetch_of: impl Fn(&OffsetFetchRequest) -> i64,
+    ) -> Result<(), Violation> {
+        for (partition, track) in (0..).zip(&mut self.tracks) {
+            let offset = fetch_of(&fetch(self.group.clone(), partition));
+            let known = track.known();
+            track.show(offset, epoch, &known).map_err(|what| {
+                let what = format!("{} partition {partition} has {what}", self.group);
+                Violation::new("an acknowledged offset is there in the end", what)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn fetch(group: GroupId, partition: i32) -> OffsetFetchRequest {
+    let topic =
+        OffsetFetchTopic { name: Arc::from(TOPIC), topic_id: TopicId::ZERO, partitions: vec![partition] };
+    OffsetFetchRequest { group, member_id: None, member_epoch: -1, topics: Some(vec![topic]) }
+}
+
+/// What is wrong with the one partition that a write named.
+fn written(response: &GroupResponse) -> Option<GroupError> {
+    let (GroupResponse::OffsetCommit(result) | GroupResponse::OffsetDelete(result)) = response else {
+        return Some(GroupError::UnknownServer);
+    };
+    match result {
+        Ok(topics) => topics.first()?.partitions.first()?.error.clone(),
+        Err(error) => Some(error.clone()),
+    }
+}
+
+/// For the counts.
+fn refusal(error: &GroupError) -> &'static str {
+    use ottla_coordinator::{NotActive, WriteError};
+    match error {
+        GroupError::NotActive(NotActive::Loading) => "group refused: loading",
+        GroupError::NotActive(NotActive::Closed) => "group refused: not the coordinator",
+        GroupError::Write(WriteError::NotLeader) => "group refused: write without leadership",
+        GroupError::Write(WriteError::NotEnoughReplicas) => "group refused: not enough replicas",
+        GroupError::Write(WriteError::TimedOut) => "group refused: write timed out",
+        GroupError::Write(WriteError::Closed) => "group refused: closed while it waited",
+        GroupError::Write(_) => "group refused: write failed",
+        _ => "group refused",
+    }
+}

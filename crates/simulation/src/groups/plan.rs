@@ -1,0 +1,69 @@
+//! What a seed makes of a world's groups. Their chance is their own: a world without groups is as it would be if there were none.
+
+use ottla_storage::Seeded;
+
+use crate::message::Address;
+use crate::plan::{Fault, FaultKind, index, replicas};
+
+/// Of so many worlds of brokers one has groups.
+const IN: u64 = 4;
+
+/// How brokers coordinate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GroupSettings {
+    /// From an image that the replicas follow to the coordinators that follow it.
+    pub(crate) apply_ms: u64,
+    /// Reads of a loading coordinator in one tick of its broker.
+    pub(crate) load_reads: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct GroupsPlan {
+    pub(crate) settings: GroupSettings,
+    /// Replicas of the partitions of `__consumer_offsets`.
+    pub(crate) partitions: Vec<Vec<Address>>,
+    /// Groups without members.
+    pub(crate) committers: u64,
+    /// What the clients' chance comes from.
+    pub(crate) seed: u64,
+}
+
+impl GroupsPlan {
+    pub(crate) fn of(seed: u64, brokers: i32) -> Option<Self> {
+        let chance = &mut Seeded::new(seed ^ 0x0067_5270);
+        if chance.below(IN) != 0 {
+            return None;
+        }
+        let settings = GroupSettings {
+            apply_ms: [0, 3, 30, 200][index(chance.below(4))],
+            load_reads: [1, 3, 1_000][index(chance.below(3))],
+        };
+        let count = 2 + chance.below(2);
+        let partitions = (0..1 + chance.below(2)).map(|_| replicas(brokers, count, chance)).collect();
+        let committers = 1 + chance.below(3);
+        Some(Self { settings, partitions, committers, seed: chance.bits() })
+    }
+
+    /// What goes wrong with `__consumer_offsets` in particular.
+    pub(crate) fn faults(&self, brokers: i32, trouble_ms: u64) -> Vec<Fault> {
+        let chance = &mut Seeded::new(self.seed ^ 0x00fa_0175);
+        let partitions = self.partitions.len() as u64;
+        let count = chance.below(4);
+        let fault = |_| {
+            let at = 900 + chance.below(trouble_ms - 900);
+            let partition = i32::try_from(chance.below(partitions)).unwrap_or(0);
+            let kind = if chance.below(3) == 0 {
+                let count = 2 + chance.below(2);
+                FaultKind::Reassign { topic: OFFSETS, partition, replicas: replicas(brokers, count, chance) }
+            } else {
+                let (times, every_ms) = (1 + chance.below(4), 1 + chance.below(300));
+                FaultKind::Turns { topic: OFFSETS, partition, times, every_ms }
+            };
+            Fault { at, kind }
+        };
+        (0..count).map(fault).collect()
+    }
+}
+
+/// The number of `__consumer_offsets` among a plan's topics.
+pub(crate) const OFFSETS: usize = usize::MAX;
