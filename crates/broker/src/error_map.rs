@@ -111,6 +111,7 @@ pub(crate) fn voter(error: &VoterError) -> ErrorCode {
         VoterError::Busy
         | VoterError::NotEstablished
         | VoterError::Lagging { .. }
+        | VoterError::TooFewStay { .. }
         | VoterError::NotCommitted => ErrorCode::RequestTimedOut,
         VoterError::Unsupported { .. } => ErrorCode::UnsupportedVersion,
         VoterError::Duplicate { .. } => ErrorCode::DuplicateVoter,

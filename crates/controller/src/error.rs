@@ -204,6 +204,11 @@ pub enum VoterError {
     /// REQUEST_TIMED_OUT
     #[error("Aborted add voter operation for {voter} since it is lagging behind")]
     Lagging { voter: String },
+    /// A majority of the voters that stay is not there, or may not vote yet: nobody could be elected. REQUEST_TIMED_OUT
+    #[error(
+        "Aborted remove voter operation for {voter} since too many of the voters that stay do not vote yet: [{absent}]"
+    )]
+    TooFewStay { voter: String, absent: String },
     /// It is written, and no majority has it yet. REQUEST_TIMED_OUT
     #[error("Request timed out waiting for voters to commit the voter change")]
     NotCommitted,

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::log_store::LogStore;
 use super::opening::claim;
+use super::peer_codec::{PeerRequest, read_request};
 use super::quorum::{Quorum, QuorumConfig, node as node_id};
 use super::snapshot_clock::SnapshotLimits;
 use super::standing::Standing;
@@ -40,6 +41,8 @@ struct Shared {
     doors: BTreeMap<i32, Peers>,
     /// From, to.
     cut: BTreeSet<(i32, i32)>,
+    /// Greetings are heard nevertheless.
+    greetings_pass: bool,
     delay: Duration,
 }
 
@@ -54,9 +57,12 @@ impl PeerTransport for Wire {
     fn call(&self, peer: &Peer, request: Bytes, limit: Duration) -> PeerAnswerFuture {
         // Its port says which node it is, also where nobody knows its id yet.
         let (from, to, wires) = (self.own, i32::from(peer.port), self.wires.clone());
+        let greets = matches!(read_request(&request), Ok((_, PeerRequest::Hello(_))));
         let way = move |from: i32, to: i32| {
             let shared = wires.shared.lock();
-            (!shared.cut.contains(&(from, to))).then(|| (shared.doors.get(&to).cloned(), shared.delay))
+            let passes = greets && shared.greetings_pass;
+            (passes || !shared.cut.contains(&(from, to)))
+                .then(|| (shared.doors.get(&to).cloned(), shared.delay))
         };
         Box::pin(async move {
             let Some((door, delay)) = way(from, to) else {
@@ -201,6 +207,11 @@ impl Cluster {
             self.cut(id, node.id);
             self.cut(node.id, id);
         }
+    }
+
+    /// From now on a node that is cut off still says what it is, and nothing else.
+    pub(super) fn let_greetings_pass(&self) {
+        self.wires.shared.lock().greetings_pass = true;
     }
 
     pub(super) fn heal(&self) {

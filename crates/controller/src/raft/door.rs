@@ -26,7 +26,7 @@ use super::standing::Standing;
 use super::types::{TypeConfig, Vote};
 use super::voters::VoterChanges;
 use crate::error::{ControllerError, VoterError};
-use crate::peers::Peer;
+use crate::peers::{Peer, Peers};
 use crate::publish::Publisher;
 use crate::surroundings::blocking;
 
@@ -44,6 +44,8 @@ pub(super) struct Started {
     pub(super) may_vote: Arc<AtomicBool>,
     pub(super) serving: Arc<Serving>,
     pub(super) publisher: Arc<Publisher>,
+    /// How the other controllers are reached.
+    pub(super) peers: Peers,
 }
 
 /// The one place where other voters' requests come in.

@@ -62,7 +62,8 @@ impl Peers {
         hellos.into_iter().map(|(peer, hello)| (peer.id, hello)).collect()
     }
 
-    async fn greet_each(&self, whom: Vec<Peer>, cluster_id: String) -> Vec<(Peer, Hello)> {
+    /// What those say of themselves that answer.
+    pub(super) async fn greet_each(&self, whom: Vec<Peer>, cluster_id: String) -> Vec<(Peer, Hello)> {
         let own = self.door.hello();
         let greetings = whom.into_iter().map(|peer| {
             let (own, cluster_id) = (own.clone(), cluster_id.clone());

@@ -25,8 +25,9 @@ use crate::surroundings::uuid;
 const APPEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// A heartbeat, or a question of votes.
 const QUICK_TIMEOUT: Duration = Duration::from_millis(500);
-/// A piece of a snapshot, and for the last the installation of the whole.
-const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(60);
+/// A piece of a snapshot, and for the last the installation of the whole. Where one is lost nothing else is sent meanwhile; where an
+/// installation takes longer, the next one finds it done.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A voter that catches up, and the entries that make it one.
 const ATTEND_TIMEOUT: Duration = Duration::from_secs(30);
 const SNAPSHOT_PIECE_LEN: usize = 1 << 20;

@@ -198,6 +198,7 @@ impl Quorum {
                 serving: Arc::clone(&serving),
                 // What the image says also who only pulls knows.
                 publisher: Arc::clone(&publisher),
+                peers: peers.clone(),
             };
             peers.door.open(started.clone());
             if peers.is_dynamic() {

@@ -5,6 +5,7 @@
 //! Who comes to vote is first sent the log without a vote, until it has what the leader had when it came.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
@@ -17,6 +18,8 @@ use tokio::time::timeout;
 
 use super::attending::Candidates;
 use super::door::Started;
+use super::network::peer_of;
+use super::peer_codec::{Hello, HelloStanding};
 use super::quorum::{broker_id, leading_term, node};
 use super::types::{Membership, Payload, StoredMembership, TypeConfig, Voter};
 use crate::error::{ControllerError, VoterError};
@@ -54,7 +57,7 @@ impl VoterChanges {
     /// Removes a voter; a leader that removes itself leads no more when this returns, if anybody else can.
     ///
     /// # Errors
-    /// In Kafka's order (`RemoveVoterHandler`).
+    /// In Kafka's order (`RemoveVoterHandler`), and [`VoterError::TooFewStay`], which Kafka does not look at.
     pub(super) async fn remove(
         &self,
         started: &Started,
@@ -164,6 +167,7 @@ async fn remove_from(
     if !is_it || voter_ids(membership).len() < 2 {
         return Err(VoterError::NotFound { voter: key(id, directory_id), voters: keys(membership) });
     }
+    enough_stay(started, membership, id, directory_id).await?;
     // It stays among the nodes: so it hears that it votes no more, and goes on as an observer.
     let without = append(started, membership, |voters, _| voters.retain(|voter| *voter != node(id))).await?;
     tracing::info!(node = %id, directory = %directory_id, "votes no more");
@@ -171,6 +175,35 @@ async fn remove_from(
         resign(started, &without).await;
     }
     Ok(without)
+}
+
+/// A majority of the voters that stay must be there and know what they have promised. One whose disk is empty, or was emptied, votes
+/// once it has caught up with a leader, and without such a majority there would never be one again.
+async fn enough_stay(
+    started: &Started,
+    membership: &StoredMembership,
+    id: BrokerId,
+    directory_id: DirectoryId,
+) -> Result<(), VoterError> {
+    let staying = || voter_ids(membership).into_iter().filter(|voter| *voter != node(id));
+    let own = node(started.serving.own);
+    let known = |id: u64| Some(peer_of(broker_id(id), membership.membership().get_node(&id)?));
+    let others: Vec<Peer> = staying().filter(|voter| *voter != own).filter_map(known).collect();
+    let hellos = started.peers.greet_each(others, started.cluster_id.to_string()).await;
+    let is_ours = |hello: &Hello| hello.cluster_id.as_deref() == Some(&*started.cluster_id);
+    let may_vote = |hello: &Hello| hello.standing == HelloStanding::Member && is_ours(hello);
+    let mut voting: BTreeSet<u64> =
+        hellos.iter().filter(|(_, hello)| may_vote(hello)).map(|(peer, _)| node(peer.id)).collect();
+    if staying().any(|voter| voter == own) && started.may_vote.load(Ordering::Acquire) {
+        voting.insert(own);
+    }
+    if voting.len() * 2 > staying().count() {
+        return Ok(());
+    }
+    let absent = membership.membership().nodes().filter(|(id, _)| staying().any(|voter| voter == **id));
+    let absent = absent.filter(|(id, _)| !voting.contains(id));
+    let absent: Vec<String> = absent.map(|(id, voter)| key(broker_id(*id), voter.directory_id)).collect();
+    Err(VoterError::TooFewStay { voter: key(id, directory_id), absent: absent.join(", ") })
 }
 
 /// Ends once the node has what the leader has now.
