@@ -110,6 +110,11 @@ impl Requests {
         Ok((leaders, topic.partitions.iter().map(|partition| partition.isr_nodes.len()).sum()))
     }
 
+    /// How many brokers are live.
+    pub(crate) fn brokers(&self, answer: &BytesMut) -> Result<usize> {
+        Ok(decoded::<MetadataResponse>(answer, 9)?.brokers.len())
+    }
+
     /// Until there are `count`.
     pub(crate) fn create_partitions(&self, count: i32) -> Result<Bytes> {
         let topic = CreatePartitionsTopic::default().with_name(self.name()).with_count(count);

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use ottla_model::batch::{
-    BatchBuilder, BatchHeader, Compression, HEADER_LEN, Records, batches, compress, crc32c, decompress,
-    decompress_section,
+    BatchBuilder, BatchHeader, Compression, Glance, HEADER_LEN, Records, batches, compress, crc32c,
+    decompress, decompress_section,
 };
 use ottla_model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
@@ -46,11 +46,16 @@ fn run(bytes: &[u8]) {
     }
 }
 
-/// As many records as the header says, or an error as the last of fewer.
+/// As many records as the header says, or an error as the last of fewer; a glance at them passes none that has one.
 fn walk(header: &BatchHeader, section: &[u8]) {
+    let glance = Glance::of(header, section);
     let mut read = 0;
     for record in Records::new(header, section) {
-        let Ok(record) = record else { return };
+        let Ok(record) = record else {
+            assert!(glance.is_none());
+            return;
+        };
+        assert!(glance.is_none_or(|glance| record.timestamp <= glance.max_timestamp));
         read += 1;
         let _ = record.headers.count();
     }

@@ -4,6 +4,7 @@
 
 mod builder;
 mod codec;
+mod glance;
 mod header;
 mod records;
 mod skim;
@@ -13,6 +14,7 @@ mod tests;
 
 pub use builder::BatchBuilder;
 pub use codec::{compress, decompress, decompress_section};
+pub use glance::Glance;
 pub use header::{
     BatchError, BatchHeader, Compression, HEADER_LEN, LOG_OVERHEAD, TimestampType, batches, crc32c,
 };

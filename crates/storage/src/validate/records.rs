@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 
-use ottla_model::batch::{BatchError, BatchHeader, Compression, Record, Records, TimestampType, decompress};
+use ottla_model::batch::{
+    BatchError, BatchHeader, Compression, Glance, Record, Records, TimestampType, decompress,
+};
 use ottla_model::{Now, TimestampMs};
 
 use crate::append::{AppendError, InvalidRecord, RecordErrors, RecordFault};
@@ -49,6 +51,12 @@ impl<'a> Rules<'a> {
     pub(super) fn check(&self, header: &BatchHeader, section: &[u8]) -> Result<ReadRecords, AppendError> {
         let is_compressed = header.compression().is_ok_and(|codec| codec != Compression::None);
         let stamped_by_producer = header.timestamp_type() == TimestampType::LogAppendTime;
+        if let Some(glance) = Glance::of(header, section)
+            && !self.may_fault(&glance, stamped_by_producer, is_compressed)
+        {
+            let Glance { max_timestamp, are_consecutive, .. } = glance;
+            return Ok(ReadRecords { max_timestamp, are_consecutive });
+        }
         let mut read = ReadRecords { max_timestamp: TimestampMs::NONE, are_consecutive: true };
         let mut errors = RecordErrors::default();
         for (index, record) in Records::new(header, section).enumerate() {
@@ -64,6 +72,17 @@ impl<'a> Rules<'a> {
             }
         }
         if errors.total > 0 { Err(AppendError::InvalidRecords(errors)) } else { Ok(read) }
+    }
+
+    /// Whether one record or another may break a rule; which one, and how, a closer look tells.
+    fn may_fault(&self, glance: &Glance, stamped_by_producer: bool, is_compressed: bool) -> bool {
+        let Glance { min_timestamp, max_timestamp, .. } = *glance;
+        (self.config.cleanup_policy.compact && !glance.all_have_keys)
+            || (is_compressed && glance.max_body_len > self.config.max_decompressed_message_bytes as usize)
+            || stamped_by_producer
+            // Below zero are those that have none, and the differences may wrap.
+            || min_timestamp < TimestampMs(0)
+            || (self.is_create_time && (self.out_of_range(min_timestamp) || self.out_of_range(max_timestamp)))
     }
 
     fn fault(

@@ -57,6 +57,10 @@ impl Cluster {
         requests.leaders(&self.wire()?.call(&requests.metadata()?)?)
     }
 
+    fn all_live(&self, requests: &Requests) -> Result<bool> {
+        Ok(requests.brokers(&self.wire()?.call(&requests.metadata()?)?)? == self.nodes.len())
+    }
+
     /// Makes a topic of these replicas, and waits until all of them are in sync and each partition has its preferred leader.
     pub(super) fn create(&self, replicas: &[Vec<i32>]) -> Result<ClusterTopic<'_>> {
         let topic = ClusterTopic { cluster: self, requests: Requests::of(new_name()) };
@@ -70,7 +74,9 @@ impl Cluster {
             match self.standing(&topic.requests) {
                 Ok(standing) if standing == wanted => break,
                 Ok(_) => {}
-                // Not all brokers need be registered yet, and the one that is asked may hear of the topic later.
+                // Led by another at first where a broker is not live yet, and until leaders are balanced: minutes.
+                Err(_) if !self.all_live(&topic.requests)? => {}
+                // The one that is asked may hear of the topic later.
                 Err(_) => refusal = topic.requests.check_create_topic(&self.wire()?.call(&create)?).err(),
             }
             if Instant::now() > until {
