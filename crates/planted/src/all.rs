@@ -39,6 +39,10 @@ pub const ALL: &[Planted] = &[
         "session_goes_on_after_loss",
         "a follower's fetch session goes on though an answer was lost (KIP-227)",
     ),
+    bug(
+        "coordinator_outlives_leadership",
+        "what waits for a commit in one epoch is told the HW of whatever came after it",
+    ),
     bug("delayed_partition_forgotten", "a partition that was left out for a while is not asked for again"),
     // storage
     bug("closed_segment_not_synced", "a flush syncs the active segment only"),
@@ -81,6 +85,9 @@ pub const ALL: &[Planted] = &[
     bug("reply_one_early", "an answer leaves when the HW is one record short of what it waits for"),
     bug("reply_at_append", "an answer leaves once the leader has appended"),
     bug("kept_after_failed_append", "a coordinator's state stays though its append failed"),
+    bug("serves_while_loading", "a coordinator answers before it has replayed its log"),
+    bug("close_acknowledges", "a coordinator that resigns answers what waits as if it were committed"),
+    bug("generation_not_written", "a classic group's record has the generation before"),
     bug("load_skips_tombstones", "a loading coordinator does not see that something was deleted"),
     bug("uncommitted_offset_shown", "a fetch of offsets sees what may still be lost"),
     bug("stale_generation_commits", "a member of an earlier generation commits offsets"),

@@ -93,9 +93,10 @@ pub(crate) fn read(replica: &Replica, from: Offset, upper: Offset) -> Result<Vec
     let mut at = from;
     while at < upper {
         let bytes = replica.read_records(at, upper).map_err(|refusal| {
+            let cause = replica.log.read(at, 1_000, upper, true).err();
             Violation::new(
                 "a log can be read",
-                format!("{} at {at} below {upper}: {refusal:?}", replica.name),
+                format!("{} at {at} below {upper}: {refusal:?}, {cause:?}", replica.name),
             )
         })?;
         let some = entries(&bytes)?;

@@ -91,11 +91,12 @@ pub(crate) enum Body {
         index: i32,
         ask: Arc<GroupAsk>,
     },
-    /// Who has answered, beside what a real answer says: the epoch that it leads in.
+    /// Who has answered, beside what a real answer says: the epoch that it leads in, and when it began to serve.
     GroupTold {
         request: u64,
         index: i32,
         leader_epoch: LeaderEpoch,
+        since: u64,
         outcome: Result<GroupResponse, GroupError>,
     },
 }

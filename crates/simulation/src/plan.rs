@@ -235,8 +235,10 @@ impl Plan {
             plan.topics.pop();
             all.push(plan);
         }
-        if self.groups.is_some() {
+        if let Some(groups) = &self.groups {
             all.push(Self { groups: None, ..self.clone() });
+            let fewer = groups.smaller().into_iter();
+            all.extend(fewer.map(|groups| Self { groups: Some(groups), ..self.clone() }));
         }
         all
     }

@@ -16,6 +16,8 @@ const MET: &[&str] = &[
     "fault: one-way cut",
     "fault: pause",
     "group coordinator loaded",
+    "group: classic member assigned",
+    "group: consumer member assigned",
     "group: offset shown",
     "group: write acknowledged",
     "log opened again",

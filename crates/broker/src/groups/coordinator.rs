@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ottla_coordinator::{CoreConfig, NotActive, Outcome, ShardCore, WriteError};
 use ottla_group_coordinator::{GroupError, GroupResponse};
 use ottla_model::{LeaderEpoch, MonoMs, Now, Offset};
-use ottla_storage::{AppendError as LogError, AppendOrigin};
+use ottla_storage::AppendError as LogError;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
 use super::ask::{Shard, Token};
 use crate::clock::Clock;
-use crate::partitions::{Acks, AppendError, Flusher, Partition};
+use crate::partitions::{AppendError, Flusher, Partition};
 
 type Core = ShardCore<Shard>;
 type Answers = Vec<(Token, GroupResponse)>;
@@ -107,7 +107,7 @@ impl Coordinator {
     fn settle(&self, core: &mut Core) -> Answers {
         while let Some(mut append) = core.poll_append() {
             let now = self.clock.now();
-            match self.partition.append(&mut append.batch, Acks::All, AppendOrigin::Coordinator, now) {
+            match self.partition.append_in(self.leader_epoch, &mut append.batch, now) {
                 Ok(appended) => {
                     if appended.flush_due {
                         self.flusher.flush(&self.partition);
@@ -116,7 +116,9 @@ impl Coordinator {
                     if !appended.committed {
                         self.partition.park_produce(appended.required, Arc::clone(&self.moved));
                     }
-                    core.high_watermark(self.partition.high_watermark(), now);
+                    if let Some(high_watermark) = self.partition.high_watermark_in(self.leader_epoch) {
+                        core.high_watermark(high_watermark, now);
+                    }
                 }
                 Err(error) => core.appended(append.write, Err(write_error(&error)), now),
             }
@@ -126,9 +128,12 @@ impl Coordinator {
 
     /// What time and the high watermark have brought; when to look again, or `None` once closed.
     fn tick(&self) -> Option<MonoMs> {
-        let high_watermark = self.partition.high_watermark();
+        // The replica may be led elsewhere already, or here again, before this coordinator is closed.
+        let high_watermark = self.partition.high_watermark_in(self.leader_epoch);
         self.drive(|core, now| {
-            core.high_watermark(high_watermark, now);
+            if let Some(high_watermark) = high_watermark {
+                core.high_watermark(high_watermark, now);
+            }
             core.tick(now);
         });
         let core = self.core.lock();

@@ -71,7 +71,9 @@ pub(super) fn load(coordinator: &Arc<Coordinator>, view: &MetadataView, config: 
             tracing::debug!(%partition, %end, "groups loaded");
         }
         // Another broker leads meanwhile.
-        Err(Failure::Partition(PartitionError::NotLeader)) => coordinator.close(),
+        Err(Failure::Partition(PartitionError::NotLeader | PartitionError::FencedLeaderEpoch { .. })) => {
+            coordinator.close();
+        }
         Err(error) => {
             tracing::error!(%partition, %error, "groups could not be loaded");
             coordinator.close();
@@ -86,7 +88,8 @@ fn replay(coordinator: &Coordinator) -> Result<Offset, Failure> {
     loop {
         let request = ReadRequest {
             offset,
-            current_leader_epoch: None,
+            // Of another leadership it would be another log.
+            current_leader_epoch: Some(coordinator.leader_epoch),
             last_fetched_epoch: None,
             max_len: LOAD_LEN,
             min_one: true,

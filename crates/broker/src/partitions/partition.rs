@@ -15,7 +15,7 @@ pub(super) mod tests;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ottla_model::{MonoMs, Now, Offset, TopicIdPartition, TopicPartition};
+use ottla_model::{LeaderEpoch, MonoMs, Now, Offset, TopicIdPartition, TopicPartition};
 use ottla_replication::{
     Effects, PartitionConfig, PartitionMachine, Registration, RoleChange, Ticket, WaitList,
 };
@@ -189,8 +189,29 @@ impl Partition {
         origin: AppendOrigin,
         now: Now,
     ) -> Result<Appended, AppendError> {
+        self.append_begun(records, origin, now, |machine| machine.begin_append(acks == Acks::All))
+    }
+
+    /// What a coordinator appends in the epoch that it coordinates in, with acks=all; NOT_LEADER in any other one.
+    pub(crate) fn append_in(
+        &self,
+        leader_epoch: LeaderEpoch,
+        records: &mut [u8],
+        now: Now,
+    ) -> Result<Appended, AppendError> {
+        let begin = |machine: &PartitionMachine| machine.begin_append_in(leader_epoch);
+        self.append_begun(records, AppendOrigin::Coordinator, now, begin)
+    }
+
+    fn append_begun(
+        &self,
+        records: &mut [u8],
+        origin: AppendOrigin,
+        now: Now,
+        begin: impl FnOnce(&PartitionMachine) -> Result<LeaderEpoch, ottla_replication::AppendError>,
+    ) -> Result<Appended, AppendError> {
         let mut state = self.lock();
-        let leader_epoch = state.machine.begin_append(acks == Acks::All)?;
+        let leader_epoch = begin(&state.machine)?;
         state.make_room_for_producer(records, now)?;
         let info = match state.log.append_as_leader(records, leader_epoch, origin, now) {
             Ok(info) => info,
@@ -455,6 +476,11 @@ impl Partition {
 
     pub(crate) fn high_watermark(&self) -> Offset {
         self.lock().machine.high_watermark()
+    }
+
+    /// As long as it is led here in that epoch.
+    pub(crate) fn high_watermark_in(&self, leader_epoch: LeaderEpoch) -> Option<Offset> {
+        self.lock().machine.high_watermark_in(leader_epoch)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ottla_model::TimestampMs;
+use ottla_planted::planted;
 
 use super::group::{ClassicGroup, ClassicState};
 use super::member::{ClassicMember, Protocol};
@@ -45,7 +46,7 @@ impl<T> ClassicGroup<T> {
         };
         let value = GroupMetadataValue {
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
-            generation: self.generation,
+            generation: self.generation - i32::from(planted!("generation_not_written")),
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
             current_state_timestamp: self.state_timestamp.unwrap_or(TimestampMs::NONE),

@@ -24,6 +24,21 @@ impl PartitionMachine {
         Ok(self.leader_epoch)
     }
 
+    /// Like [`begin_append`](Self::begin_append) with acks=all, for somebody who acts for one leadership: it ends when this
+    /// replica leads in another epoch, as it does when it follows.
+    pub fn begin_append_in(&self, leader_epoch: LeaderEpoch) -> Result<LeaderEpoch, AppendError> {
+        let begun = self.begin_append(true)?;
+        if begun == leader_epoch { Ok(begun) } else { Err(AppendError::NotLeader) }
+    }
+
+    /// The high watermark, as long as this replica leads in that epoch. Afterwards it says nothing of what was appended in that
+    /// epoch: that may be cut off, and something else be committed in its place.
+    #[must_use]
+    pub fn high_watermark_in(&self, leader_epoch: LeaderEpoch) -> Option<Offset> {
+        let is_led = self.is_leader() && self.leader_epoch == leader_epoch;
+        (is_led || planted!("coordinator_outlives_leadership")).then_some(self.log.high_watermark)
+    }
+
     /// Whether everything below `required` (the offset after an acks=all produce's last record) is acknowledged:
     /// `None` while it must wait.
     #[must_use]

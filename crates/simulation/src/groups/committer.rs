@@ -11,37 +11,25 @@ use ottla_model::{LeaderEpoch, Offset, TopicId};
 use ottla_storage::Seeded;
 
 use super::ask::GroupAsk;
+use super::caller::{Caller, TIMEOUT_MS};
+use super::refusal::refusal;
 use super::track::{Known, Track};
 use crate::counts::Counts;
 use crate::ledger::Violation;
-use crate::message::{Address, Body, Message};
+use crate::message::{Address, Message};
 
-/// Longer than a message may be on its way: what is given up here has arrived, or never will.
-const TIMEOUT_MS: u64 = 300;
 const TOPIC: &str = "kept elsewhere";
 const PARTITIONS: u64 = 2;
 
 #[derive(Debug)]
 pub(crate) struct Committer {
-    pub(crate) address: Address,
+    caller: Caller,
     pub(crate) group: GroupId,
-    /// Of `__consumer_offsets`.
-    pub(crate) index: i32,
-    chance: Seeded,
     tracks: Vec<Track>,
-    coordinator: Option<Address>,
-    asked: Option<Asked>,
-    next_request: u64,
+    /// Of the partition in question.
+    waits: (usize, What),
     begin_at: u64,
     pub(crate) stopped: bool,
-}
-
-#[derive(Debug)]
-struct Asked {
-    request: u64,
-    until: u64,
-    at: usize,
-    what: What,
 }
 
 #[derive(Debug)]
@@ -55,50 +43,34 @@ enum What {
 impl Committer {
     pub(crate) fn new(address: Address, group: GroupId, index: i32, chance: Seeded) -> Self {
         let tracks = (0..PARTITIONS).map(|_| Track::default()).collect();
-        Self {
-            address,
-            group,
-            index,
-            chance,
-            tracks,
-            coordinator: None,
-            asked: None,
-            next_request: 0,
-            begin_at: 0,
-            stopped: false,
-        }
+        let caller = Caller::new(address, index, chance);
+        Self { caller, group, tracks, waits: (0, What::Write(0)), begin_at: 0, stopped: false }
+    }
+
+    pub(crate) fn index(&self) -> i32 {
+        self.caller.index
     }
 
     /// Whether it waits for nothing.
     pub(crate) fn is_idle(&self) -> bool {
-        self.asked.is_none()
+        !self.caller.is_waiting()
     }
 
     /// `leader`: of the group's partition, as the controller knows it.
     pub(crate) fn tick(&mut self, now: u64, leader: Option<Address>, out: &mut Vec<Message>) {
-        if self.asked.as_ref().is_some_and(|asked| now >= asked.until) {
-            (self.asked, self.coordinator) = (None, None);
-        }
-        if self.asked.is_some() || self.stopped || now < self.begin_at {
+        self.caller.gives_up(now);
+        if self.caller.is_waiting() || self.stopped || now < self.begin_at {
             return;
         }
-        // It asks who coordinates only when it must, and now and then.
-        if self.coordinator.is_none() || self.chance.below(10) == 0 {
-            self.coordinator = leader;
-        }
-        let Some(to) = self.coordinator else { return };
-        let partition = self.chance.below(PARTITIONS);
+        let Some(to) = self.caller.find(leader) else { return };
+        let partition = self.caller.chance.below(PARTITIONS);
         let (what, ask) = self.next(partition);
-        self.next_request += 1;
-        let request = self.next_request;
-        let at = usize::try_from(partition).unwrap_or(0);
-        self.asked = Some(Asked { request, until: now + TIMEOUT_MS, at, what });
-        let body = Body::AskGroup { request, index: self.index, ask: Arc::new(ask) };
-        out.push(Message { from: self.address, to, body });
+        self.waits = (usize::try_from(partition).unwrap_or(0), what);
+        self.caller.ask(now, TIMEOUT_MS, to, ask, out);
     }
 
     fn next(&mut self, partition: u64) -> (What, GroupAsk) {
-        let kind = self.chance.below(10);
+        let kind = self.caller.chance.below(10);
         let track = &mut self.tracks[usize::try_from(partition).unwrap_or(0)];
         let partition = i32::try_from(partition).unwrap_or(0);
         let (group, name) = (self.group.clone(), Arc::from(TOPIC));
@@ -142,10 +114,13 @@ impl Committer {
         now: u64,
         counts: &mut Counts,
     ) -> Result<(), Violation> {
-        let Some(asked) = self.asked.take_if(|asked| asked.request == request) else { return Ok(()) };
-        self.begin_at = now + self.chance.below(40);
-        let track = &mut self.tracks[asked.at];
-        let error = match (&asked.what, outcome) {
+        if self.caller.answered(request).is_none() {
+            return Ok(());
+        }
+        self.begin_at = now + self.caller.chance.below(40);
+        let (at, what) = &self.waits;
+        let track = &mut self.tracks[*at];
+        let error = match (what, outcome) {
             (What::Write(number), Ok(response)) => match written(response) {
                 None => {
                     counts.add("group: write acknowledged");
@@ -159,7 +134,7 @@ impl Committer {
                 let offset = topics.first().and_then(|topic| topic.partitions.first());
                 let offset = offset.map_or(-1, |partition| partition.offset.get());
                 return track.show(offset, epoch, then).map_err(|what| {
-                    let what = format!("{} partition {} shows {what}", self.group, asked.at);
+                    let what = format!("{} partition {} shows {what}", self.group, at);
                     Violation::new("an acknowledged offset is shown", what)
                 });
             }
@@ -169,7 +144,8 @@ impl Committer {
             }
         };
         counts.add(refusal(&error));
-        self.coordinator = None;
+        self.caller.look_again();
+        self.begin_at = now + 30;
         Ok(())
     }
 
@@ -205,20 +181,5 @@ fn written(response: &GroupResponse) -> Option<GroupError> {
     match result {
         Ok(topics) => topics.first()?.partitions.first()?.error.clone(),
         Err(error) => Some(error.clone()),
-    }
-}
-
-/// For the counts.
-fn refusal(error: &GroupError) -> &'static str {
-    use ottla_coordinator::{NotActive, WriteError};
-    match error {
-        GroupError::NotActive(NotActive::Loading) => "group refused: loading",
-        GroupError::NotActive(NotActive::Closed) => "group refused: not the coordinator",
-        GroupError::Write(WriteError::NotLeader) => "group refused: write without leadership",
-        GroupError::Write(WriteError::NotEnoughReplicas) => "group refused: not enough replicas",
-        GroupError::Write(WriteError::TimedOut) => "group refused: write timed out",
-        GroupError::Write(WriteError::Closed) => "group refused: closed while it waited",
-        GroupError::Write(_) => "group refused: write failed",
-        _ => "group refused",
     }
 }

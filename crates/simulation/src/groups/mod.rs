@@ -2,12 +2,20 @@
 //! (`node/coordinator.rs`), and keep their records in replicated logs of the world.
 
 mod ask;
+mod caller;
+mod checks;
+mod classic;
 mod committer;
+mod consumer;
+mod member;
 mod plan;
+mod refusal;
 mod track;
+pub(crate) mod work;
 mod world;
 
 pub(crate) use ask::GroupAsk;
+pub(crate) use consumer::SESSION_MS as CONSUMER_SESSION_MS;
 pub(crate) use plan::{GroupSettings, GroupsPlan, OFFSETS};
 pub(crate) use world::Groups;
 

@@ -15,6 +15,8 @@ pub(crate) struct GroupSettings {
     pub(crate) apply_ms: u64,
     /// Reads of a loading coordinator in one tick of its broker.
     pub(crate) load_reads: u64,
+    /// `consumer.assignment.interval.ms`.
+    pub(crate) assignment_ms: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -22,8 +24,12 @@ pub(crate) struct GroupsPlan {
     pub(crate) settings: GroupSettings,
     /// Replicas of the partitions of `__consumer_offsets`.
     pub(crate) partitions: Vec<Vec<Address>>,
-    /// Groups without members.
+    /// Groups without members, each of one client.
     pub(crate) committers: u64,
+    /// Members of the classic group; none: there is no such group.
+    pub(crate) classic: u64,
+    /// Of the consumer group (KIP-848).
+    pub(crate) consumer: u64,
     /// What the clients' chance comes from.
     pub(crate) seed: u64,
 }
@@ -37,11 +43,25 @@ impl GroupsPlan {
         let settings = GroupSettings {
             apply_ms: [0, 3, 30, 200][index(chance.below(4))],
             load_reads: [1, 3, 1_000][index(chance.below(3))],
+            assignment_ms: [0, 100][index(chance.below(2))],
         };
         let count = 2 + chance.below(2);
         let partitions = (0..1 + chance.below(2)).map(|_| replicas(brokers, count, chance)).collect();
-        let committers = 1 + chance.below(3);
-        Some(Self { settings, partitions, committers, seed: chance.bits() })
+        let kinds = 1 + chance.below(7);
+        let mut some = |bit: u64, most: u64| if kinds & bit == 0 { 0 } else { 1 + chance.below(most) };
+        let (committers, classic, consumer) = (some(1, 3), some(2, 4), some(4, 4));
+        Some(Self { settings, partitions, committers, classic, consumer, seed: chance.bits() })
+    }
+
+    /// The same without one kind of clients.
+    pub(crate) fn smaller(&self) -> Vec<Self> {
+        let all = [
+            Self { committers: 0, ..self.clone() },
+            Self { classic: 0, ..self.clone() },
+            Self { consumer: 0, ..self.clone() },
+        ];
+        let clients = |plan: &Self| plan.committers + plan.classic + plan.consumer;
+        all.into_iter().filter(|plan| (1..clients(self)).contains(&clients(plan))).collect()
     }
 
     /// What goes wrong with `__consumer_offsets` in particular.

@@ -13,7 +13,7 @@ use super::process::Process;
 use super::replica::Replica;
 use super::shell::Shell;
 use super::topics::Topics;
-use crate::groups::{GroupAsk, GroupSettings, OFFSETS_TOPIC};
+use crate::groups::{CONSUMER_SESSION_MS, GroupAsk, GroupSettings, OFFSETS_TOPIC};
 use crate::message::{Address, Body, broker};
 
 /// Longer than clients wait.
@@ -48,6 +48,8 @@ struct Coordinator {
     leader_epoch: LeaderEpoch,
     core: ShardCore<Shard>,
     loading: Option<Loading>,
+    /// When it began to serve.
+    since: u64,
 }
 
 /// What is there when the leadership begins is replayed once all of it is committed.
@@ -80,21 +82,21 @@ impl Coordinators {
 impl Process {
     pub(crate) fn serve_group(&mut self, from: Address, request: u64, index: i32, ask: &GroupAsk, now: Now) {
         let (shell, replicas) = (&mut self.shell, &mut self.replicas);
-        let (epoch, refusal) = match self.coordinators.led.get_mut(&index) {
+        let (epoch, since, refusal) = match self.coordinators.led.get_mut(&index) {
             Some(coordinator) => {
                 let asked = coordinator.ask(ask, (from, request), replicas, shell, now);
-                (coordinator.leader_epoch, asked.err())
+                (coordinator.leader_epoch, coordinator.since, asked.err())
             }
             None => {
                 let topic = self.image.topic(OFFSETS_TOPIC);
                 let leader = topic.and_then(|topic| topic.partition(index)).map(|partition| partition.leader);
                 let is_here = leader == Some(broker(self.own));
-                (LeaderEpoch::NONE, Some(if is_here { NotActive::Loading } else { NotActive::Closed }))
+                (LeaderEpoch::NONE, 0, Some(if is_here { NotActive::Loading } else { NotActive::Closed }))
             }
         };
         if let Some(refusal) = refusal {
             let outcome = Err(GroupError::NotActive(refusal));
-            shell.answer(from, Body::GroupTold { request, index, leader_epoch: epoch, outcome });
+            shell.answer(from, Body::GroupTold { request, index, leader_epoch: epoch, since, outcome });
         }
     }
 
@@ -133,6 +135,7 @@ impl Process {
                 });
             }
         }
+        let Some(settings) = self.coordinators.settings else { return };
         let offsets = image.topic(OFFSETS_TOPIC);
         let changed = offsets.and_then(|topic| delta.topics.get(&topic.id));
         let (Some(topic), Some(changed)) = (offsets, changed) else { return };
@@ -154,7 +157,7 @@ impl Process {
                 continue;
             };
             let (start, end) = (replica.log.log_start_offset(), replica.log.log_end_offset());
-            let mut coordinator = Coordinator::new(id, leader_epoch, end, image);
+            let mut coordinator = Coordinator::new(id, leader_epoch, end, settings, image);
             self.shell.count("group coordinator elected");
             if start >= end {
                 coordinator.load(image, &mut self.replicas, &mut self.shell, now);
@@ -165,12 +168,30 @@ impl Process {
 }
 
 impl Coordinator {
-    fn new(id: TopicIdPartition, leader_epoch: LeaderEpoch, end: Offset, image: &MetadataImage) -> Self {
-        let config = GroupConfig::default();
-        let shard = GroupShard::new(config, ConsumerGroupSettings::default(), Arc::new(Topics::of(image)));
+    fn new(
+        id: TopicIdPartition,
+        leader_epoch: LeaderEpoch,
+        end: Offset,
+        settings: GroupSettings,
+        image: &MetadataImage,
+    ) -> Self {
+        let config = GroupConfig {
+            min_session_timeout_ms: 1,
+            initial_rebalance_delay_ms: 40,
+            new_member_join_timeout_ms: 2_000,
+            ..GroupConfig::default()
+        };
+        let consumers = ConsumerGroupSettings {
+            session_timeout_ms: u32::try_from(CONSUMER_SESSION_MS).unwrap_or(0),
+            heartbeat_interval_ms: 100,
+            assignment_interval_ms: settings.assignment_ms,
+            ..ConsumerGroupSettings::default()
+        };
+        let shard = GroupShard::new(config, consumers, Arc::new(Topics::of(image)));
         let config = CoreConfig { write_timeout_ms: WRITE_TIMEOUT_MS, ..CoreConfig::default() };
         let core = ShardCore::new(shard, config);
-        Self { id, index: id.partition, leader_epoch, core, loading: Some(Loading { at: None, end }) }
+        let loading = Some(Loading { at: None, end });
+        Self { id, index: id.partition, leader_epoch, core, loading, since: 0 }
     }
 
     /// Does something with the engine, then what the engine wants.
@@ -187,15 +208,20 @@ impl Coordinator {
                 self.core.appended(append.write, Err(WriteError::NotLeader), now);
                 continue;
             };
-            let outcome = replica.append_for_coordinator(&append.batch, now, shell);
+            let outcome = replica.append_for_coordinator(self.leader_epoch, &append.batch, now, shell);
             self.core.appended(append.write, outcome, now);
-            self.core.high_watermark(replica.machine.high_watermark(), now);
+            if let Some(high_watermark) = replica.machine.high_watermark_in(self.leader_epoch) {
+                self.core.high_watermark(high_watermark, now);
+            }
         }
         while let Some(((client, request), response)) = self.core.poll_reply() {
-            let (index, leader_epoch) = (self.index, self.leader_epoch);
-            let body = Body::GroupTold { request, index, leader_epoch, outcome: Ok(response) };
-            shell.answer(client, body);
+            shell.answer(client, self.told(request, response));
         }
+    }
+
+    fn told(&self, request: u64, response: GroupResponse) -> Body {
+        let (index, leader_epoch, since) = (self.index, self.leader_epoch, self.since);
+        Body::GroupTold { request, index, leader_epoch, since, outcome: Ok(response) }
     }
 
     fn ask(
@@ -208,9 +234,7 @@ impl Coordinator {
     ) -> Result<(), NotActive> {
         if let GroupAsk::Fetch(request) = ask {
             let response = GroupResponse::OffsetFetch(self.core.read()?.offset_fetch(request));
-            let (index, leader_epoch) = (self.index, self.leader_epoch);
-            let body = Body::GroupTold { request: token.1, index, leader_epoch, outcome: Ok(response) };
-            shell.answer(token.0, body);
+            shell.answer(token.0, self.told(token.1, response));
             return Ok(());
         }
         let mut asked = Ok(());
@@ -221,6 +245,11 @@ impl Coordinator {
                 GroupAsk::Fetch(request) | GroupAsk::FetchStable(request) => {
                     shard.offset_fetch_stable(request, token, out);
                 }
+                GroupAsk::Join(request) => shard.join_group(now, request.clone(), token, out),
+                GroupAsk::Sync(request) => shard.sync_group(now, request.clone(), token, out),
+                GroupAsk::Beat(request) => shard.heartbeat(now, request, token, out),
+                GroupAsk::Leave(request) => shard.leave_group(now, request.clone(), token, out),
+                GroupAsk::ConsumerBeat(request) => shard.consumer_group_heartbeat(now, request, token, out),
             });
         });
         asked
@@ -229,9 +258,11 @@ impl Coordinator {
     /// The high watermark, and what is due.
     fn go_on(&mut self, replicas: &mut Replicas, shell: &mut Shell, now: Now) {
         let Some(replica) = replicas.get(&self.id) else { return };
-        let high_watermark = replica.machine.high_watermark();
+        let high_watermark = replica.machine.high_watermark_in(self.leader_epoch);
         self.drive(replicas, shell, now, |core| {
-            core.high_watermark(high_watermark, now);
+            if let Some(high_watermark) = high_watermark {
+                core.high_watermark(high_watermark, now);
+            }
             if core.next_deadline().is_some_and(|deadline| deadline <= now.mono) {
                 core.tick(now);
             }
@@ -249,7 +280,7 @@ impl Coordinator {
             Step::Waits => {}
             Step::At(at) => self.loading = Some(Loading { at: Some(at), ..loading }),
             Step::Loaded => {
-                self.loading = None;
+                (self.loading, self.since) = (None, now.mono.0);
                 shell.count("group coordinator loaded");
                 let topics = Arc::new(Topics::of(image));
                 self.drive(replicas, shell, now, |core| {
@@ -276,7 +307,7 @@ impl Coordinator {
         if at >= loading.end {
             return Step::Loaded;
         }
-        if replica.machine.check_epoch(None, true).is_err() {
+        if replica.machine.check_epoch(Some(self.leader_epoch), true).is_err() {
             return Step::Closed;
         }
         match replica.read_records(at, replica.machine.high_watermark()) {

@@ -17,6 +17,7 @@ use ottla_model::{MonoMs, Now, Offset, TimestampMs, TopicIdPartition};
 use ottla_storage::{FaultyDisk, SimDisk, StorageError};
 use uuid::Uuid;
 
+pub(crate) use coordinator::Shard;
 pub(crate) use process::Process;
 pub(crate) use replica::Replica;
 

@@ -78,7 +78,8 @@ impl Replica {
         now: Now,
         shell: &mut Shell,
     ) {
-        match self.append(records, acks_all, AppendOrigin::Client, now, shell) {
+        let begun = self.machine.begin_append(acks_all);
+        match self.append(records, begun, AppendOrigin::Client, now, shell) {
             Err(refusal) => shell.answer(client, Body::Produced { request, outcome: Err(refusal) }),
             Ok((first, last)) if acks_all => {
                 self.finish(Parked { client, request, required: last.plus(1), first }, shell);
@@ -90,11 +91,13 @@ impl Replica {
     /// The offset of the last record.
     pub(crate) fn append_for_coordinator(
         &mut self,
+        leader_epoch: LeaderEpoch,
         batch: &[u8],
         now: Now,
         shell: &mut Shell,
     ) -> Result<Offset, WriteError> {
-        match self.append(batch, true, AppendOrigin::Coordinator, now, shell) {
+        let begun = self.machine.begin_append_in(leader_epoch);
+        match self.append(batch, begun, AppendOrigin::Coordinator, now, shell) {
             Ok((_, last)) => Ok(last),
             Err(Refusal::NotEnoughReplicas) => Err(WriteError::NotEnoughReplicas),
             Err(Refusal::Storage) => Err(WriteError::Storage),
@@ -105,12 +108,12 @@ impl Replica {
     fn append(
         &mut self,
         records: &[u8],
-        acks_all: bool,
+        begun: Result<LeaderEpoch, Unready>,
         origin: AppendOrigin,
         now: Now,
         shell: &mut Shell,
     ) -> Result<(Offset, Offset), Refusal> {
-        let leader_epoch = self.machine.begin_append(acks_all).map_err(|error| match error {
+        let leader_epoch = begun.map_err(|error| match error {
             Unready::NotLeader => Refusal::NotLeader,
             Unready::NotEnoughReplicas { .. } => Refusal::NotEnoughReplicas,
         })?;

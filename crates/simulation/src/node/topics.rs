@@ -6,6 +6,8 @@ use ottla_group_coordinator::consumer::{TopicDirectory, TopicInfo};
 use ottla_metadata::{MetadataImage, TopicImage};
 use ottla_model::TopicId;
 
+use crate::groups::work;
+
 /// One image. Each version counts as one that has created topics.
 #[derive(Debug)]
 pub(crate) struct Topics(MetadataImage);
@@ -26,11 +28,11 @@ impl TopicDirectory for Topics {
     }
 
     fn topic(&self, name: &str) -> Option<TopicInfo> {
-        self.0.topic(name).map(|topic| info(topic))
+        if name == work::TOPIC { Some(shared()) } else { self.0.topic(name).map(|topic| info(topic)) }
     }
 
     fn topic_by_id(&self, id: TopicId) -> Option<TopicInfo> {
-        self.0.topic_by_id(id).map(|topic| info(topic))
+        if id == work::TOPIC_ID { Some(shared()) } else { self.0.topic_by_id(id).map(|topic| info(topic)) }
     }
 
     fn racks(&self, _id: TopicId, _partition: i32) -> Vec<String> {
@@ -42,6 +44,11 @@ impl TopicDirectory for Topics {
             visit(&topic.name);
         }
     }
+}
+
+/// The topic that is there for groups only.
+fn shared() -> TopicInfo {
+    TopicInfo { id: work::TOPIC_ID, name: Arc::from(work::TOPIC), partition_count: work::PARTITIONS }
 }
 
 fn info(topic: &TopicImage) -> TopicInfo {
