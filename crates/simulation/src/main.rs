@@ -1,4 +1,5 @@
-//! `ottla-simulation --seeds N [--from S] | --seed S`: runs seeds, two at a time, and says what they met.
+//! `ottla-simulation --seeds N [--from S] [--step T] | --seed S`: runs seeds, two at a time, and says what they met. Each third seed,
+//! those that three divides, is a world of controllers: `--from 3000 --step 3` runs only those.
 
 #[cfg(ottla_planted)]
 mod mutations;
@@ -19,12 +20,13 @@ fn main() -> ExitCode {
         let at = args.iter().position(|arg| arg == name)?;
         args.get(at + 1)?.parse::<u64>().ok()
     };
+    let step = number("--step").unwrap_or(1).max(1);
     #[cfg(ottla_planted)]
     if let Some(at) = args.iter().position(|arg| arg == "--mutations") {
         let names: Vec<String> =
             args.iter().skip(at + 1).take_while(|arg| !arg.starts_with("--")).cloned().collect();
         let (from, seeds) = (number("--from").unwrap_or(1), number("--seeds").unwrap_or(10_000));
-        return mutations::mutations(&names, from, seeds);
+        return mutations::mutations(&names, from, seeds, step);
     }
     if let Some(seed) = number("--seed") {
         let outcome = tell(seed);
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
         return verdict(&outcome);
     }
     let new = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() << 20);
-    many(number("--from").unwrap_or(new), number("--seeds").unwrap_or(1_000))
+    many(number("--from").unwrap_or(new), number("--seeds").unwrap_or(1_000), step)
 }
 
 fn verdict(outcome: &Outcome) -> ExitCode {
@@ -57,13 +59,17 @@ struct Sum {
     failed: Option<Outcome>,
 }
 
-fn many(from: u64, count: u64) -> ExitCode {
-    println!("seeds {from} to {}", from + count - 1);
+fn many(from: u64, count: u64, step: u64) -> ExitCode {
+    let end = from + count * step;
+    println!("seeds {from} to {}", end - step);
     let began = Instant::now();
     let (next, stop, sum) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(Sum::default()));
     // Those that have found something come first.
     let seeds = |turn: usize| {
-        let new = || Some(from + u64::try_from(turn - KEPT.len()).ok()?).filter(|seed| *seed < from + count);
+        let new = || {
+            let seed = from + u64::try_from(turn - KEPT.len()).ok()? * step;
+            (seed < end).then_some(seed)
+        };
         KEPT.get(turn).copied().or_else(new)
     };
     std::panic::set_hook(Box::new(|_| {}));

@@ -21,15 +21,15 @@ struct Hunt {
     took: Duration,
 }
 
-/// Runs seeds from `from` on, `seeds` at most, under each bug that `only` names (all, if it names none); prints the table.
-/// Fails if a bug is not found.
-pub(crate) fn mutations(only: &[String], from: u64, seeds: u64) -> ExitCode {
+/// Runs seeds from `from` on, those among the next `seeds` that are `step` apart, under each bug that `only` names (all, if it names
+/// none); prints the table. Fails if a bug is not found.
+pub(crate) fn mutations(only: &[String], from: u64, seeds: u64, step: u64) -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let chosen = ALL.iter().filter(|bug| only.is_empty() || only.iter().any(|name| name == bug.name));
     println!("{:<32} {:>6} {:>8}  found by", "bug", "seeds", "time");
     let (mut count, mut missed) = (0, Vec::new());
     for bug in chosen {
-        let hunt = hunt(bug, from, seeds);
+        let hunt = hunt(bug, from, seeds, step);
         println!("{}", row(&hunt, from, seeds));
         count += 1;
         if hunt.found.is_none() {
@@ -54,18 +54,18 @@ fn row(hunt: &Hunt, from: u64, seeds: u64) -> String {
 }
 
 /// The first seed that fails with the bug, and not without it.
-fn hunt(bug: &'static Planted, from: u64, seeds: u64) -> Hunt {
+fn hunt(bug: &'static Planted, from: u64, seeds: u64, step: u64) -> Hunt {
     let began = Instant::now();
     let (mut reached, mut next, end) = (0, from, from + seeds);
     let found = loop {
         ottla_planted::choose(Some(bug.name));
-        let found = first_failure(next, end);
+        let found = first_failure(next, end, step);
         reached += ottla_planted::reached();
         ottla_planted::choose(None);
         match found {
             Some(found) if run(found.seed).result.is_err() => {
                 println!("seed {} fails without a bug, too", found.seed);
-                next = found.seed + 1;
+                next = found.seed + step;
             }
             found => break found,
         }
@@ -74,11 +74,11 @@ fn hunt(bug: &'static Planted, from: u64, seeds: u64) -> Hunt {
 }
 
 /// Seeds are begun in order, and those that were begun are ended: the lowest that fails is the first.
-fn first_failure(from: u64, end: u64) -> Option<Outcome> {
+fn first_failure(from: u64, end: u64, step: u64) -> Option<Outcome> {
     let (next, is_found, found) = (AtomicU64::new(from), AtomicBool::new(false), Mutex::new(None::<Outcome>));
     let work = || {
         while !is_found.load(Ordering::Relaxed) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let seed = next.fetch_add(step, Ordering::Relaxed);
             if seed >= end {
                 break;
             }

@@ -5,7 +5,8 @@ use ottla_model::{LeaderEpoch, Now, Offset, TopicIdPartition, TopicPartition};
 use ottla_replication::session::FetchPartition;
 use ottla_replication::truncation::{EpochEnd, EpochHistory, truncate_to};
 use ottla_replication::{
-    AcksError, AppendError as Unready, Effects, PartitionMachine, Registration, Role, RoleChange, WaitList,
+    AcksError, AppendError as Unready, Durability, Effects, PartitionMachine, Registration, Role, RoleChange,
+    WaitList,
 };
 use ottla_storage::{AppendError, AppendOrigin, FlushTask, PartitionLog, StorageError};
 
@@ -169,6 +170,7 @@ impl Replica {
         }
         let mut woken = Vec::new();
         if let Some(high_watermark) = effects.high_watermark {
+            self.look_at_flushed(high_watermark, shell);
             woken.extend(self.produces.reached(high_watermark));
         }
         if effects.role.is_some() {
@@ -176,6 +178,15 @@ impl Replica {
         }
         for parked in woken {
             self.finish(parked, shell);
+        }
+    }
+
+    /// Where it is flushed before it is acknowledged, a leader commits only what is on its own disk, too.
+    fn look_at_flushed(&self, high_watermark: Offset, shell: &mut Shell) {
+        let (must, log) = (self.machine.durability() == Durability::Flushed, self.machine.log());
+        if must && self.machine.is_leader() && log.flushed < high_watermark {
+            let what = format!("{}: {high_watermark} is committed, {log:?}", self.name);
+            shell.complain("what is committed is flushed on its leader, where the topic says so", what);
         }
     }
 
@@ -246,7 +257,7 @@ impl Replica {
     /// Not to be fetched on before all up to here is on the disk.
     pub(crate) fn unflushed(&self) -> Option<Offset> {
         let (flushed, leo) = (self.machine.log().flushed, self.machine.log().leo);
-        let must = self.machine.durability() == ottla_replication::Durability::Flushed;
+        let must = self.machine.durability() == Durability::Flushed;
         (must && flushed < leo && self.machine.role() != Role::Offline).then_some(leo)
     }
 

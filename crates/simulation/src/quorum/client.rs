@@ -19,6 +19,10 @@ use crate::message::Address;
 
 /// How long anybody waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// What several clients ask for is called so.
+const COMMON: &str = "common-";
+/// They ask for the same for so long.
+const COMMON_FOR_MS: u64 = 250;
 const BEAT: Duration = Duration::from_millis(150);
 
 /// Goes on until the world ends.
@@ -97,12 +101,18 @@ pub(super) async fn client(common: Common, number: u64, pause_ms: u64, mut chanc
         }
         let asked = Asked { common: &common, id, boot, controller };
         match chance.below(8) {
-            0..=3 => asked.create(format!("c{number}-{turn}")).await,
+            0 => asked.create(common_name(&common)).await,
+            1..=3 => asked.create(format!("c{number}-{turn}")).await,
             4 => asked.delete(&mut chance).await,
             5 | 6 => asked.take_producer_ids(&mut chance).await,
             _ => asked.look(),
         }
     }
+}
+
+/// Several clients ask for it at the same time; it is never deleted.
+fn common_name(common: &Common) -> String {
+    format!("{COMMON}{}", common.lock().now() / COMMON_FOR_MS)
 }
 
 /// Until something is answered: what the cluster can after it is mended.
@@ -170,7 +180,12 @@ impl Asked<'_> {
                     shared.ledger.violated("who is answered finds what is answered", name.clone());
                 }
                 shared.counts.add("quorum: topic created");
-                shared.ledger.topics.created.insert(name);
+                if !shared.ledger.topics.created.insert(name.clone()) {
+                    shared.ledger.violated("a name is given to one topic", name);
+                }
+            }
+            Some(Err(TopicError::AlreadyExists { .. })) if name.starts_with(COMMON) => {
+                shared.counts.add("quorum: topic is there already");
             }
             Some(Err(TopicError::AlreadyExists { .. })) => {
                 shared.ledger.violated("what is asked for once is made once", name);
@@ -183,7 +198,8 @@ impl Asked<'_> {
         let name = {
             let mut shared = self.common.lock();
             let topics = &mut shared.ledger.topics;
-            let there: Vec<&String> = topics.created.difference(&topics.doomed).collect();
+            let there: Vec<&String> =
+                topics.created.difference(&topics.doomed).filter(|name| !name.starts_with(COMMON)).collect();
             let at = usize::try_from(chance.below(there.len().max(1) as u64)).unwrap_or(0);
             let Some(name) = there.get(at).map(|name| (*name).clone()) else { return };
             topics.doomed.insert(name.clone());

@@ -32,7 +32,7 @@ pub(super) struct Ledger {
     pub(super) violation: Option<Violation>,
 }
 
-/// Topics by name; each name is asked for once.
+/// Topics by name; each name that is ever deleted is asked for once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Topics {
     pub(super) created: BTreeSet<String>,
