@@ -26,6 +26,8 @@ thread_local! {
 struct Simulated {
     chance: Seeded,
     began: Instant,
+    /// The next task that could be scheduled late is, by so much.
+    stall_next: Option<Duration>,
 }
 
 /// While it is there, the controllers of this thread are simulated: they run on a runtime of one thread whose time is paused.
@@ -36,9 +38,14 @@ impl Simulation {
     /// Is called in the runtime.
     #[must_use]
     pub fn begin(seed: u64) -> Self {
-        let simulated = Simulated { chance: Seeded::new(seed), began: Instant::now() };
+        let simulated = Simulated { chance: Seeded::new(seed), began: Instant::now(), stall_next: None };
         SIMULATED.set(Some(simulated));
         Self(())
+    }
+
+    /// Whichever of this thread's controllers is the next to propose what it has decided does so that much later.
+    pub fn stall_next(by: Duration) {
+        simulated(|simulated| simulated.stall_next = Some(by));
     }
 }
 
@@ -97,11 +104,14 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// Where a task may be scheduled late. Only a simulated one ever waits here.
 pub(crate) async fn scheduled() {
-    let stall = |simulated: &mut Simulated| match simulated.chance.below(STALLS_IN) {
-        0 => simulated.chance.below(STALL_MS_MAX),
-        _ => 0,
+    let stall = |simulated: &mut Simulated| {
+        if let Some(by) = simulated.stall_next.take() {
+            return by;
+        }
+        let is_late = simulated.chance.below(STALLS_IN) == 0;
+        Duration::from_millis(if is_late { simulated.chance.below(STALL_MS_MAX) } else { 0 })
     };
-    if let Some(ms) = simulated(stall).filter(|ms| *ms > 0) {
-        sleep(Duration::from_millis(ms)).await;
+    if let Some(by) = simulated(stall).filter(|by| !by.is_zero()) {
+        sleep(by).await;
     }
 }

@@ -198,7 +198,7 @@ impl Cluster {
         self.nodes.iter().filter_map(|node| Some((node.id, node.controller.as_ref()?)))
     }
 
-    fn cut(&self, from: i32, to: i32) {
+    pub(super) fn cut(&self, from: i32, to: i32) {
         self.wires.shared.lock().cut.insert((from, to));
     }
 

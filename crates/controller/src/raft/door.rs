@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::raft::{TransferLeaderRequest, VoteRequest, VoteResponse};
+use openraft::raft::{AppendEntriesResponse, TransferLeaderRequest, VoteRequest, VoteResponse};
 use openraft::type_config::alias::WatchReceiverOf;
 use openraft::{RaftMetrics, Snapshot as RaftSnapshot};
 use ottla_metadata::DirectoryId;
@@ -55,6 +55,8 @@ pub(crate) struct PeerDoor {
     started: Mutex<Option<Started>>,
     incoming: Mutex<Option<Incoming>>,
     said_of_strangers: Mutex<Option<Instant>>,
+    /// When a leader has last sent something that was taken, or this node began.
+    heard: Mutex<Instant>,
     pub(super) changes: VoterChanges,
 }
 
@@ -78,6 +80,7 @@ impl PeerDoor {
             started: Mutex::new(None),
             incoming: Mutex::new(None),
             said_of_strangers: Mutex::new(None),
+            heard: Mutex::new(Instant::now()),
             changes: VoterChanges::default(),
         }
     }
@@ -111,6 +114,11 @@ impl PeerDoor {
     /// Who is known to vote.
     pub(super) fn know(&self, voters: Vec<Peer>) {
         self.hello.lock().voters = voters;
+    }
+
+    /// How long no leader has sent anything.
+    pub(super) fn silent_for(&self) -> Duration {
+        self.heard.lock().elapsed()
     }
 
     pub(super) fn open(&self, started: Started) {
@@ -189,6 +197,9 @@ impl PeerDoor {
         match request {
             PeerRequest::Append(request) => {
                 let answer = started.raft.append_entries(request).await;
+                if matches!(&answer, Ok(answer) if !matches!(answer, AppendEntriesResponse::HigherVote(_))) {
+                    *self.heard.lock() = Instant::now();
+                }
                 answer.map(PeerAnswer::Append).map_err(|error| failed(&error))
             }
             PeerRequest::Vote(request) => match started.abstains() {
@@ -202,7 +213,10 @@ impl PeerDoor {
                     answer.map(PeerAnswer::Vote).map_err(|error| failed(&error))
                 }
             },
-            PeerRequest::Snapshot(piece) => self.snapshot(&started, piece).await,
+            PeerRequest::Snapshot(piece) => {
+                *self.heard.lock() = Instant::now();
+                self.snapshot(&started, piece).await
+            }
             PeerRequest::TransferLeader(request) => {
                 if !self.may_lead(&started) {
                     return Err("this voter has not caught up, or is none".to_owned());

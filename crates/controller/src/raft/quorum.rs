@@ -226,6 +226,7 @@ impl Quorum {
             directory_id: config.directory_id,
             tell_pulling,
             ticks,
+            learns: false,
         };
         let watch = tokio::spawn(watch.run());
         let peers = config.peers.clone();

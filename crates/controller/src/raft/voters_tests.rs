@@ -303,6 +303,34 @@ async fn a_change_that_is_not_committed_ends_with_its_leader() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_to_come_and_is_forgotten_asks_for_itself() {
+    let mut cluster = Cluster::voting(3).await;
+    cluster.nodes.extend(Cluster::new(4).nodes.pop());
+    cluster.start(4).await;
+    cluster.create("a", None).await;
+    cluster.agree(&names(["first", "a"])).await;
+    let old = cluster.active(None).await;
+    for voter in (1..=3).filter(|id| *id != old) {
+        cluster.cut(old, voter);
+        cluster.cut(voter, old);
+    }
+    // The new node has the entry that brings it, and nobody else ever will.
+    let leader = cluster.controller(old);
+    let adding = tokio::spawn(async move { leader.add_voter(&voter(4, 4)).await });
+    sleep(ELECTION_TIMEOUT).await;
+    cluster.kill(old).await;
+    assert!(adding.await.unwrap().is_err());
+    cluster.create("b", Some(old)).await;
+    cluster.agree(&names(["first", "a", "b"])).await;
+    cluster.heal();
+    cluster.start(old).await;
+    cluster.agree(&names(["first", "a", "b"])).await;
+    cluster.leader().await.add_voter(&voter(4, 4)).await.unwrap();
+    assert_eq!(cluster.voters().await, [(1, 1), (2, 2), (3, 3), (4, 4)]);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_change_at_a_time() {
     let mut cluster = Cluster::joined(2, VoteWish::Watch);
     cluster.start(1).await;

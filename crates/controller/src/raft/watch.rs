@@ -8,6 +8,7 @@ use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::attending::is_member;
 use super::followers::Followers;
@@ -16,6 +17,7 @@ use super::quorum::{OurRaft, broker_id, leading_term, peers_of};
 use super::serving::Serving;
 use super::standing::Standing;
 use super::types::StoredMembership;
+use super::voters::voter_of;
 use crate::peers::Peers;
 use crate::publish::Publisher;
 use crate::surroundings::blocking;
@@ -37,7 +39,12 @@ pub(super) struct Watch {
     pub(super) tell_pulling: watch::Sender<bool>,
     /// Whether time passes for openraft: for one voter alone it need not.
     pub(super) ticks: bool,
+    /// Whether the log is sent to this node, which has no vote.
+    pub(super) learns: bool,
 }
+
+/// Who has no vote, and hears of no leader for so many election timeouts, asks for itself who leads.
+const FORGOTTEN_TIMEOUTS: u32 = 4;
 
 impl Watch {
     pub(super) async fn run(mut self) {
@@ -47,7 +54,7 @@ impl Watch {
                 let metrics = metrics.borrow_watched();
                 let applied = metrics.last_applied.map(|log_id| log_id.index + 1);
                 self.followers.lock().hear(&metrics, &self.serving.log);
-                self.learn(&metrics.membership_config);
+                self.learn(&metrics.membership_config, metrics.current_leader == Some(metrics.id));
                 (metrics.current_leader, leading_term(&metrics).is_some(), applied)
             };
             let leader = leader.map_or(BrokerId::NONE, broker_id);
@@ -60,17 +67,33 @@ impl Watch {
             }
             self.leads.send_if_modified(|led| std::mem::replace(led, leads) != leads);
             self.catch_up(applied.unwrap_or(0)).await;
-            if metrics.changed().await.is_err() {
+            let changed = metrics.changed();
+            let changed = match self.peers.as_ref().filter(|_| self.learns) {
+                // Silence is no change.
+                Some(peers) => timeout(peers.election_timeout, changed).await.unwrap_or(Ok(())),
+                None => changed.await,
+            };
+            if changed.is_err() {
                 return;
             }
         }
     }
 
+    /// Whether this node asks for the log. It is sent to who the log says; but what says so may be an entry that was never committed, or
+    /// the one that says otherwise may have come too late to be sent here. A voter would ask for votes; who has none only sees that
+    /// nobody sends anything.
+    fn pulls(&mut self, peers: &Peers, membership: &StoredMembership, leads: bool) -> bool {
+        let is_member = is_member(membership, peers.own, self.directory_id);
+        self.learns = is_member && !leads && voter_of(membership, peers.own).is_none();
+        let is_forgotten = || peers.door.silent_for() > peers.election_timeout * FORGOTTEN_TIMEOUTS;
+        !is_member || (self.learns && is_forgotten())
+    }
+
     /// Who votes, as the log has it; of a log that is not sent to this node any more nothing.
-    fn learn(&mut self, membership: &StoredMembership) {
-        let Some(peers) = &self.peers else { return };
+    fn learn(&mut self, membership: &StoredMembership, leads: bool) {
+        let Some(peers) = self.peers.clone() else { return };
         if peers.is_dynamic() {
-            let pulls = !is_member(membership, peers.own, self.directory_id);
+            let pulls = self.pulls(&peers, membership, leads);
             // A log that is replayed from its beginning tells of voters that were: alone, with the disk that is gone, this node would
             // elect itself.
             let elects = !pulls && self.may_vote.load(Ordering::Acquire);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ottla_controller::VoteWish;
+use ottla_controller::{Peer, Simulation, VoteWish};
+use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
 use tokio::time::{sleep, timeout};
 
@@ -14,6 +15,12 @@ use crate::message::Address;
 
 /// How long an administrator waits.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What is about to be proposed when the leader is first taken for dead waits since so long, and is proposed so long after the last time.
+const ALARM_AFTER_MS: u64 = 40;
+const STALL_LONGER_MS: u64 = 100;
+/// Two are cut off from each other for so long before the third one's disk is gone, and after it is back.
+const CUT_BEFORE_MS: u64 = 60;
+const CUT_AFTER_MS: u64 = 600;
 
 impl World {
     pub(super) fn fault(&mut self, index: usize) {
@@ -54,6 +61,7 @@ impl World {
                 let Some(id) = self.whom(whom) else { return };
                 self.stop(id, down_ms);
             }
+            Fault::EmptyDisk { node, down_ms } if down_ms % 2 == 1 => self.empty_disk_of_cut(node, down_ms),
             Fault::EmptyDisk { node, down_ms } => self.empty_disk(node, down_ms),
             Fault::Cut { from, to, both, for_ms } => {
                 self.cut(from, to, for_ms);
@@ -69,7 +77,7 @@ impl World {
                     self.cut(other, id, for_ms);
                 }
             }
-            Fault::FalseAlarms { times, every_ms } => self.alarm(times, every_ms),
+            Fault::FalseAlarms { times, every_ms } => self.alarms(times, every_ms),
             Fault::Loss { percent, for_ms } => {
                 self.common.lock().loss_percent = percent;
                 self.later(for_ms, Event::Mend(Mend::Loss));
@@ -120,6 +128,15 @@ impl World {
         }
     }
 
+    /// An even number of them brings the leader back, if it is one of the two lowest: meanwhile it is about to propose something.
+    fn alarms(&mut self, times: u64, every_ms: u64) {
+        if times % 2 == 1 {
+            return self.alarm(times, every_ms);
+        }
+        Simulation::stall_next(Duration::from_millis(ALARM_AFTER_MS + times * every_ms + STALL_LONGER_MS));
+        self.later(ALARM_AFTER_MS, Event::Alarm { left: times, every_ms });
+    }
+
     /// A connection to the leader breaks though it lives.
     pub(super) fn alarm(&mut self, left: u64, every_ms: u64) {
         if let Some(id) = self.whom(Whom::Leader).filter(|_| !self.healing) {
@@ -143,9 +160,23 @@ impl World {
         }
     }
 
-    /// Only while everybody else remembers what it has promised: with two at a time nobody could tell what was lost. Nor where
-    /// somebody removes voters: without the one whose disk has gone those that are left may be no majority.
-    fn empty_disk(&mut self, id: Address, down_ms: u64) {
+    /// Of three, while the other two are cut off from each other: what the leader has committed since, it and that disk have alone.
+    fn empty_disk_of_cut(&mut self, id: Address, down_ms: u64) {
+        let (leader, controllers) = (self.whom(Whom::Leader), self.plan.controllers);
+        let Some(leader) = leader.filter(|leader| controllers == 3 && *leader != id) else {
+            return self.empty_disk(id, down_ms);
+        };
+        let for_ms = CUT_BEFORE_MS + down_ms + CUT_AFTER_MS;
+        for other in (1..=controllers).filter(|other| *other != id) {
+            self.cut(leader, other, for_ms);
+            self.cut(other, leader, for_ms);
+        }
+        self.later(CUT_BEFORE_MS, Event::EmptyDisk { node: id, down_ms });
+    }
+
+    /// Only while everybody else remembers what it has promised: with two at a time nobody could tell what was lost. Nor of two voters,
+    /// or where one is still to take the place of its former disk, or somebody removes voters: those that are left may be no majority.
+    pub(super) fn empty_disk(&mut self, id: Address, down_ms: u64) {
         let removes = self.plan.faults.iter().any(|(_, fault)| matches!(fault, Fault::RemoveVoter { .. }));
         let is_replaced = match self.plan.shape {
             Shape::Static => true,
@@ -157,7 +188,12 @@ impl World {
             let mut shared = self.common.lock();
             let remember = shared.there.range(1..=controllers).filter(|(_, there)| there.remembers()).count();
             let all = usize::try_from(controllers).unwrap_or(0);
-            let all_well = is_replaced && controllers > 2 && remember == all;
+            let others_suffice = shared.there.range(1..=controllers).all(|(_, there)| {
+                let voters = there.peers.voters();
+                let votes = voters.iter().any(|voter| voter.id == BrokerId(id));
+                voters.iter().all(|voter| self.is_present(voter)) && (!votes || voters.len() > 2)
+            });
+            let all_well = is_replaced && controllers > 2 && remember == all && others_suffice;
             shared.counts.add(if all_well { "quorum: disk emptied" } else { "quorum: disk spared" });
             all_well
         };
@@ -166,6 +202,13 @@ impl World {
             self.nodes.entry(id).and_modify(super::node::Node::empty_disk);
             self.later(down_ms, Event::Start(id));
         }
+    }
+
+    /// Whether the voter's disk is the one that is in its place now.
+    fn is_present(&self, voter: &Peer) -> bool {
+        let node = self.nodes.get(&voter.id.get());
+        let present = node.map_or(DirectoryId::UNASSIGNED, |node| directory_id(node.directory));
+        [present, DirectoryId::UNASSIGNED].contains(&voter.directory_id)
     }
 
     fn cut(&mut self, from: Address, to: Address, for_ms: u64) {

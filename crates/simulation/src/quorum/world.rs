@@ -36,6 +36,10 @@ pub(super) enum Event {
         left: u64,
         every_ms: u64,
     },
+    EmptyDisk {
+        node: Address,
+        down_ms: u64,
+    },
     Heal,
     Look,
 }
@@ -169,6 +173,8 @@ impl World {
                 }
             }
             Event::Alarm { left, every_ms } => self.alarm(left, every_ms),
+            Event::EmptyDisk { node, down_ms } if !self.healing => self.empty_disk(node, down_ms),
+            Event::EmptyDisk { .. } => {}
             Event::Heal => self.heal(),
             Event::Look => {
                 self.later(LOOK_MS, Event::Look);
