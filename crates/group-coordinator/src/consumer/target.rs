@@ -54,10 +54,11 @@ pub(super) fn update(
     Ok(Target { epoch, assignment: target.remove(&updated.member_id).unwrap_or_default() })
 }
 
-/// KIP-1263: members that come in one by one are given partitions together.
+/// KIP-1263: members that come in one by one are given partitions together. A clock that has gone back since the last time, or is
+/// behind that of whoever coordinated then, says nothing: nobody waits for it to come there.
 fn is_due(last_ms: i64, settings: &ConsumerGroupSettings, now: TimestampMs) -> bool {
     let interval = i64::from(settings.assignment_interval_ms);
-    last_ms == 0 || interval == 0 || now.get() >= last_ms.saturating_add(interval)
+    last_ms == 0 || interval == 0 || now.get() < last_ms || now.get() >= last_ms.saturating_add(interval)
 }
 
 /// The assignor that most members want, with `updated` as one of them; else the default.
@@ -123,4 +124,18 @@ fn group_spec(
     let partition_counts =
         subscribed.filter_map(|id| directory.topic_by_id(*id)).map(|t| (t.id, t.partition_count)).collect();
     GroupSpec { members, subscription_type, partition_counts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_has_gone_back_holds_no_assignment_back() {
+        let settings =
+            ConsumerGroupSettings { assignment_interval_ms: 1_000, ..ConsumerGroupSettings::default() };
+        let due = |now| is_due(5_000, &settings, TimestampMs(now));
+        assert_eq!([5_000, 5_999, 6_000].map(due), [false, false, true]);
+        assert!(due(4_999), "the last one is in the future");
+    }
 }
