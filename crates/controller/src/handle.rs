@@ -342,8 +342,9 @@ impl Controller {
             expired.extend(self.dead.ids.lock().iter().filter_map(|id| Some((*id, *unfenced.get(id)?))));
             for (id, epoch) in expired {
                 tracing::warn!(broker = %id, "fenced: its process is gone, or was silent for a session");
-                if let Err(error) = self.fence_broker(id, epoch).await {
-                    tracing::debug!(broker = %id, %error, "not fenced");
+                match self.fence_broker(id, epoch).await {
+                    Ok(_) => self.liveness.lock().fenced(id),
+                    Err(error) => tracing::debug!(broker = %id, %error, "not fenced"),
                 }
             }
         }

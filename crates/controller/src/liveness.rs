@@ -72,6 +72,12 @@ impl Liveness {
         }
     }
 
+    /// The broker has been fenced for its silence. A heartbeat that has waited to be decided may let it in again before
+    /// [`Self::follow`] sees that it was out: a whole session from then on, too.
+    pub(crate) fn fenced(&mut self, id: BrokerId) {
+        self.heard.remove(&id);
+    }
+
     /// Nobody is known any more.
     pub(crate) fn forget(&mut self) {
         self.heard.clear();
@@ -116,6 +122,11 @@ mod tests {
         liveness.follow(&unfenced, ms(250));
         liveness.heard(b, 20, ms(340));
         assert_eq!(liveness.expired(ms(350)), [(a, 10), (b, 30)]);
+        // Let in again at once.
+        liveness.fenced(a);
+        liveness.follow(&unfenced, ms(350));
+        assert_eq!(liveness.expired(ms(449)), [(b, 30)]);
+        assert_eq!(liveness.expired(ms(450)), [(a, 10), (b, 30)]);
         liveness.forget();
         assert_eq!(liveness.expired(ms(1_000)), []);
     }
