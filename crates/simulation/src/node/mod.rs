@@ -94,6 +94,7 @@ impl Node {
     pub(crate) fn mend_disk(&mut self) {
         self.full_until = 0;
         self.is_sick = false;
+        self.disk.lose_nothing();
         self.faults.iter().for_each(FaultyDisk::heal);
     }
 

@@ -104,6 +104,11 @@ impl SimDisk {
         self.state.lock().losing = Some(nth);
     }
 
+    /// Takes [`SimDisk::lose_at_fsync`] back where it has not come to it.
+    pub fn lose_nothing(&self) {
+        self.state.lock().losing = None;
+    }
+
     /// Changes that were tried since the disk is there: what [`SimDisk::fail_after`] counts.
     #[must_use]
     pub fn changes(&self) -> u64 {
