@@ -47,8 +47,19 @@ enum Kind {
 /// removed while too few of those that stay might vote; a piece of a snapshot that was lost, and waited for for a minute (three); a
 /// coordinator that took what is committed in the epoch of its successor for what it had appended itself; a
 /// controller without a vote that went by an entry which was never committed, and waited to be sent the log.
-pub const KEPT: &[u64] =
-    &[1_539, 2_001_138, 4_608, 3_000_243, 537, 5_000_574, 5_139, 5_832, 1_883_105_526_809_345, 9_000_231];
+pub const KEPT: &[u64] = &[
+    1_539,
+    2_001_138,
+    4_608,
+    3_000_243,
+    537,
+    5_000_574,
+    5_139,
+    5_832,
+    1_883_105_526_809_345,
+    9_000_231,
+    883,
+];
 
 /// Of so many seeds one is a world of controllers.
 const QUORUM_IN: u64 = 3;

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ottla_model::batch::{BatchBuilder, batches};
@@ -13,8 +13,8 @@ use ottla_model::{
     LeaderEpoch, MonoMs, Now, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicId, TopicPartition,
 };
 use ottla_storage::{
-    AppendError, AppendOrigin, ClosingLog, FaultyDisk, LogConfig, LogDir, MetaProperties, OffsetCheckpoint,
-    PartitionLog, SimDisk, StorageError,
+    AppendError, AppendOrigin, ClosingLog, Disk as _, FaultyDisk, LogConfig, LogDir, MetaProperties,
+    OffsetCheckpoint, PartitionLog, SimDisk, StorageError,
 };
 use uuid::Uuid;
 
@@ -272,6 +272,35 @@ fn on_a_full_disk_everything_but_appending_goes_on_a_stop_and_a_start_included()
     subject.check("room again");
     let subject = subject.reopen("room again");
     subject.check("room again, reopened");
+}
+
+#[test]
+fn indexes_for_which_a_start_had_no_room_are_read_from_memory_until_they_are_written() {
+    let mut subject = Subject::new();
+    for _ in 0..5 {
+        assert_eq!(subject.append(), Answer::Done);
+    }
+    subject.log.flush_now(now(1)).unwrap();
+    // As a power cut leaves them that comes before their names are on the disk.
+    for file in ["index", "timeindex"] {
+        let path = format!("/logs/t-0/00000000000000000000.{file}");
+        subject.disk.remove_file(Path::new(&path)).unwrap();
+    }
+    subject.disk.fill();
+    subject = subject.reopen("full");
+    subject.disk.heal();
+    assert_eq!(subject.append(), Answer::Done);
+    subject.log.flush_now(now(2)).unwrap();
+    while subject.log.segment_count() < 3 {
+        assert_eq!(subject.append(), Answer::Done);
+    }
+    subject.log.flush_now(now(3)).unwrap();
+    for (offset, _) in &subject.acknowledged {
+        let end = subject.log.log_end_offset();
+        let read = subject.log.read(Offset(*offset), 1, end, true).unwrap();
+        assert!(read.slice.is_some(), "{offset}");
+    }
+    subject.check("room again");
 }
 
 #[test]

@@ -431,7 +431,10 @@ impl Segment {
     /// What a flush must write and sync for this segment to be durable.
     pub(crate) fn flush_parts(&self, with_indexes: bool) -> Result<FlushParts, StorageError> {
         let log = self.log.get()?;
-        if !with_indexes {
+        // A recovery that had no room has made none of the files: without them nothing is written, and nothing is to be taken for
+        // written.
+        let there = || self.time_index.file().get().and_then(|_| self.index.file().get()).map(drop);
+        if !with_indexes || !if_room(there())? {
             return Ok(FlushParts { base_offset: self.base_offset, log, indexes: None });
         }
         let indexes = Some([self.time_index.pending(), self.index.pending()]);
