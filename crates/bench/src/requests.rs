@@ -294,6 +294,14 @@ pub(crate) struct Content {
     /// Bytes of a record's value.
     pub(crate) record: usize,
     pub(crate) codec: Compression,
+    pub(crate) keyed: bool,
+}
+
+impl Content {
+    /// Neither compressed nor keyed.
+    pub(crate) const fn plain(batch: usize, record: usize) -> Self {
+        Self { batch, record, codec: Compression::None, keyed: false }
+    }
 }
 
 /// A batch, ready to be sent.
@@ -309,7 +317,8 @@ pub(crate) fn content_batch(content: Content) -> Result<Batch> {
     let timestamp = wall_clock();
     let mut number = 0_u64;
     while number == 0 || builder.size() + content.record + 32 < content.batch {
-        builder.push(timestamp, None, Some(&value(number, content.record)), &[]);
+        let key = content.keyed.then(|| format!("order-{number}"));
+        builder.push(timestamp, key.as_deref().map(str::as_bytes), Some(&value(number, content.record)), &[]);
         number += 1;
     }
     let records = builder.record_count();

@@ -1,12 +1,14 @@
 //! A load that goes as fast as it is answered, on the floor, Kafka and Ottla in turns.
 
+use std::path::PathBuf;
+
 use indicatif::ProgressBar;
 
 use super::Plan;
 use super::load::{Driven, Load};
 use super::sides::Side;
 use super::table::{Metric, Target, Three};
-use super::usage::{Calls, Usage};
+use super::usage::{Calls, Usage, page_cache};
 use crate::Result;
 
 /// Kafka's compiler needs so many rounds of the same work, at least, before its figures count.
@@ -16,6 +18,8 @@ const WARM_UP: usize = 3;
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) pid: u32,
+    /// Where its files are; empty where it reads another one's.
+    pub(super) data: PathBuf,
     pub(super) load: Load,
     pub(super) address: std::net::SocketAddr,
     /// Bytes of records that a request moves.
@@ -47,6 +51,7 @@ struct Found {
     switches: Three,
     calls: Three,
     p99: Three,
+    cached: Three,
     records: Three,
     record_cpu: Three,
 }
@@ -102,6 +107,9 @@ impl Found {
         let per = |cpu: f64| if targets.is_small { cpu * 1e6 / requests } else { cpu / gigabytes };
         self.cpu.push(side, per(used.cpu.as_secs_f64()));
         self.client.push(side, per(driven.client_cpu.as_secs_f64()));
+        if let Some(bytes) = page_cache(&round.data) {
+            self.cached.push(side, bytes / f64::from(1 << 20));
+        }
         let rate = if targets.is_small { requests / 1e3 } else { gigabytes * 1e3 };
         self.rate.push(side, rate / seconds);
         self.switches.push(side, used.switches as f64 / requests);
@@ -126,6 +134,7 @@ impl Found {
             Metric::new(format!("{name}: system calls"), "a request", self.calls),
             Metric::new(format!("{name}: context switches"), "a request", self.switches),
             Metric::new(format!("{name}: the client's CPU"), cpu_unit, self.client),
+            Metric::new(format!("{name}: page cache"), "MiB", self.cached),
         ];
         if !self.records.is_empty() {
             let records = Metric::new(format!("{name}: records"), "M/s", self.records);

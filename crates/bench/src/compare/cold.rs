@@ -1,7 +1,7 @@
 //! Consumers on two connections that catch up on what is on the disk only.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use indicatif::ProgressBar;
@@ -63,6 +63,7 @@ fn of_broker(plan: &Plan, server: &Server, topic: &Topic) -> Result<(Round, Held
     forget(server.data_dir())?;
     let round = Round {
         pid: server.pid(),
+        data: server.data_dir().to_owned(),
         load,
         address: server.address,
         bytes_per_request: (step * batch.bytes.len()) as f64,
@@ -82,6 +83,7 @@ fn of_floor(plan: &Plan, path: &Path) -> Result<(Round, Held)> {
     forget_file(path)?;
     let round = Round {
         pid: floor.pid(),
+        data: PathBuf::new(),
         load,
         address: floor.address,
         bytes_per_request: FETCH_LEN as f64,

@@ -1,11 +1,10 @@
 //! Consumers on two connections, of what the page cache holds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use indicatif::ProgressBar;
 use ottla_model::Offset;
-use ottla_model::batch::Compression;
 
 use super::Plan;
 use super::closed::{self, Held, Round, Targets};
@@ -107,7 +106,7 @@ pub(super) fn fill(server: &Server, log_len: usize) -> Result<Topic> {
     Ok(topic)
 }
 
-pub(super) const BATCH: Content = Content { batch: 16 << 10, record: 1_000, codec: Compression::None };
+pub(super) const BATCH: Content = Content::plain(16 << 10, 1_000);
 
 fn of_broker(plan: &Plan, server: &Server, topic: &Topic, case: Case) -> Result<(Round, Held)> {
     let batch = content_batch(BATCH)?;
@@ -126,6 +125,7 @@ fn of_broker(plan: &Plan, server: &Server, topic: &Topic, case: Case) -> Result<
     let load = Load { parts, in_flight: IN_FLIGHT, last: None };
     let round = Round {
         pid: server.pid(),
+        data: server.data_dir().to_owned(),
         load,
         address: server.address,
         bytes_per_request: answer as f64,
@@ -150,6 +150,7 @@ fn of_floor(plan: &Plan, data: &Path, case: Case) -> Result<(Round, Held)> {
     let load = Load { parts: parts(plan, case, &frames), in_flight: IN_FLIGHT, last: None };
     let round = Round {
         pid: floor.pid(),
+        data: PathBuf::new(),
         load,
         address: floor.address,
         bytes_per_request: (len * pieces) as f64,

@@ -8,7 +8,6 @@ use super::Plan;
 use super::load::{Driven, Load, Part};
 use super::sides::{Side, Sides, Topic};
 use super::table::{Metric, Table, Target, Three};
-use ottla_model::batch::Compression;
 
 use crate::Result;
 use crate::broker::{Server, data_dir};
@@ -18,7 +17,7 @@ const PRODUCERS: usize = 64;
 const PARTITIONS: i32 = 6;
 /// Requests of a producer in a round.
 const COUNT: usize = 200;
-const BATCH: Content = Content { batch: 0, record: 1_000, codec: Compression::None };
+const BATCH: Content = Content::plain(0, 1_000);
 
 pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mut Table) -> Result<()> {
     let (mut rate, mut p99) = (Three::default(), Three::default());

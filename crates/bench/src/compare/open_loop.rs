@@ -10,7 +10,6 @@ use super::Plan;
 use super::load::{Latencies, latencies, micros};
 use super::sides::{Side, Sides, Topic};
 use super::table::{Metric, Table, Target, Three};
-use ottla_model::batch::Compression;
 
 use crate::Result;
 use crate::broker::{Server, data_dir};
@@ -21,7 +20,7 @@ const CONNECTIONS: usize = 4;
 const PARTITIONS: i32 = 6;
 const BYTES_PER_SECOND: usize = 50_000_000;
 const MILLIS: usize = 10_000;
-const BATCH: Content = Content { batch: 16 << 10, record: 1_000, codec: Compression::None };
+const BATCH: Content = Content::plain(16 << 10, 1_000);
 
 pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mut Table) -> Result<()> {
     let quantiles = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];

@@ -29,10 +29,6 @@ struct Case {
     targets: Targets,
 }
 
-const fn content(batch: usize, record: usize, codec: Compression) -> Content {
-    Content { batch, record, codec }
-}
-
 const NO_TARGETS: Targets = Targets { cpu: &[], rate: &[], records: None, is_small: false };
 const LARGE: Targets = Targets {
     cpu: &[Target::at_most(1.3, Side::Floor), Target::at_most(0.25, Side::Kafka)],
@@ -41,10 +37,10 @@ const LARGE: Targets = Targets {
     is_small: false,
 };
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 12] = [
     Case {
         name: "produce, 16 KB batches of 1 KB records",
-        content: content(16 << 10, 1_000, Compression::None),
+        content: Content::plain(16 << 10, 1_000),
         acks: Acks::All,
         partitions: PARTITIONS,
         count: 60_000,
@@ -52,7 +48,7 @@ const CASES: [Case; 10] = [
     },
     Case {
         name: "produce, 16 KB batches of 100 B records",
-        content: content(16 << 10, 100, Compression::None),
+        content: Content::plain(16 << 10, 100),
         acks: Acks::All,
         partitions: PARTITIONS,
         count: 60_000,
@@ -60,7 +56,7 @@ const CASES: [Case; 10] = [
     },
     Case {
         name: "produce, 1 MB batches of 1 KB records",
-        content: content(1 << 20, 1_000, Compression::None),
+        content: Content::plain(1 << 20, 1_000),
         acks: Acks::All,
         partitions: PARTITIONS,
         count: 1_500,
@@ -73,7 +69,7 @@ const CASES: [Case; 10] = [
     },
     Case {
         name: "produce, one 100 B record a batch",
-        content: content(0, 100, Compression::None),
+        content: Content::plain(0, 100),
         acks: Acks::All,
         partitions: PARTITIONS,
         count: 120_000,
@@ -86,7 +82,7 @@ const CASES: [Case; 10] = [
     },
     Case {
         name: "produce, 16 KB batches of 1 KB records, acks=1",
-        content: content(16 << 10, 1_000, Compression::None),
+        content: Content::plain(16 << 10, 1_000),
         acks: Acks::Leader,
         partitions: PARTITIONS,
         count: 60_000,
@@ -94,15 +90,23 @@ const CASES: [Case; 10] = [
     },
     Case {
         name: "produce, 16 KB batches of 1 KB records, acks=0",
-        content: content(16 << 10, 1_000, Compression::None),
+        content: Content::plain(16 << 10, 1_000),
         acks: Acks::None,
         partitions: PARTITIONS,
         count: 60_000,
         targets: NO_TARGETS,
     },
     Case {
+        name: "produce, 16 KB batches of 1 KB records with keys",
+        content: Content { keyed: true, ..Content::plain(16 << 10, 1_000) },
+        acks: Acks::All,
+        partitions: PARTITIONS,
+        count: 60_000,
+        targets: NO_TARGETS,
+    },
+    Case {
         name: "produce, 64 KB of 1 KB records as lz4",
-        content: content(64 << 10, 1_000, Compression::Lz4),
+        content: Content { codec: Compression::Lz4, ..Content::plain(64 << 10, 1_000) },
         acks: Acks::All,
         partitions: PARTITIONS,
         count: 16_000,
@@ -110,7 +114,7 @@ const CASES: [Case; 10] = [
     },
     Case {
         name: "produce, 64 KB of 1 KB records as zstd",
-        content: content(64 << 10, 1_000, Compression::Zstd),
+        content: Content { codec: Compression::Zstd, ..Content::plain(64 << 10, 1_000) },
         acks: Acks::All,
         partitions: PARTITIONS,
         count: 16_000,
@@ -118,7 +122,7 @@ const CASES: [Case; 10] = [
     },
     Case {
         name: "produce, 64 KB batches of 10 KB records",
-        content: content(64 << 10, 10_000, Compression::None),
+        content: Content::plain(64 << 10, 10_000),
         acks: Acks::All,
         partitions: PARTITIONS,
         count: 16_000,
@@ -126,10 +130,18 @@ const CASES: [Case; 10] = [
     },
     Case {
         name: "produce, 4 KB batches of 1 KB records to 1,000 partitions",
-        content: content(4 << 10, 1_000, Compression::None),
+        content: Content::plain(4 << 10, 1_000),
         acks: Acks::All,
         partitions: 1_000,
         count: 60_000,
+        targets: NO_TARGETS,
+    },
+    Case {
+        name: "produce, 4 KB batches of 1 KB records to 10,000 partitions",
+        content: Content::plain(4 << 10, 1_000),
+        acks: Acks::All,
+        partitions: 10_000,
+        count: 40_000,
         targets: NO_TARGETS,
     },
 ];
@@ -145,15 +157,15 @@ pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mu
 fn prepare(plan: &Plan, sides: &Sides, case: Case, side: Side) -> Result<(Round, Held)> {
     let batch = content_batch(case.content)?;
     let (bytes, records) = (batch.bytes.len() as f64, batch.records as f64);
-    let (pid, address, topic, held): (_, _, _, Held) = if side == Side::Floor {
+    let (pid, address, data, topic, held): (_, _, _, _, Held) = if side == Side::Floor {
         let dir = data_dir()?;
         let path = dir.path().join("floor").display().to_string();
         let floor = Server::floor(&["produce", "0", &path])?;
-        (floor.pid(), floor.address, Requests::default(), Box::new((floor, dir)))
+        (floor.pid(), floor.address, dir.path().to_owned(), Requests::default(), Box::new((floor, dir)))
     } else {
         let server = sides.broker(side);
         let topic = Topic::create(server, case.partitions, &[])?;
-        (server.pid(), server.address, topic.requests.clone(), Box::new(topic))
+        (server.pid(), server.address, server.data_dir().to_owned(), topic.requests.clone(), Box::new(topic))
     };
     let mut parts = Vec::new();
     for connection in 0..CONNECTIONS {
@@ -168,5 +180,5 @@ fn prepare(plan: &Plan, sides: &Sides, case: Case, side: Side) -> Result<(Round,
     // A floor answers all it is sent, the brokers only what wants an answer.
     let last = (case.acks == Acks::None && side != Side::Floor).then(|| topic.api_versions()).transpose()?;
     let load = Load { parts, in_flight: IN_FLIGHT, last };
-    Ok((Round { pid, load, address, bytes_per_request: bytes, records_per_request: records }, held))
+    Ok((Round { pid, data, load, address, bytes_per_request: bytes, records_per_request: records }, held))
 }

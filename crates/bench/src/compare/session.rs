@@ -11,7 +11,6 @@ use super::sides::{Side, Sides, Topic};
 use super::table::{Metric, Table, Target, Three};
 use super::usage::Usage;
 use ottla_model::Offset;
-use ottla_model::batch::Compression;
 
 use crate::Result;
 use crate::broker::Server;
@@ -53,9 +52,7 @@ pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mu
 /// Produces one record and fetches it, again and again; the broker's CPU.
 fn changes(plan: &Plan, server: &Server, partitions: i32) -> Result<Duration> {
     let topic = Topic::create(server, partitions, &[])?;
-    let produce = topic
-        .requests
-        .produce_to(0, content_batch(Content { batch: 0, record: 100, codec: Compression::None })?.bytes)?;
+    let produce = topic.requests.produce_to(0, content_batch(Content::plain(0, 100))?.bytes)?;
     let (mut producer, mut consumer) = (Wire::connect(server.address)?, Wire::connect(server.address)?);
     let mut session = Session::begin(&topic, &mut consumer, partitions)?;
     let before = Usage::of(server.pid())?;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use ottla_model::batch::Compression;
 
 use super::super::Plan;
 use super::super::load::{Driven, Load, Part, latencies};
@@ -32,14 +31,14 @@ struct Case {
 const CASES: [Case; 2] = [
     Case {
         name: "RF 3, acks=all, 16 KB batches of 1 KB records",
-        content: Content { batch: 16 << 10, record: 1_000, codec: Compression::None },
+        content: Content::plain(16 << 10, 1_000),
         count: 24_000,
         cpu: &[Target::at_most(0.333, Side::Kafka)],
         is_small: false,
     },
     Case {
         name: "RF 3, acks=all, one 100 B record a batch",
-        content: Content { batch: 0, record: 100, codec: Compression::None },
+        content: Content::plain(0, 100),
         count: 24_000,
         cpu: &[],
         is_small: true,
