@@ -51,8 +51,12 @@ pub(super) fn page_cache(dir: &Path) -> Option<f64> {
     String::from_utf8_lossy(&said).lines().map(|line| line.trim().parse::<f64>().ok()).sum()
 }
 
-/// Those in it and in the directories in it that are not empty.
+/// Those in it and in the directories in it that are not empty; not those of partitions of earlier rounds, which both brokers call
+/// `..-delete` until they remove them.
 fn files(dir: &Path) -> Vec<PathBuf> {
+    if dir.to_string_lossy().ends_with("-delete") {
+        return Vec::new();
+    }
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let of = |entry: fs::DirEntry| match entry.metadata() {
         Ok(found) if found.is_dir() => files(&entry.path()),

@@ -66,6 +66,11 @@ impl LazyFile {
         Ok(file)
     }
 
+    /// Makes the file unless it is there. One that is there is not opened for it.
+    pub(crate) fn make_if_missing(&self) -> Result<(), StorageError> {
+        if self.len()?.is_none() { self.get().map(drop) } else { Ok(()) }
+    }
+
     /// Closes the descriptor; the next use opens it again.
     pub(crate) fn close(&self) {
         *self.slot.lock() = Slot::default();

@@ -433,8 +433,10 @@ impl Segment {
         let log = self.log.get()?;
         // A recovery that had no room has made none of the files: without them nothing is written, and nothing is to be taken for
         // written.
-        let there = || self.time_index.file().get().and_then(|_| self.index.file().get()).map(drop);
-        if !with_indexes || !if_room(there())? {
+        let make = || {
+            [self.time_index.file(), self.index.file()].into_iter().try_for_each(LazyFile::make_if_missing)
+        };
+        if !with_indexes || !if_room(make())? {
             return Ok(FlushParts { base_offset: self.base_offset, log, indexes: None });
         }
         let indexes = Some([self.time_index.pending(), self.index.pending()]);
