@@ -46,7 +46,8 @@ enum Kind {
 /// founder that the power failed under before it had begun; a pointer to what is committed that outlived the entry; a voter that was
 /// removed while too few of those that stay might vote; a piece of a snapshot that was lost, and waited for for a minute (three); a
 /// coordinator that took what is committed in the epoch of its successor for what it had appended itself; a
-/// controller without a vote that went by an entry which was never committed, and waited to be sent the log.
+/// controller without a vote that went by an entry which was never committed, and waited to be sent the log; a follower whose flush had
+/// failed, and whose next fetch acknowledged what its disk had lost.
 pub const KEPT: &[u64] = &[
     1_539,
     2_001_138,
@@ -59,10 +60,11 @@ pub const KEPT: &[u64] = &[
     1_883_105_526_809_345,
     9_000_231,
     883,
+    21_415,
 ];
 
 /// Of so many seeds one is a world of controllers.
-const QUORUM_IN: u64 = 3;
+pub(crate) const QUORUM_IN: u64 = 3;
 
 impl Kind {
     fn of(seed: u64) -> Self {

@@ -34,6 +34,10 @@ pub(super) struct FetcherTask {
     mailbox: Arc<Mailbox>,
     plan: Fetcher,
     replicas: HashMap<TopicIdPartition, Replica>,
+    /// What the next fetch may have to wait for: it acknowledges what the logs hold then.
+    unflushed: Vec<Arc<Partition>>,
+    /// A log was cut below its recovery point: as it is written down, it would vouch for what takes the place of the cut.
+    cut: bool,
     connection: Option<Leader>,
     pause: Duration,
 }
@@ -44,14 +48,6 @@ struct Replica {
     leader_epoch: LeaderEpoch,
     /// Where the fetch that is out begins.
     fetch_offset: Offset,
-}
-
-/// What is to be done before the next fetch, which acknowledges what is in the logs then.
-#[derive(Debug, Default)]
-struct Before {
-    unflushed: Vec<(Arc<Partition>, Offset)>,
-    /// A log was cut below its recovery point: as it is written down, it would vouch for what takes the place of the cut.
-    cut: bool,
 }
 
 /// Why a replica could not go on with an answer.
@@ -82,6 +78,8 @@ impl FetcherTask {
             mailbox,
             plan: Fetcher::new(backoff_ms),
             replicas: HashMap::new(),
+            unflushed: Vec::new(),
+            cut: false,
             connection: None,
             pause: FIRST_PAUSE,
         }
@@ -93,6 +91,7 @@ impl FetcherTask {
         loop {
             more.mark_unchanged();
             self.read_letters();
+            self.settle_logs().await;
             let Some(ask) = self.plan.next(self.now()) else {
                 if self.plan.is_empty() {
                     self.hang_up();
@@ -158,6 +157,7 @@ impl FetcherTask {
                     let position = replica.partition.fetch_position(replica.leader_epoch, self.max_bytes());
                     let Some(position) = position else { continue };
                     let fetch_offset = position.fetch_offset;
+                    self.unflushed.push(Arc::clone(&replica.partition));
                     self.replicas.insert(id, Replica { fetch_offset, ..replica });
                     self.plan.follow(id, position);
                 }
@@ -211,23 +211,13 @@ impl FetcherTask {
                 return;
             }
         }
-        let mut before = Before::default();
         for topic in answer.responses {
             for partition in topic.partitions {
                 let id = TopicIdPartition {
                     topic_id: TopicId(topic.topic_id),
                     partition: partition.partition_index,
                 };
-                self.take_partition(id, &partition, &mut before).await;
-            }
-        }
-        if before.cut {
-            self.parts.recovery_points.write_down().await;
-        }
-        for (partition, end) in before.unflushed {
-            let flushed = Arc::new(Notify::new());
-            if partition.park_flush(end, Arc::clone(&flushed)).is_some() {
-                flushed.notified().await;
+                self.take_partition(id, &partition).await;
             }
         }
         if let Ok(throttle_ms) = u64::try_from(answer.throttle_time_ms)
@@ -237,10 +227,28 @@ impl FetcherTask {
         }
     }
 
-    async fn take_partition(&mut self, id: TopicIdPartition, answered: &PartitionData, before: &mut Before) {
+    /// What the logs owe the disk before the next fetch.
+    async fn settle_logs(&mut self) {
+        if std::mem::take(&mut self.cut) {
+            self.parts.recovery_points.write_down().await;
+        }
+        while let Some(partition) = self.unflushed.pop() {
+            let flushed = Arc::new(Notify::new());
+            if let Some(end) = partition.unflushed()
+                && partition.park_flush(end, Arc::clone(&flushed)).is_some()
+            {
+                self.parts.flusher.flush(&partition);
+                flushed.notified().await;
+            }
+            // Where that has failed nothing more is asked for: a fetch would acknowledge what the disk has lost.
+            self.go_on(partition.id);
+        }
+    }
+
+    async fn take_partition(&mut self, id: TopicIdPartition, answered: &PartitionData) {
         // Answered as it was asked: no letter has been read meanwhile.
         let Some(replica) = self.replicas.get(&id).cloned() else { return };
-        match self.apply(&replica, answered, before).await {
+        match self.apply(&replica, answered).await {
             Ok(()) => {
                 self.plan.sound(id);
                 self.go_on(id);
@@ -274,15 +282,10 @@ impl FetcherTask {
         partition.is_some_and(|partition| partition.isr.contains(&self.follower.broker_id))
     }
 
-    async fn apply(
-        &self,
-        replica: &Replica,
-        answered: &PartitionData,
-        before: &mut Before,
-    ) -> Result<(), Failed> {
+    async fn apply(&mut self, replica: &Replica, answered: &PartitionData) -> Result<(), Failed> {
         match ErrorCode::from_code(answered.error_code) {
             Some(ErrorCode::None) => {}
-            Some(ErrorCode::OffsetOutOfRange) => return self.out_of_range(replica, before).await,
+            Some(ErrorCode::OffsetOutOfRange) => return self.out_of_range(replica).await,
             code => return Err(Failed::Refused(code.unwrap_or(ErrorCode::UnknownServerError))),
         }
         let (partition, now) = (&replica.partition, self.parts.clock.now());
@@ -292,7 +295,7 @@ impl FetcherTask {
                 epoch: LeaderEpoch(diverging.epoch),
                 end_offset: wire::offset(diverging.end_offset),
             };
-            before.cut |= partition.truncate_diverging(replica.leader_epoch, end, now)?;
+            self.cut |= partition.truncate_diverging(replica.leader_epoch, end, now)?;
             return Ok(());
         }
         let fetched = FetchedRecords {
@@ -307,29 +310,29 @@ impl FetcherTask {
         self.parts.metrics.broker.replication_bytes_in.increment(len);
         if taken.flush_due {
             self.parts.flusher.flush(partition);
+            self.unflushed.push(Arc::clone(partition));
         }
         if let Some(range) = taken.writeback {
             self.parts.flusher.write_back(range);
         }
-        before.unflushed.extend(taken.flush_first.map(|end| (Arc::clone(partition), end)));
         Ok(())
     }
 
     /// The leader has nothing at the offset: its log begins later (retention), or ends before (an unclean election).
-    async fn out_of_range(&self, replica: &Replica, before: &mut Before) -> Result<(), Failed> {
+    async fn out_of_range(&mut self, replica: &Replica) -> Result<(), Failed> {
         let Some(leader) = &self.connection else { return Ok(()) };
         let (partition, epoch) = (&replica.partition, replica.leader_epoch);
         let now = self.parts.clock.now();
         let end =
             leader.log_end(partition, epoch, End::Last, self.follower).await?.map_err(Failed::Refused)?;
         if end < partition.log_end_offset() {
-            before.cut |= partition.truncate_to_end(epoch, end, now)?;
+            self.cut |= partition.truncate_to_end(epoch, end, now)?;
             return Ok(());
         }
         let start = leader.log_end(partition, epoch, End::First, self.follower).await?;
         let start = start.map_err(Failed::Refused)?;
         if start > partition.log_end_offset() {
-            before.cut |= partition.restart_at(epoch, start, now)?;
+            self.cut |= partition.restart_at(epoch, start, now)?;
         }
         Ok(())
     }

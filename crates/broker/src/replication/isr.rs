@@ -43,9 +43,14 @@ impl IsrManager {
     /// Runs until it is aborted.
     pub(crate) async fn run(self) {
         loop {
-            let proposals = self.proposals.next().await;
-            for (id, proposal) in &proposals {
-                self.flush_first(*id, proposal).await;
+            let mut proposals = Proposals::new();
+            for (id, proposal) in self.proposals.next().await {
+                if self.is_flushed(id, &proposal).await {
+                    proposals.insert(id, proposal);
+                }
+            }
+            if proposals.is_empty() {
+                continue;
             }
             let request = self.request(&proposals);
             let answers = match self.channel.ask(&request, version(ApiKey::AlterPartition), TIMEOUT).await {
@@ -61,18 +66,20 @@ impl IsrManager {
         }
     }
 
-    /// Of an in-sync set of one the page cache of this broker would be the only place of acknowledged records.
-    async fn flush_first(&self, id: TopicIdPartition, proposal: &IsrProposal) {
+    /// Of an in-sync set of one the page cache of this broker would be the only place of acknowledged records: they are flushed
+    /// first. Where that fails, or another broker leads by then, nothing is proposed.
+    async fn is_flushed(&self, id: TopicIdPartition, proposal: &IsrProposal) -> bool {
         let (Some(end), Ok(partition)) =
             (proposal.flush_first, self.partitions.by_id(id.topic_id, id.partition))
         else {
-            return;
+            return true;
         };
         let waiter = Arc::new(Notify::new());
         if partition.park_flush(end, Arc::clone(&waiter)).is_some() {
             self.flusher.flush(&partition);
             waiter.notified().await;
         }
+        partition.is_flushed(end)
     }
 
     fn request(&self, proposals: &Proposals) -> AlterPartitionRequest {

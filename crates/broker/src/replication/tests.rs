@@ -15,7 +15,9 @@ use ottla_model::{
 use ottla_protocol::messages::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
 use ottla_protocol::messages::{FetchRequest, FetchResponse};
 use ottla_protocol::{ErrorCode, Request as _, RequestHeader, encode_response, split_frame};
-use ottla_replication::{Durability, LogOffsets, PartitionConfig, PartitionMachine, Registration};
+use ottla_replication::{
+    Durability, LogOffsets, PartitionConfig, PartitionMachine, Registration, RoleChange,
+};
 use ottla_storage::{LogConfig, LogStart, PartitionLog, SimDisk};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +28,7 @@ use uuid::Uuid;
 use super::{Fetchers, FetchersParts};
 use crate::clock::Clock;
 use crate::metadata_view::MetadataView;
-use crate::partitions::{Flusher, Partition};
+use crate::partitions::{FetchedRecords, Flusher, Partition};
 use crate::telemetry::Metrics;
 
 const ME: BrokerId = BrokerId(1);
@@ -139,33 +141,47 @@ async fn follower(settings: &[(&str, &str)]) -> Follower {
 impl Follower {
     /// Follows the script with a replica whose log is empty.
     fn follow(&self, index: i32, durability: Durability) -> Arc<Partition> {
-        let (disk, name) = (Arc::new(SimDisk::new()), TopicPartition::new("t", index));
-        let dir = PathBuf::from(format!("/data/t-{index}"));
-        let config = Arc::new(LogConfig::default());
-        let now = Clock::start().now();
-        let log = PartitionLog::open(disk, dir, name.clone(), config, LogStart::new_log(), now).unwrap();
-        let config = PartitionConfig { durability, ..PartitionConfig::default() };
-        let machine = PartitionMachine::new(ME, config, LogOffsets::empty_at(Offset::ZERO));
-        let id = TopicIdPartition { topic_id: TOPIC, partition: index };
-        let producers = crate::memory::Pool::new(1 << 20).account();
-        let partition = Partition::new(name, id, log, machine, Arc::default(), Arc::default(), producers);
-        let partition = Arc::new(partition);
+        self.follow_on(SimDisk::new(), index, durability)
+    }
+
+    fn follow_on(&self, disk: SimDisk, index: i32, durability: Durability) -> Arc<Partition> {
+        let partition = replica(disk, index, durability);
         self.led_in(&partition, 3);
         partition
     }
 
     /// The script leads in this epoch.
     fn led_in(&self, partition: &Arc<Partition>, epoch: i32) {
-        let registration = Registration {
-            leader: Some(LEADER),
-            leader_epoch: LeaderEpoch(epoch),
-            partition_epoch: PartitionEpoch(epoch),
-            replicas: vec![LEADER, ME],
-            isr: vec![LEADER],
-        };
-        let role = partition.update(&registration, Clock::start().now().mono).unwrap();
+        let role = told(partition, epoch);
         self.fetchers.role_changed(partition, role.expect("a new epoch"));
     }
+}
+
+/// One whose log is empty, and which does not know whom it follows.
+fn replica(disk: SimDisk, index: i32, durability: Durability) -> Arc<Partition> {
+    let name = TopicPartition::new("t", index);
+    let dir = PathBuf::from(format!("/data/t-{index}"));
+    let config = Arc::new(LogConfig::default());
+    let now = Clock::start().now();
+    let log =
+        PartitionLog::open(Arc::new(disk), dir, name.clone(), config, LogStart::new_log(), now).unwrap();
+    let config = PartitionConfig { durability, ..PartitionConfig::default() };
+    let machine = PartitionMachine::new(ME, config, LogOffsets::empty_at(Offset::ZERO));
+    let id = TopicIdPartition { topic_id: TOPIC, partition: index };
+    let producers = crate::memory::Pool::new(1 << 20).account();
+    Arc::new(Partition::new(name, id, log, machine, Arc::default(), Arc::default(), producers))
+}
+
+/// The replica hears that the script leads in this epoch; the fetchers do not.
+fn told(partition: &Partition, epoch: i32) -> Option<RoleChange> {
+    let registration = Registration {
+        leader: Some(LEADER),
+        leader_epoch: LeaderEpoch(epoch),
+        partition_epoch: PartitionEpoch(epoch),
+        replicas: vec![LEADER, ME],
+        isr: vec![LEADER],
+    };
+    partition.update(&registration, Clock::start().now().mono).unwrap()
 }
 
 /// A batch as a leader has it.
@@ -344,5 +360,42 @@ async fn with_a_flush_after_every_message_nothing_is_acknowledged_before_it_is_o
     line.answer(&asked, vec![records(0, &[batch(0, 3, "a")], 0)]).await;
     let asked = line.next().await.unwrap();
     assert_eq!(asked.request.topics[0].partitions[0].fetch_offset, 1);
-    assert!(partition.park_flush(Offset(1), Arc::default()).is_none(), "flushed before that");
+    assert!(partition.is_flushed(Offset(1)), "flushed before that");
+}
+
+#[tokio::test]
+async fn what_a_new_follower_holds_is_on_the_disk_before_its_first_fetch_acknowledges_it() {
+    let follower = follower(&[]).await;
+    let partition = replica(SimDisk::new(), 0, Durability::Flushed);
+    let role = told(&partition, 3);
+    let fetched = FetchedRecords {
+        leader_epoch: LeaderEpoch(3),
+        fetch_offset: Offset::ZERO,
+        records: &batch(0, 3, "a"),
+        high_watermark: Offset::ZERO,
+        log_start: Offset::ZERO,
+    };
+    partition.take_fetched(&fetched, Clock::start().now()).unwrap();
+    assert_eq!(partition.unflushed(), Some(Offset(1)));
+    follower.fetchers.role_changed(&partition, role.unwrap());
+    let mut line = follower.script.accept().await;
+    let asked = line.next().await.unwrap();
+    assert_eq!(asked.request.topics[0].partitions[0].fetch_offset, 1);
+    assert!(partition.is_flushed(Offset(1)));
+}
+
+#[tokio::test]
+async fn what_could_not_be_flushed_is_not_acknowledged() {
+    // Whether the flush fails before or after the follower has looked where it goes on is up to the threads.
+    for _ in 0..100 {
+        let follower = follower(&[]).await;
+        let disk = SimDisk::new();
+        disk.lose_at_fsync(0);
+        let partition = follower.follow_on(disk, 0, Durability::Flushed);
+        let mut line = follower.script.accept().await;
+        let asked = line.next().await.unwrap();
+        line.answer(&asked, vec![records(0, &[batch(0, 3, "a")], 0)]).await;
+        assert!(line.next().await.is_none(), "it has nothing to ask for any more");
+        assert!(!partition.is_flushed(Offset(1)));
+    }
 }

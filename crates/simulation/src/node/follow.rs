@@ -62,6 +62,7 @@ impl Process {
     /// Sends what may be asked for now.
     pub(crate) fn fetch(&mut self, now: Now) {
         let Some(broker_epoch) = self.broker_epoch() else { return };
+        self.forget_failed();
         let mut sent = Vec::new();
         for (leader, follower) in &mut self.followers {
             if let Some((_, until)) = follower.asked {
@@ -87,6 +88,18 @@ impl Process {
         for (leader, request, plan) in sent {
             let body = Body::Fetch { request, broker_epoch, plan, max_wait_ms: MAX_WAIT_MS };
             self.shell.answer(leader, body);
+        }
+    }
+
+    /// Where a flush has failed nothing more is asked for: a fetch would acknowledge what the disk has lost.
+    fn forget_failed(&mut self) {
+        for follower in self.followers.values_mut() {
+            let is_offline = |id: &TopicIdPartition| {
+                self.replicas.get(id).is_none_or(|replica| replica.machine.role() == Role::Offline)
+            };
+            for id in follower.replicas.extract_if(.., |id, _| is_offline(id)).map(|(id, _)| id) {
+                follower.plan.unfollow(id);
+            }
         }
     }
 

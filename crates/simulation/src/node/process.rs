@@ -355,14 +355,19 @@ impl Process {
         if self.isr.is_some() || now.mono.0 < self.isr_at || self.shell.proposals.is_empty() {
             return;
         }
-        let proposals = std::mem::take(&mut self.shell.proposals);
+        let mut proposals = std::mem::take(&mut self.shell.proposals);
+        proposals.retain(|id, proposal| {
+            let (Some(end), Some(replica)) = (proposal.flush_first, self.replicas.get_mut(id)) else {
+                return true;
+            };
+            replica.flush_now(now, &mut self.shell);
+            replica.machine.log().flushed >= end
+        });
+        if proposals.is_empty() {
+            return;
+        }
         let mut partitions = Vec::new();
         for (id, proposal) in &proposals {
-            if proposal.flush_first.is_some()
-                && let Some(replica) = self.replicas.get_mut(id)
-            {
-                replica.flush_now(now, &mut self.shell);
-            }
             let own = |id| (id == broker(self.own)).then_some(broker_epoch);
             let isr = proposal
                 .isr

@@ -26,10 +26,8 @@ pub(crate) struct FetchedRecords<'a> {
 /// What follows for the disk.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    /// `flush.messages` or `flush.ms` ask for a flush.
+    /// `flush.messages` or `flush.ms` ask for a flush, or the next fetch waits for it.
     pub flush_due: bool,
-    /// Not to be fetched on before all up to here is on the disk: a fetch acknowledges what lies before it.
-    pub flush_first: Option<Offset>,
     pub writeback: Option<Writeback>,
 }
 
@@ -146,6 +144,16 @@ impl Partition {
         Ok(log_start < recovery_point)
     }
 
+    /// Where the log ends, if its topic says that it is not to be fetched on before all up to there is on the disk.
+    pub(crate) fn unflushed(&self) -> Option<Offset> {
+        self.lock().unflushed()
+    }
+
+    /// Whether everything below `offset` is on the disk.
+    pub(crate) fn is_flushed(&self, offset: Offset) -> bool {
+        self.lock().machine.log().flushed >= offset
+    }
+
     /// Wakes `waiter` when everything below `offset` is on the disk, or the role changes; `None` if it is there already.
     pub(crate) fn park_flush(&self, offset: Offset, waiter: Arc<Notify>) -> Option<Ticket> {
         let mut state = self.lock();
@@ -204,13 +212,16 @@ impl State {
     }
 
     fn taken(&mut self, now: Now) -> Taken {
-        let (flushed, leo) = (self.machine.log().flushed, self.machine.log().leo);
-        let must_flush = self.machine.durability() == Durability::Flushed && flushed < leo;
         Taken {
-            flush_due: must_flush || self.log.flush_due(now),
-            flush_first: must_flush.then_some(leo),
+            flush_due: self.unflushed().is_some() || self.log.flush_due(now),
             writeback: self.log.take_writeback(),
         }
+    }
+
+    fn unflushed(&self) -> Option<Offset> {
+        let (flushed, leo) = (self.machine.log().flushed, self.machine.log().leo);
+        let must_flush = self.machine.durability() == Durability::Flushed && flushed < leo;
+        (must_flush && self.machine.role() != Role::Offline).then_some(leo)
     }
 
     /// Whether what was cut had been flushed.
