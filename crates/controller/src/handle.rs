@@ -53,11 +53,18 @@ pub struct ControllerConfig {
     pub peers: Option<Peers>,
 }
 
-/// Nodes whose processes have gone.
-#[derive(Debug, Default)]
-struct Dead {
-    ids: Mutex<BTreeSet<BrokerId>>,
-    news: Notify,
+/// A heartbeat that waits for its answer; one whose caller has gone does not.
+struct Waits<'a> {
+    controller: &'a Controller,
+    id: BrokerId,
+    epoch: i64,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let Controller { liveness, began, .. } = self.controller;
+        liveness.lock().answered(self.id, self.epoch, began.elapsed());
+    }
 }
 
 /// A running controller; clones share it. Every method that changes something answers only after the change is
@@ -71,7 +78,8 @@ pub struct Controller {
     leading: watch::Receiver<bool>,
     stop: Arc<watch::Sender<bool>>,
     liveness: Arc<Mutex<Liveness>>,
-    dead: Arc<Dead>,
+    /// A node's process has gone.
+    died: Arc<Notify>,
     /// Times of liveness are since then.
     began: Instant,
     /// Where voters are added and removed; `None` of a node that is no controller, or that nobody can join.
@@ -136,10 +144,10 @@ impl Controller {
         leading: watch::Receiver<bool>,
         stop: watch::Sender<bool>,
     ) -> Self {
-        let (liveness, dead) = (Arc::default(), Arc::default());
+        let (liveness, died) = (Arc::default(), Arc::default());
         let stop = Arc::new(stop);
         let began = Instant::now();
-        Self { jobs, publisher, failure, leading, stop, liveness, dead, began, door: None }
+        Self { jobs, publisher, failure, leading, stop, liveness, died, began, door: None }
     }
 
     /// Ends when the metadata log cannot go on, and says why.
@@ -277,9 +285,18 @@ impl Controller {
         beat: BrokerHeartbeat,
     ) -> Result<Result<HeartbeatAnswer, BrokerError>, ControllerError> {
         let (id, epoch) = (beat.broker_id, beat.broker_epoch);
-        self.liveness.lock().heard(id, epoch, self.began.elapsed());
-        let answer =
-            self.decide(Need::Relief, move |context| decision::broker_heartbeat(&beat, context)).await;
+        self.liveness.lock().asked(id, epoch, self.began.elapsed());
+        let waits = Waits { controller: self, id, epoch };
+        let liveness = Arc::clone(&self.liveness);
+        let decide = move |context: &mut Context<'_>| {
+            let of_dead = liveness.lock().answer_to_dead(&beat);
+            match of_dead {
+                Some(answer) => Decision::answer_only(Ok(answer)),
+                None => decision::broker_heartbeat(&beat, context),
+            }
+        };
+        let answer = self.decide(Need::Relief, decide).await;
+        drop(waits);
         if matches!(&answer, Ok(Ok(answer)) if answer.should_shut_down) {
             // Its successor does not wait for it.
             self.liveness.lock().gone(id);
@@ -297,14 +314,16 @@ impl Controller {
 
     /// A node's process is there, or has gone for certain: whoever is the active controller fences its broker.
     pub fn note_process(&self, id: BrokerId, is_there: bool) {
-        let mut ids = self.dead.ids.lock();
+        let mut liveness = self.liveness.lock();
         if is_there {
-            ids.remove(&id);
-        } else {
-            ids.insert(id);
-            self.note_closed(id);
-            self.dead.news.notify_one();
+            liveness.lives(id);
+            return;
         }
+        liveness.gone(id);
+        if let Some(broker) = self.image().brokers().get(id) {
+            liveness.died(id, broker.epoch);
+        }
+        self.died.notify_one();
     }
 
     /// A node's process has closed its connection: it may have gone. Until it is heard of again another one may register in its
@@ -323,7 +342,7 @@ impl Controller {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(check) => {}
-                () = self.dead.news.notified() => {}
+                () = self.died.notified() => {}
                 // Whoever leads now knows of the dead at once.
                 changed = leading.changed() => if changed.is_err() { return },
             }
@@ -334,17 +353,24 @@ impl Controller {
             let image = self.image();
             let unfenced: BTreeMap<BrokerId, i64> =
                 image.brokers().unfenced().map(|broker| (broker.id, broker.epoch)).collect();
-            let mut expired = {
+            let (silent, gone) = {
                 let (mut liveness, now) = (self.liveness.lock(), self.began.elapsed());
                 liveness.follow(&unfenced, now);
-                liveness.expired(now)
+                let is_dead = |(id, epoch): &(BrokerId, i64)| liveness.is_dead(*id, *epoch);
+                let gone: Vec<_> = unfenced.into_iter().filter(is_dead).collect();
+                (liveness.expired(now), gone)
             };
-            expired.extend(self.dead.ids.lock().iter().filter_map(|id| Some((*id, *unfenced.get(id)?))));
-            for (id, epoch) in expired {
-                tracing::warn!(broker = %id, "fenced: its process is gone, or was silent for a session");
+            let silent = silent.into_iter().map(|broker| (broker, "it was silent for a session"));
+            let gone = gone.into_iter().map(|broker| (broker, "its process is gone"));
+            for ((id, epoch), why) in silent.chain(gone) {
                 match self.fence_broker(id, epoch).await {
-                    Ok(_) => self.liveness.lock().fenced(id),
-                    Err(error) => tracing::debug!(broker = %id, %error, "not fenced"),
+                    Ok(Ok(())) => {
+                        tracing::warn!(broker = %id, why, "fenced");
+                        self.liveness.lock().fenced(id);
+                    }
+                    // Another process of it has registered meanwhile.
+                    Ok(Err(error)) => tracing::debug!(broker = %id, why, ?error, "not fenced"),
+                    Err(error) => tracing::warn!(broker = %id, why, %error, "could not be fenced"),
                 }
             }
         }

@@ -84,6 +84,9 @@ impl Controller {
         let time = Duration::from_millis(now);
         if let Ask::Beat(beat) = ask {
             self.liveness.heard(beat.broker_id, beat.broker_epoch, time);
+            if let Some(answer) = self.liveness.answer_to_dead(beat) {
+                return Told::Beat(Ok(answer));
+            }
         }
         let (image, settings, random) = (&self.image, &self.settings, &mut self.chance);
         let registering = match ask {
@@ -133,8 +136,9 @@ impl Controller {
 
     /// A process's connection is closed, and the next one refused.
     pub(crate) fn process_gone(&mut self, id: BrokerId, now: u64, out: &mut Vec<Message>) {
-        self.liveness.gone(id);
-        if let Some(broker) = self.image.brokers().get(id).filter(|broker| !broker.fenced) {
+        let Some(broker) = self.image.brokers().get(id) else { return };
+        self.liveness.died(id, broker.epoch);
+        if !broker.fenced {
             let ask = Ask::Fence(id, broker.epoch);
             self.ask(&ask, now, out);
         }

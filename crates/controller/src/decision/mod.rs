@@ -120,7 +120,7 @@ pub struct Decision<A> {
 
 impl<A> Decision<A> {
     /// An answer that changes nothing.
-    fn answer_only(answer: A) -> Self {
+    pub(crate) fn answer_only(answer: A) -> Self {
         Self { records: Vec::new(), answer }
     }
 }
