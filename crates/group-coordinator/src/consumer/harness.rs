@@ -24,6 +24,8 @@ pub(super) struct Harness {
     pub(super) batches: Vec<usize>,
     hashes: TopicHashes,
     now_ms: u64,
+    /// The coordinator's clock is so much behind that of whoever coordinated before.
+    pub(super) behind_ms: i64,
     timers: BTreeMap<TimerKey, (u64, i32)>,
 }
 
@@ -64,7 +66,7 @@ impl Harness {
     }
 
     pub(super) fn now(&self) -> Now {
-        let wall = EPOCH_MS + i64::try_from(self.now_ms).unwrap();
+        let wall = EPOCH_MS + i64::try_from(self.now_ms).unwrap() - self.behind_ms;
         Now { wall: TimestampMs(wall), mono: MonoMs(self.now_ms) }
     }
 

@@ -71,7 +71,8 @@ impl Update<'_, '_> {
     fn maybe_schedule_refresh(&mut self, old: Option<&Arc<str>>, new: Option<&Arc<str>>, is_new: bool) {
         let now = self.ctx.now.wall.get();
         let last = self.group.resolved_regexes.values().next();
-        let last_refresh = last.map_or(i64::MIN, |r| r.timestamp_ms);
+        // A clock that has gone back since then, or is behind that of whoever coordinated then, holds nothing back.
+        let last_refresh = last.map(|r| r.timestamp_ms).filter(|at| *at <= now).unwrap_or(i64::MIN);
         if now <= last_refresh.saturating_add(MIN_REFRESH_INTERVAL_MS) {
             return;
         }

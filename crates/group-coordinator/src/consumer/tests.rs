@@ -252,12 +252,19 @@ fn a_regular_expression_is_resolved_after_the_join() {
     assert_eq!(h.advance(0), ["regex foo.* foo1,foo2,foo3", "epoch 3"]);
     assert_eq!(h.beat(&stay("m1", 2)).0.assignment, Some(assignment("1:0 2:0 4:0")));
 
+    // Nor does it wait for a clock that has gone back since.
+    h.add_topic("foo4", 5, 1);
+    h.behind_ms = 60_000;
+    h.beat(&stay("m1", 3));
+    assert_eq!(h.advance(0), ["regex foo.* foo1,foo2,foo3,foo4", "epoch 4"]);
+    assert_eq!(h.beat(&stay("m1", 3)).0.assignment, Some(assignment("1:0 2:0 4:0 5:0")));
+
     // A second user of the same expression needs no wait.
     let (response, _) = h.beat(&with_regex(join("m2", &[]), "foo.*"));
-    assert_eq!(response.member_epoch, 4);
+    assert_eq!(response.member_epoch, 5);
     h.beat(&stay("m2", LEAVE_EPOCH));
-    let (_, records) = h.beat(&with_regex(stay("m1", 3), ""));
-    assert_eq!(records[..3], ["member m1 ", "-regex foo.*", "epoch 6"]);
+    let (_, records) = h.beat(&with_regex(stay("m1", 4), ""));
+    assert_eq!(records[..3], ["member m1 ", "-regex foo.*", "epoch 7"]);
     h.restart();
 }
 
