@@ -29,6 +29,8 @@ const MET: &[&str] = &[
     "process noticed gone",
     "quorum: broker registered",
     "quorum: disk emptied",
+    "quorum: full disk",
+    "quorum: pause",
     "quorum: power cut",
     "quorum: power cut of all",
     "quorum: producer ids given",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_controller::{Controller, Peers};
 use ottla_storage::Seeded;
@@ -21,6 +22,8 @@ pub(super) struct Shared {
     pub(super) there: BTreeMap<Address, There>,
     pub(super) chance: Seeded,
     pub(super) cuts: BTreeSet<(Address, Address)>,
+    /// Who stands still, and until when.
+    pub(super) paused: BTreeMap<Address, u64>,
     pub(super) delay_ms: u64,
     pub(super) loss_percent: u64,
     pub(super) repeat_percent: u64,
@@ -53,6 +56,7 @@ impl Shared {
             there: BTreeMap::new(),
             chance,
             cuts: BTreeSet::new(),
+            paused: BTreeMap::new(),
             delay_ms: 3,
             loss_percent: 0,
             repeat_percent: 0,
@@ -92,9 +96,15 @@ impl Shared {
         self.there.get(&id).is_some_and(|there| there.boot == boot)
     }
 
+    /// How long it stands still yet.
+    pub(super) fn paused_for(&self, id: Address) -> Option<Duration> {
+        let left = self.paused.get(&id)?.saturating_sub(self.now());
+        (left > 0).then(|| Duration::from_millis(left))
+    }
+
     /// Whoever decides, and its process.
     pub(super) fn active(&self) -> Option<(Address, u64, Controller)> {
-        self.there.iter().find_map(|(id, there)| {
+        self.there.iter().filter(|(id, _)| self.paused_for(**id).is_none()).find_map(|(id, there)| {
             let controller = there.controller.as_ref().filter(|controller| controller.is_active())?;
             Some((*id, there.boot, controller.clone()))
         })
@@ -105,6 +115,7 @@ impl Shared {
         let started: Vec<_> = self
             .there
             .iter()
+            .filter(|(id, _)| self.paused_for(**id).is_none())
             .filter_map(|(id, there)| Some((*id, there.boot, there.controller.clone()?)))
             .collect();
         let at = self.chance.below(started.len().max(1) as u64);

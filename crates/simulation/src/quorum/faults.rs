@@ -8,7 +8,7 @@ use ottla_model::BrokerId;
 use tokio::time::{sleep, timeout};
 
 use super::client;
-use super::node::directory_id;
+use super::node::{Node, directory_id};
 use super::plan::{Fault, Shape, Whom};
 use super::world::{Event, Mend, News, Said, World};
 use crate::message::Address;
@@ -76,6 +76,16 @@ impl World {
                     self.cut(id, other, for_ms);
                     self.cut(other, id, for_ms);
                 }
+            }
+            Fault::Pause { whom, for_ms } => {
+                let Some(id) = self.whom(whom) else { return };
+                let until = self.now + for_ms;
+                self.common.lock().paused.insert(id, until);
+            }
+            Fault::FullDisk { whom, for_ms } => {
+                let Some(id) = self.whom(whom) else { return };
+                self.nodes.entry(id).and_modify(Node::fill);
+                self.later(for_ms, Event::Mend(Mend::Room(id)));
             }
             Fault::FalseAlarms { times, every_ms } => self.alarms(times, every_ms),
             Fault::Loss { percent, for_ms } => {
@@ -254,11 +264,13 @@ impl World {
             let mut shared = self.common.lock();
             shared.tell(|| "everything is mended".to_owned());
             shared.cuts.clear();
+            shared.paused.clear();
             (shared.delay_ms, shared.loss_percent, shared.repeat_percent) = (3, 0, 0);
             shared.healing = true;
         }
         let ids: Vec<Address> = self.nodes.keys().copied().collect();
         for id in ids {
+            self.nodes.entry(id).and_modify(Node::make_room);
             if let Some((seed, _)) = self.nodes.get_mut(&id).and_then(|node| node.dying.take()) {
                 self.power_cut(id, seed, 1);
             }

@@ -7,7 +7,7 @@ use ottla_controller::simulated::{self, remembers};
 use ottla_controller::{Attendance, Controller, ObserverConfig, Peer, Peers, VoteWish};
 use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
-use ottla_storage::SimDisk;
+use ottla_storage::{FaultyDisk, SimDisk};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
@@ -30,20 +30,29 @@ pub(super) struct Node {
     pub(super) cluster_id: Option<String>,
     /// Its disk fails soon; with it the power goes, and the seed says what is left.
     pub(super) dying: Option<(u64, u64)>,
+    /// Its process's way to the disk, which may lack room.
+    faulty: FaultyDisk,
+    is_full: bool,
+    /// This process has met a disk without room: it may end.
+    pub(super) was_full: bool,
     pub(super) tasks: Vec<AbortHandle>,
 }
 
 impl Node {
     pub(super) fn new(id: Address, is_controller: bool) -> Self {
+        let disk = SimDisk::new();
         Self {
             id,
             is_controller,
-            disk: SimDisk::new(),
+            faulty: FaultyDisk::new(Arc::new(disk.clone())),
+            disk,
             directory: u128::from(id.unsigned_abs()),
             boot: 0,
             runs: false,
             cluster_id: None,
             dying: None,
+            is_full: false,
+            was_full: false,
             tasks: Vec::new(),
         }
     }
@@ -51,7 +60,19 @@ impl Node {
     /// A new, empty disk in the old one's place.
     pub(super) fn empty_disk(&mut self) {
         self.disk = SimDisk::new();
+        self.is_full = false;
         self.directory += 100;
+    }
+
+    /// There is no room on its disk any more.
+    pub(super) fn fill(&mut self) {
+        (self.is_full, self.was_full) = (true, true);
+        self.faulty.fill();
+    }
+
+    pub(super) fn make_room(&mut self) {
+        self.is_full = false;
+        self.faulty.heal();
     }
 
     pub(super) fn peer(&self) -> Peer {
@@ -68,7 +89,12 @@ impl Node {
         let there = There { boot, directory: self.directory, peers: peers.clone(), controller: None };
         common.lock().there.insert(id, there);
         let (tell, known, is_controller) = (tell.clone(), self.cluster_id.clone(), self.is_controller);
-        let disk = self.disk.of_process();
+        self.faulty = FaultyDisk::new(Arc::new(self.disk.of_process()));
+        self.was_full = false;
+        if self.is_full {
+            self.fill();
+        }
+        let disk = self.faulty.clone();
         let directory_id = directory_id(self.directory);
         let (segment_bytes, snapshot_every_entries) = (plan.segment_bytes, plan.snapshot_every_entries);
         let starting = tokio::spawn(async move {

@@ -25,6 +25,9 @@ impl Shape {
     }
 }
 
+/// Under which no kept seed has any.
+const LATER: u64 = 0x46;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
@@ -114,6 +117,16 @@ pub(crate) enum Fault {
         percent: u64,
         for_ms: u64,
     },
+    /// SIGSTOP, then SIGCONT: what it is sent meanwhile it serves when it goes on.
+    Pause {
+        whom: Whom,
+        for_ms: u64,
+    },
+    /// Nothing on it grows.
+    FullDisk {
+        whom: Whom,
+        for_ms: u64,
+    },
     AddVoter {
         node: Address,
     },
@@ -138,6 +151,8 @@ impl Fault {
             Self::Loss { .. } => "quorum: loss",
             Self::Delay { .. } => "quorum: delay",
             Self::Repeat { .. } => "quorum: repetition",
+            Self::Pause { .. } => "quorum: pause",
+            Self::FullDisk { .. } => "quorum: full disk",
             Self::AddVoter { .. } => "quorum: voter added",
             Self::RemoveVoter { .. } => "quorum: voter removed",
         }
@@ -179,6 +194,8 @@ impl Plan {
                 _ => 300 + chance.below(2_500),
             };
         }
+        faults.extend(later_faults(seed, controllers + observers, trouble_ms));
+        faults.sort_by_key(|(at, _)| *at);
         Self {
             seed,
             shape,
@@ -220,6 +237,21 @@ impl Plan {
     }
 }
 
+/// Of those that came later; chosen apart, so that the seeds that are kept mean what they meant.
+fn later_faults(seed: u64, all: Address, trouble_ms: u64) -> Vec<(u64, Fault)> {
+    let chance = &mut Seeded::new(seed ^ LATER);
+    let count = [0, 0, 0, 1, 2][index(chance.below(5))];
+    let fault = |_| {
+        let at = 300 + chance.below(trouble_ms - 300);
+        let node = 1 + address(chance.below(u64::from(all.unsigned_abs())));
+        let whom = if chance.below(2) == 0 { Whom::Leader } else { Whom::Node(node) };
+        let for_ms = 50 + chance.below(1_800);
+        let pauses = chance.below(3) > 0;
+        (at, if pauses { Fault::Pause { whom, for_ms } } else { Fault::FullDisk { whom, for_ms } })
+    };
+    (0..count).map(fault).collect()
+}
+
 fn fault(shape: Shape, controllers: Address, all: Address, chance: &mut Seeded) -> Fault {
     let any = |chance: &mut Seeded, of: Address| 1 + address(chance.below(u64::from(of.unsigned_abs())));
     let node = any(chance, controllers);
@@ -250,4 +282,18 @@ fn address(number: u64) -> Address {
 
 fn index(number: u64) -> usize {
     usize::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::KEPT;
+    use crate::run::QUORUM_IN;
+
+    #[test]
+    fn kept_seeds_mean_what_they_meant() {
+        for seed in KEPT.iter().filter(|seed| seed.is_multiple_of(QUORUM_IN)) {
+            assert!(later_faults(*seed, 3, 5_000).is_empty(), "{seed}");
+        }
+    }
 }

@@ -38,6 +38,7 @@ impl PeerTransport for Wire {
         // Its port says which node it is, also where nobody knows its id yet.
         let (from, own_boot, to, common) = (self.own, self.boot, i32::from(peer.port), self.common.clone());
         Box::pin(async move {
+            goes_on(&common, from).await;
             let way = common.lock().send(from, own_boot, to, &request);
             let (after, boot, peers, again) = match way {
                 Way::Lost => {
@@ -64,8 +65,23 @@ impl PeerTransport for Wire {
                     }
                 });
             }
+            let paused_for = common.lock().paused_for(to);
+            if let Some(pause) = paused_for.filter(|pause| *pause >= limit) {
+                // It lies there until the process goes on; whoever has sent it has given up by then.
+                tokio::spawn(async move {
+                    sleep(pause).await;
+                    if common.lock().is_there(to, boot) {
+                        let answer = peers.serve(request.clone()).await;
+                        common.lock().promised(to, boot, &request, &answer);
+                    }
+                });
+                sleep(limit).await;
+                return Err(PeerError::Timeout(limit));
+            }
+            goes_on(&common, to).await;
             let answer =
                 timeout(limit, peers.serve(request.clone())).await.map_err(|_| PeerError::Timeout(limit))?;
+            goes_on(&common, to).await;
             let back = {
                 let mut shared = common.lock();
                 shared.promised(to, boot, &request, &answer);
@@ -76,8 +92,18 @@ impl PeerTransport for Wire {
                 return Err(PeerError::Timeout(limit));
             };
             sleep(after).await;
+            goes_on(&common, from).await;
             Ok(answer)
         })
+    }
+}
+
+/// Until the process does not stand still.
+async fn goes_on(common: &Common, id: Address) {
+    loop {
+        let paused_for = common.lock().paused_for(id);
+        let Some(pause) = paused_for else { return };
+        sleep(pause).await;
     }
 }
 

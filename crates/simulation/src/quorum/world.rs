@@ -25,6 +25,8 @@ pub(super) const HEALING_MS: u64 = 30_000;
 /// A broker that is silent for so long is fenced.
 const SESSION: Duration = Duration::from_millis(1_500);
 const BROKERS: Address = 3;
+/// A process that ended for want of room is started again so soon.
+const AFTER_FULL_MS: u64 = 100;
 
 #[derive(Debug)]
 pub(super) enum Event {
@@ -47,6 +49,7 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) enum Mend {
     Link(Address, Address),
+    Room(Address),
     Loss,
     Delay,
     Repeat,
@@ -166,6 +169,7 @@ impl World {
             Event::Mend(mend) => {
                 let mut shared = self.common.lock();
                 match mend {
+                    Mend::Room(id) => drop(self.nodes.entry(id).and_modify(Node::make_room)),
                     Mend::Link(from, to) => drop(shared.cuts.remove(&(from, to))),
                     Mend::Loss => shared.loss_percent = 0,
                     Mend::Delay => shared.delay_ms = 3,
@@ -217,6 +221,14 @@ impl World {
                     shared.counts.add("quorum: power went in the middle");
                     drop(shared);
                     self.power_cut(id, seed, down_ms);
+                }
+                None if node.was_full => {
+                    let mut shared = self.common.lock();
+                    shared.tell(|| format!("node {id} ends: {why}"));
+                    shared.counts.add("quorum: ended for want of room");
+                    drop(shared);
+                    node.end(&self.common);
+                    self.later(AFTER_FULL_MS, Event::Start(id));
                 }
                 None => {
                     return Err(Violation::new("a controller starts and goes on", format!("{id}: {why}")));
