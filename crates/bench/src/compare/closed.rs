@@ -31,6 +31,14 @@ pub(super) struct Round {
 /// What a round needs until it is over: a topic, a floor.
 pub(super) type Held = Box<dyn std::any::Any>;
 
+/// How often a load is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effort {
+    Usual,
+    /// What takes Kafka minutes a round, on a Kafka that has done the like before: two rounds.
+    Short,
+}
+
 /// What is said of a load beside what it costs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Targets {
@@ -62,16 +70,21 @@ pub(super) fn run(
     progress: &ProgressBar,
     name: &str,
     targets: Targets,
+    effort: Effort,
     mut prepare: impl FnMut(Side) -> Result<(Round, Held)>,
 ) -> Result<Vec<Metric>> {
-    progress.inc_length(((plan.rounds + 1) * Side::ALL.len() + WARM_UP - 1) as u64);
+    let (rounds, kafka_warms_up) = match effort {
+        Effort::Usual => (plan.rounds, WARM_UP),
+        Effort::Short => (plan.rounds.min(2), 1),
+    };
+    progress.inc_length(((rounds + 1) * Side::ALL.len() + kafka_warms_up - 1) as u64);
     let mut found = Found::default();
-    for round in 0..=plan.rounds {
+    for round in 0..=rounds {
         for side in Side::ALL {
             let warm_up = if round > 0 {
                 0
             } else if side == Side::Kafka {
-                WARM_UP
+                kafka_warms_up
             } else {
                 1
             };

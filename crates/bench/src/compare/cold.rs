@@ -9,7 +9,7 @@ use ottla_model::Offset;
 use rustix::fs::{Advice, fadvise};
 
 use super::Plan;
-use super::closed::{self, Held, Round, Targets};
+use super::closed::{self, Effort, Held, Round, Targets};
 use super::fetch::{BATCH, LOG_LEN, PARTITIONS, fill, floor_frame};
 use super::load::{Load, Part};
 use super::sides::{Side, Sides, Topic};
@@ -38,7 +38,7 @@ pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mu
         }
     };
     let name = "catch-up from a cold cache, 1 MB of one partition";
-    table.extend(closed::run(plan, progress, name, NO_TARGETS, prepare)?);
+    table.extend(closed::run(plan, progress, name, NO_TARGETS, Effort::Usual, prepare)?);
     Ok(())
 }
 

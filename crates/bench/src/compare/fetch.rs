@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use ottla_model::Offset;
 
 use super::Plan;
-use super::closed::{self, Held, Round, Targets};
+use super::closed::{self, Effort, Held, Round, Targets};
 use super::load::{Load, Part};
 use super::sides::{Side, Sides, Topic};
 use super::table::{Table, Target};
@@ -87,7 +87,7 @@ pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mu
                 None => of_floor(plan, sides.ottla.data_dir(), case),
             }
         };
-        table.extend(closed::run(plan, progress, case.name, case.targets, prepare)?);
+        table.extend(closed::run(plan, progress, case.name, case.targets, Effort::Usual, prepare)?);
     }
     Ok(())
 }

@@ -17,7 +17,6 @@ use crate::wire::Wire;
 
 const SETTLE: Duration = Duration::from_secs(3);
 const MANY: i32 = 10_000;
-const CREATED_AT_ONCE: i32 = 2_500;
 const FIRST_ACK_WAIT: Duration = Duration::from_secs(60);
 
 pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mut Table) -> Result<()> {
@@ -79,23 +78,7 @@ fn first_ack(server: &Server) -> Result<Duration> {
 fn with_many(plan: &Plan, side: Side) -> Result<f64> {
     let server = fresh(plan, side)?;
     drop(server.wait()?);
-    let topic = Topic::create(&server, 1, &[])?;
-    let mut wire = Wire::connect_patiently(server.address)?;
-    let mut count = CREATED_AT_ONCE;
-    while count <= MANY {
-        let answer = wire.call(&topic.requests.create_partitions(count)?)?;
-        topic.requests.check_create_partitions(&answer)?;
-        count += CREATED_AT_ONCE;
-    }
-    // Until the last one leads.
-    let last = topic.requests.produce_to(MANY - 1, batch(256)?)?;
-    let until = Instant::now() + FIRST_ACK_WAIT * 5;
-    while topic.requests.check_produce(&wire.call(&last)?).is_err() {
-        if Instant::now() > until {
-            return Err("the last partition does not lead".into());
-        }
-        sleep(Duration::from_millis(100));
-    }
+    let topic = Topic::create(&server, MANY, &[])?;
     sleep(SETTLE);
     let found = resident(&server)?;
     // Its directory goes with it; 10,000 topics need not be deleted one by one.

@@ -3,7 +3,7 @@
 use indicatif::ProgressBar;
 
 use super::Plan;
-use super::closed::{self, Held, Round, Targets};
+use super::closed::{self, Effort, Held, Round, Targets};
 use super::load::{Load, Part};
 use super::sides::{Side, Sides, Topic};
 use super::table::{Table, Target};
@@ -16,6 +16,7 @@ use crate::requests::{Acks, Content, Requests, content_batch};
 const CONNECTIONS: usize = 4;
 const IN_FLIGHT: usize = 5;
 const PARTITIONS: i32 = 6;
+const MANY: i32 = 10_000;
 
 /// A size and kind of requests.
 #[derive(Clone, Copy, Debug)]
@@ -137,11 +138,11 @@ const CASES: [Case; 12] = [
         targets: NO_TARGETS,
     },
     Case {
-        name: "produce, 4 KB batches of 1 KB records to 10,000 partitions",
+        name: "produce, 4 KB batches of 1 KB records to 10,000 partitions (2 rounds)",
         content: Content::plain(4 << 10, 1_000),
         acks: Acks::All,
-        partitions: 10_000,
-        count: 40_000,
+        partitions: MANY,
+        count: 20_000,
         targets: NO_TARGETS,
     },
 ];
@@ -149,7 +150,8 @@ const CASES: [Case; 12] = [
 pub(super) fn run(plan: &Plan, sides: &Sides, progress: &ProgressBar, table: &mut Table) -> Result<()> {
     for case in CASES.into_iter().filter(|case| case.name.contains(&plan.case)) {
         let prepare = |side| prepare(plan, sides, case, side);
-        table.extend(closed::run(plan, progress, case.name, case.targets, prepare)?);
+        let effort = if case.partitions == MANY { Effort::Short } else { Effort::Usual };
+        table.extend(closed::run(plan, progress, case.name, case.targets, effort, prepare)?);
     }
     Ok(())
 }

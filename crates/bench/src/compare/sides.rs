@@ -1,8 +1,10 @@
 //! The three that are compared. Kafka and Ottla run all the time, each idle while another is asked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use super::{Plan, kafka};
+use super::{Plan, kafka, usage};
 use crate::Result;
 use crate::broker::Server;
 use crate::requests::Requests;
@@ -31,6 +33,10 @@ impl Side {
 /// So that what a round has written is gone before the next one writes.
 const SETTINGS: [(&str, &str); 2] =
     [("log.segment.delete.delay.ms", "500"), ("offsets.topic.replication.factor", "1")];
+
+/// Partitions: Kafka refuses to write more than 10,000 records for one request.
+const CREATED_AT_ONCE: i32 = 2_500;
+const LEADERS_WAIT: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
 pub(super) struct Sides {
@@ -70,16 +76,24 @@ pub(super) fn real_kafka(libs: &Path) -> Result<Server> {
 pub(super) struct Topic {
     pub(super) requests: Requests,
     wire: Wire,
+    partitions: i32,
+    /// Where its broker keeps it.
+    data: PathBuf,
 }
 
 impl Topic {
     pub(super) fn create(server: &Server, partitions: i32, configs: &[(&str, &str)]) -> Result<Self> {
         let requests = Requests::default();
         let mut wire = Wire::connect_patiently(server.address)?;
-        let create = requests.create_topic_with(partitions, configs)?;
+        let mut count = partitions.min(CREATED_AT_ONCE);
+        let create = requests.create_topic_with(count, configs)?;
         requests.check_create_topic(&wire.call(&create)?)?;
-        let topic = Self { requests, wire };
-        topic.wait_for_leaders(partitions)?;
+        while count < partitions {
+            count = partitions.min(count + CREATED_AT_ONCE);
+            requests.check_create_partitions(&wire.call(&requests.create_partitions(count)?)?)?;
+        }
+        let topic = Self { requests, wire, partitions, data: server.data_dir().to_owned() };
+        topic.wait_for_leaders()?;
         Ok(topic)
     }
 
@@ -88,17 +102,18 @@ impl Topic {
     }
 
     /// Kafka answers the creation before its leaders are there.
-    fn wait_for_leaders(&self, partitions: i32) -> Result<()> {
-        let all: Vec<i32> = (0..partitions).collect();
+    fn wait_for_leaders(&self) -> Result<()> {
+        let all: Vec<i32> = (0..self.partitions).collect();
         let ask = self.requests.log_ends(&all)?;
         let mut wire = Wire::connect_patiently(self.wire.peer()?)?;
-        for _ in 0..2_000 {
-            if self.requests.served(&wire.call(&ask)?)?.len() == all.len() {
-                return Ok(());
+        let until = Instant::now() + LEADERS_WAIT;
+        while self.requests.served(&wire.call(&ask)?)?.len() < all.len() {
+            if Instant::now() > until {
+                return Err("the topic's leaders do not come".into());
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            sleep(Duration::from_millis(10));
         }
-        Err("the topic's leaders do not come".into())
+        Ok(())
     }
 }
 
@@ -107,6 +122,11 @@ impl Drop for Topic {
         if let Ok(frame) = self.requests.delete_topic() {
             // What stays is gone with the directory.
             let _ = self.wire.call(&frame);
+        }
+        // Whoever is measured next must not pay for it.
+        let until = Instant::now() + LEADERS_WAIT;
+        while self.partitions > CREATED_AT_ONCE && usage::has_topic(&self.data) && Instant::now() < until {
+            sleep(Duration::from_millis(100));
         }
     }
 }

@@ -41,14 +41,25 @@ impl Usage {
 /// Bytes of the page cache that hold files of the directory, as `fincore` of util-linux counts them; `None` without it, or where
 /// there are none.
 pub(super) fn page_cache(dir: &Path) -> Option<f64> {
+    let files = files(dir);
+    // As many as fit into one command line.
+    let counts: Option<Vec<f64>> = files.chunks(5_000).map(resident).collect();
+    counts.filter(|counts| !counts.is_empty()).map(|counts| counts.iter().sum())
+}
+
+fn resident(files: &[PathBuf]) -> Option<f64> {
     let mut command = Command::new("fincore");
     command.args(["--bytes", "--noheadings", "--output", "RES"]).stdin(Stdio::null()).stderr(Stdio::null());
-    let files = files(dir);
-    if files.is_empty() {
-        return None;
-    }
     let said = command.args(files).output().ok()?.stdout;
     String::from_utf8_lossy(&said).lines().map(|line| line.trim().parse::<f64>().ok()).sum()
+}
+
+/// Whether a broker that keeps its logs there still has some of the topic that is measured, be it to remove them.
+pub(super) fn has_topic(dir: &Path) -> bool {
+    fs::read_dir(dir).into_iter().flatten().flatten().any(|entry| {
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        is_dir && (entry.file_name().to_string_lossy().starts_with("bench-") || has_topic(&entry.path()))
+    })
 }
 
 /// Those in it and in the directories in it that are not empty; not those of partitions of earlier rounds, which both brokers call
