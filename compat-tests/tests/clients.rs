@@ -51,6 +51,7 @@ fn cases(library: &str, age: &str, prefix: &str) -> Outcomes {
     let text = String::from_utf8_lossy(&output.stdout);
     if text.contains("failed ") || !output.status.success() {
         println!("{library} {age}: {}\n{text}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        println!("{}", broker.log_tail());
     }
     Outcomes::from_programs(prefix, &text)
 }
