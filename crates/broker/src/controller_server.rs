@@ -55,9 +55,11 @@ impl ControllerServer {
             metadata,
             config: Arc::new(ArcSwap::from_pointee(config)),
         };
+        let apis = crate::apis::controller_table(&services);
+        base.channel.serve_locally(apis.clone());
         let mut addresses = Vec::new();
         if let Some(gate) = &base.gate {
-            gate.dispatcher.open(crate::apis::controller_table(&services));
+            gate.dispatcher.open(apis);
             addresses.clone_from(&gate.addresses);
         }
         health.ready();

@@ -1,7 +1,8 @@
 //! Which of Kafka's error codes an error of the layers below is.
 
 use ottla_controller::{
-    BrokerError, ConfigChangeError, ControllerError, DirectoryError, TopicError, VoterError,
+    BrokerError, ConfigChangeError, ControllerError, DirectoryError, RegistrationError, TopicError,
+    VoterError,
 };
 use ottla_model::batch::BatchError;
 use ottla_protocol::ErrorCode;
@@ -128,6 +129,13 @@ pub(crate) fn broker(error: &BrokerError) -> ErrorCode {
         BrokerError::Duplicate(_) => ErrorCode::DuplicateBrokerRegistration,
         BrokerError::ProducerIdsExhausted => ErrorCode::UnknownServerError,
         BrokerError::UnsupportedFeature { .. } => ErrorCode::UnsupportedVersion,
+    }
+}
+
+/// A controller that is not registered.
+pub(crate) fn registration(error: &RegistrationError) -> ErrorCode {
+    match error {
+        RegistrationError::Unsupported => ErrorCode::UnsupportedVersion,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ottla_config::BrokerConfig;
 use ottla_controller::{Controller, ObserverConfig, Peers, Upkeep};
+use ottla_metadata::RegisterControllerRecord;
 use ottla_storage::Disk;
 use tokio::task::JoinSet;
 
@@ -29,6 +30,8 @@ pub(crate) struct NodeBase {
     pub peers: Option<Peers>,
     /// The controller's listeners. Nobody is served there but other controllers, until all that they ask for is there.
     pub gate: Option<Serving>,
+    /// What this node's controller says of itself, where it can be reached.
+    own: Option<RegisterControllerRecord>,
 }
 
 impl NodeBase {
@@ -42,6 +45,8 @@ impl NodeBase {
         let listeners = controller_listeners(config).await?;
         let address = registration::controller_address(config, &listeners);
         let peers = cluster::peers(config, address, &links);
+        let is_reached = config.node.roles.controller && peers.is_some() && !listeners.is_empty();
+        let own = is_reached.then(|| registration::of_controller(config, &listeners));
         let gate = match &peers {
             Some(peers) if config.node.roles.controller => {
                 let dispatcher = Dispatcher::of_controller(peers.clone(), Arc::clone(&door.metrics));
@@ -65,7 +70,7 @@ impl NodeBase {
             }
         };
         let channel = ControllerChannel::new(controller.clone(), peers.clone(), links);
-        Ok(Self { home, identity, controller, channel, peers, gate })
+        Ok(Self { home, identity, controller, channel, peers, gate, own })
     }
 
     /// Whether this node decides alone, unless others join it.
@@ -73,11 +78,15 @@ impl NodeBase {
         self.peers.as_ref().is_none_or(Peers::is_alone)
     }
 
-    /// What a controller does beside its log: it holds on to the other nodes' processes, and fences brokers that are silent.
+    /// What a controller does beside its log: it registers, holds on to the other nodes' processes, and fences brokers that are
+    /// silent.
     pub(crate) fn watch_nodes(&self, config: &BrokerConfig, background: &mut JoinSet<()>) {
         let Some(peers) = self.peers.as_ref().filter(|_| config.node.roles.controller) else { return };
         let session_ms = u64::try_from(config.controller.session_timeout_ms).unwrap_or(0);
         background.spawn(self.controller.clone().keep_up(upkeep(config)));
+        if let Some(own) = &self.own {
+            background.spawn(cluster::keep_registered(self.channel.clone(), own.clone()));
+        }
         background.spawn(cluster::hold_lifelines(peers.clone(), self.controller.clone()));
         background.spawn(self.controller.clone().watch_brokers(Duration::from_millis(session_ms)));
     }

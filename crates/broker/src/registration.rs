@@ -2,7 +2,9 @@
 
 use ottla_config::BrokerConfig;
 use ottla_controller::{BrokerRegistrationRequest, Controller, ControllerConfig, Peers};
-use ottla_metadata::{BrokerEndpoint, BrokerFeature, DirectoryId, FEATURES, SecurityProtocol};
+use ottla_metadata::{
+    BrokerEndpoint, BrokerFeature, DirectoryId, FEATURES, RegisterControllerRecord, SecurityProtocol,
+};
 use uuid::Uuid;
 
 use crate::cluster::Introduction;
@@ -38,16 +40,11 @@ pub(crate) async fn register_alone(
     listeners: &[Listener],
     log_dirs: &[DirectoryId],
 ) -> Result<i64, StartError> {
-    let features = FEATURES.iter().map(|feature| BrokerFeature {
-        name: feature.name.to_owned(),
-        min_supported_version: feature.min_supported,
-        max_supported_version: feature.max_supported,
-    });
     let request = BrokerRegistrationRequest {
         broker_id: config.node.node_id,
         incarnation_id: Uuid::new_v4(),
         endpoints: endpoints(config, listeners),
-        features: features.collect(),
+        features: features(),
         rack: config.node.rack.clone(),
         log_dirs: log_dirs.to_vec(),
         previous_broker_epoch: -1,
@@ -94,10 +91,44 @@ fn endpoints(config: &BrokerConfig, listeners: &[Listener]) -> Vec<BrokerEndpoin
 /// Where other nodes reach this one's controller; `None` of a node that has no listener for it.
 pub(crate) fn controller_address(config: &BrokerConfig, listeners: &[Listener]) -> Option<(String, u16)> {
     let advertised = config.net.advertised_controller_listeners.first()?;
-    let bound_port = listeners.first()?.local_addr().map_or(0, |address| address.port());
+    let port = controller_port(config, advertised, listeners.first()?);
     let host = if advertised.host.is_empty() { hostname() } else { advertised.host.clone() };
-    let is_other = config.controller.listener_is_implied || advertised.port == 0;
-    Some((host, if is_other { bound_port } else { advertised.port }))
+    Some((host, port))
+}
+
+/// What this node's controller says of itself to the active one (KIP-919).
+pub(crate) fn of_controller(config: &BrokerConfig, listeners: &[Listener]) -> RegisterControllerRecord {
+    let advertised = config.net.advertised_controller_listeners.iter().zip(listeners);
+    let endpoints = advertised.map(|(advertised, listener)| BrokerEndpoint {
+        name: advertised.name.clone(),
+        host: if advertised.host.is_empty() { hostname() } else { advertised.host.clone() },
+        port: controller_port(config, advertised, listener),
+        security_protocol: SecurityProtocol::Plaintext,
+    });
+    RegisterControllerRecord {
+        controller_id: config.node.node_id,
+        incarnation_id: Uuid::new_v4(),
+        endpoints: endpoints.collect(),
+        features: features(),
+    }
+}
+
+/// That of a listener that no file has named is the one that was bound.
+fn controller_port(config: &BrokerConfig, advertised: &ottla_config::Listener, bound: &Listener) -> u16 {
+    if config.controller.listener_is_implied || advertised.port == 0 {
+        bound.local_addr().map_or(0, |address| address.port())
+    } else {
+        advertised.port
+    }
+}
+
+fn features() -> Vec<BrokerFeature> {
+    let features = FEATURES.iter().map(|feature| BrokerFeature {
+        name: feature.name.to_owned(),
+        min_supported_version: feature.min_supported,
+        max_supported_version: feature.max_supported,
+    });
+    features.collect()
 }
 
 fn hostname() -> String {

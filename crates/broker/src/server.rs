@@ -101,7 +101,7 @@ impl Server {
         let previous_broker_epoch = base.home.previous_broker_epoch;
         let mut background = JoinSet::new();
         base.watch_nodes(&config, &mut background);
-        let NodeBase { home, identity, controller, channel, peers, gate } = base;
+        let NodeBase { home, identity, controller, channel, peers, gate, .. } = base;
         let services = services(config, identity, loggers, clock, channel, home.logs, door.clone())?;
         let controllers_own = crate::apis::controller_table(&services.of_controller());
         services.channel.serve_locally(controllers_own.clone());

@@ -183,6 +183,14 @@ pub enum BrokerError {
     UnsupportedFeature { feature: String, level: i16, min: i16, max: i16 },
 }
 
+/// Why a controller is not registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationError {
+    /// UNSUPPORTED_VERSION
+    #[error("The current MetadataVersion is too old to support controller registrations.")]
+    Unsupported,
+}
+
 /// Why the voters stay as they are, as far as is known (KIP-853).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VoterError {

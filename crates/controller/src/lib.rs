@@ -16,6 +16,7 @@ mod observing;
 mod peers;
 mod publish;
 mod raft;
+mod registering;
 mod surroundings;
 mod upkeep;
 mod voting;
@@ -30,7 +31,7 @@ pub use command::{
 };
 pub use error::{
     AlterPartitionError, BrokerError, ConfigChangeError, ControllerError, DirectoryError, ElectionError,
-    FeatureError, ReassignmentError, StartError, TopicError, VoterError,
+    FeatureError, ReassignmentError, RegistrationError, StartError, TopicError, VoterError,
 };
 pub use handle::{Controller, ControllerConfig};
 pub use liveness::Liveness;

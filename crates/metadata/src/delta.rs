@@ -23,6 +23,8 @@ pub struct MetadataDelta {
     pub topics: BTreeMap<TopicId, ChangedTopic>,
     pub configs: BTreeSet<ConfigResource>,
     pub brokers: BTreeSet<BrokerId>,
+    /// Controllers that have registered.
+    pub controllers: BTreeSet<BrokerId>,
     pub features: bool,
     pub producer_ids: bool,
     pub controller: bool,
@@ -42,6 +44,7 @@ impl MetadataDelta {
             MetadataRecord::BrokerRegistrationChange(r) => self.broker(r.broker_id),
             MetadataRecord::FenceBroker(r) => self.broker(r.broker_id),
             MetadataRecord::UnfenceBroker(r) => self.broker(r.broker_id),
+            MetadataRecord::RegisterController(r) => self.registered_controller(r.controller_id),
             MetadataRecord::Topic(r) => {
                 self.topic(r.topic_id, &Arc::from(r.name.as_str()));
             }
@@ -62,6 +65,7 @@ impl MetadataDelta {
         }
         self.configs.extend(later.configs.iter().cloned());
         self.brokers.extend(&later.brokers);
+        self.controllers.extend(&later.controllers);
         self.features |= later.features;
         self.producer_ids |= later.producer_ids;
         self.controller |= later.controller;
@@ -83,6 +87,9 @@ impl MetadataDelta {
         for (a, b) in [(older, newer), (newer, older)] {
             let changed = a.brokers().iter().filter(|broker| b.brokers().get(broker.id) != Some(*broker));
             delta.brokers.extend(changed.map(|broker| broker.id));
+            let is_same = |id| b.controllers().get(id) == a.controllers().get(id);
+            let changed = a.controllers().iter().filter(|controller| !is_same(controller.id));
+            delta.controllers.extend(changed.map(|controller| controller.id));
         }
         delta
     }
@@ -112,6 +119,10 @@ impl MetadataDelta {
 
     fn broker(&mut self, id: BrokerId) {
         self.brokers.insert(id);
+    }
+
+    fn registered_controller(&mut self, id: BrokerId) {
+        self.controllers.insert(id);
     }
 
     fn config(&mut self, record: &ConfigRecord) {

@@ -14,6 +14,8 @@ pub const GROUP_VERSION: &str = "group.version";
 pub const ELIGIBLE_LEADER_REPLICAS_VERSION: &str = "eligible.leader.replicas.version";
 /// The feature that lets voters be added and removed (KIP-853): 1 where the log says who votes, 0 where the file does.
 pub const KRAFT_VERSION: &str = "kraft.version";
+/// The `metadata.version` from which on controllers register (KIP-919): 3.7-IV0.
+pub const CONTROLLER_REGISTRATION_LEVEL: i16 = 15;
 /// The config that eligible leaders are counted by: with them on it is set for the cluster, and not by broker.
 pub const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 

@@ -14,17 +14,18 @@ mod record;
 
 pub use delta::{ChangedTopic, MetadataDelta};
 pub use feature::{
-    ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, FeatureDef, GROUP_VERSION, KRAFT_VERSION, METADATA_VERSION,
-    MIN_INSYNC_REPLICAS, cluster_min_insync_replicas, feature, new_cluster_records,
+    CONTROLLER_REGISTRATION_LEVEL, ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, FeatureDef, GROUP_VERSION,
+    KRAFT_VERSION, METADATA_VERSION, MIN_INSYNC_REPLICAS, cluster_min_insync_replicas, feature,
+    new_cluster_records,
 };
 pub use image::{
     BrokerRegistration, BrokersImage, ConfigOverrides, ConfigResource, ConfigResourceType, ConfigsImage,
-    FeaturesImage, LeaderRecoveryState, MetadataImage, PartitionRegistration, ProducerIdsImage, Provenance,
-    ReplayError, TopicImage, TopicsImage,
+    ControllerRegistration, ControllersImage, FeaturesImage, LeaderRecoveryState, MetadataImage,
+    PartitionRegistration, ProducerIdsImage, Provenance, ReplayError, TopicImage, TopicsImage,
 };
 pub use record::{
     BrokerEndpoint, BrokerFeature, BrokerRegistrationChangeRecord, ConfigRecord, DirectoryId,
     FeatureLevelRecord, FenceBrokerRecord, MetadataRecord, PartitionChangeRecord, PartitionRecord,
-    ProducerIdsRecord, RecordError, RegisterBrokerRecord, RemoveTopicRecord, SecurityProtocol, TopicRecord,
-    UnfenceBrokerRecord, UnregisterBrokerRecord,
+    ProducerIdsRecord, RecordError, RegisterBrokerRecord, RegisterControllerRecord, RemoveTopicRecord,
+    SecurityProtocol, TopicRecord, UnfenceBrokerRecord, UnregisterBrokerRecord,
 };

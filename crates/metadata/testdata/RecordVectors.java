@@ -33,6 +33,12 @@ public class RecordVectors {
             .setEndPoints(endpoints).setFeatures(features).setRack("r").setFenced(true).setLogDirs(List.of(DIR)), 4);
         print("register-broker-bare", new RegisterBrokerRecord().setBrokerId(1).setIncarnationId(ID).setBrokerEpoch(7)
             .setRack(null).setFenced(false).setInControlledShutdown(true).setCordonedLogDirs(List.of()), 4);
+        RegisterControllerRecord.ControllerEndpointCollection controllerEndpoints = new RegisterControllerRecord.ControllerEndpointCollection();
+        controllerEndpoints.add(new RegisterControllerRecord.ControllerEndpoint().setName("PLAINTEXT").setHost("h").setPort(65535).setSecurityProtocol((short) 0));
+        RegisterControllerRecord.ControllerFeatureCollection controllerFeatures = new RegisterControllerRecord.ControllerFeatureCollection();
+        controllerFeatures.add(new RegisterControllerRecord.ControllerFeature().setName("f").setMinSupportedVersion((short) 1).setMaxSupportedVersion((short) 2));
+        print("register-controller", new RegisterControllerRecord().setControllerId(1).setIncarnationId(ID)
+            .setEndPoints(controllerEndpoints).setFeatures(controllerFeatures), 0);
         print("unregister-broker", new UnregisterBrokerRecord().setBrokerId(1).setBrokerEpoch(7), 0);
         print("broker-change", new BrokerRegistrationChangeRecord().setBrokerId(1).setBrokerEpoch(7).setFenced((byte) -1), 3);
         print("broker-change-all", new BrokerRegistrationChangeRecord().setBrokerId(1).setBrokerEpoch(7).setFenced((byte) 1)

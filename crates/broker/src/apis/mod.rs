@@ -12,6 +12,7 @@ mod broker_heartbeat;
 mod broker_registration;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
+mod controller_registration;
 mod create_acls;
 mod create_partitions;
 mod create_topics;
@@ -217,6 +218,7 @@ pub(crate) fn controller_table(services: &ControllerServices) -> Vec<Arc<dyn Api
             identity: Arc::clone(&services.identity),
         }),
         typed(broker_heartbeat::BrokerHeartbeat { controller: controller() }),
+        typed(controller_registration::ControllerRegistration { controller: controller() }),
         typed(alter_partition::AlterPartition { controller: controller() }),
         typed(allocate_producer_ids::AllocateProducerIds { controller: controller() }),
         typed(assign_replicas_to_dirs::AssignReplicasToDirs { controller: controller() }),

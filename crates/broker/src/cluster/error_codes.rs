@@ -5,10 +5,10 @@ use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
     AddRaftVoterResponse, AllocateProducerIdsResponse, AlterConfigsResponse,
     AlterPartitionReassignmentsResponse, AlterPartitionResponse, AssignReplicasToDirsResponse,
-    BrokerHeartbeatResponse, BrokerRegistrationResponse, CreatePartitionsResponse, CreateTopicsResponse,
-    DeleteTopicsResponse, DescribeQuorumResponse, ElectLeadersResponse, EnvelopeResponse,
-    IncrementalAlterConfigsResponse, RemoveRaftVoterResponse, UnregisterBrokerResponse,
-    UpdateFeaturesResponse,
+    BrokerHeartbeatResponse, BrokerRegistrationResponse, ControllerRegistrationResponse,
+    CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse, DescribeQuorumResponse,
+    ElectLeadersResponse, EnvelopeResponse, IncrementalAlterConfigsResponse, RemoveRaftVoterResponse,
+    UnregisterBrokerResponse, UpdateFeaturesResponse,
 };
 
 /// A response of the controller.
@@ -64,6 +64,7 @@ error_codes! {
     AddRaftVoterResponse: |it| vec![&mut it.error_code];
     RemoveRaftVoterResponse: |it| vec![&mut it.error_code];
     UnregisterBrokerResponse: |it| vec![&mut it.error_code];
+    ControllerRegistrationResponse: |it| vec![&mut it.error_code];
     BrokerRegistrationResponse: |it| vec![&mut it.error_code];
     BrokerHeartbeatResponse: |it| vec![&mut it.error_code];
     AllocateProducerIdsResponse: |it| vec![&mut it.error_code];

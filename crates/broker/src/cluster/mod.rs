@@ -2,6 +2,7 @@
 
 mod channel;
 mod controller_api;
+mod controller_registration;
 mod error_codes;
 mod forwarded;
 mod lifelines;
@@ -11,6 +12,7 @@ mod transport;
 
 pub(crate) use channel::{ChannelError, ControllerChannel, flat, version};
 pub(crate) use controller_api::{AtController, ControllerApi, Direct};
+pub(crate) use controller_registration::keep_registered;
 pub(crate) use error_codes::ErrorCodes;
 pub(crate) use forwarded::Forwarded;
 pub(crate) use lifelines::hold_lifelines;

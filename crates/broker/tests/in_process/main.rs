@@ -8,6 +8,7 @@ mod cluster_view;
 mod cold;
 mod configs;
 mod connections;
+mod controllers;
 mod damage;
 mod damaged_records;
 mod durability;

@@ -1,3 +1,4 @@
+mod controllers;
 mod elections;
 mod leadership;
 mod membership;

@@ -3,12 +3,14 @@
 
 mod brokers;
 mod configs;
+mod controllers;
 mod partition;
 mod settings;
 mod topics;
 
 pub use brokers::{BrokerRegistration, BrokersImage};
 pub use configs::{ConfigOverrides, ConfigResource, ConfigResourceType, ConfigsImage};
+pub use controllers::{ControllerRegistration, ControllersImage};
 pub use partition::{LeaderRecoveryState, PartitionRegistration};
 pub use settings::{FeaturesImage, ProducerIdsImage};
 pub use topics::{TopicImage, TopicsImage};
@@ -54,6 +56,7 @@ pub struct MetadataImage {
     provenance: Provenance,
     controller_id: BrokerId,
     brokers: Arc<BrokersImage>,
+    controllers: Arc<ControllersImage>,
     topics: Arc<TopicsImage>,
     configs: Arc<ConfigsImage>,
     features: Arc<FeaturesImage>,
@@ -69,6 +72,7 @@ impl MetadataImage {
             provenance: Provenance { offset: Offset::NONE, epoch: 0 },
             controller_id: BrokerId::NONE,
             brokers: Arc::default(),
+            controllers: Arc::default(),
             topics: Arc::default(),
             configs: Arc::default(),
             features: Arc::default(),
@@ -95,6 +99,11 @@ impl MetadataImage {
     #[must_use]
     pub fn brokers(&self) -> &BrokersImage {
         &self.brokers
+    }
+
+    #[must_use]
+    pub fn controllers(&self) -> &ControllersImage {
+        &self.controllers
     }
 
     #[must_use]
@@ -170,6 +179,10 @@ impl MetadataImage {
             MetadataRecord::UnfenceBroker(r) => {
                 self.brokers_mut().set_fenced(r.broker_id, r.broker_epoch, false)
             }
+            MetadataRecord::RegisterController(r) => {
+                Arc::make_mut(&mut self.controllers).register(ControllerRegistration::from(r));
+                Ok(())
+            }
             MetadataRecord::Topic(r) => Arc::make_mut(&mut self.topics).create(r),
             MetadataRecord::Partition(r) => Arc::make_mut(&mut self.topics).put_partition(r),
             MetadataRecord::PartitionChange(r) => Arc::make_mut(&mut self.topics).change_partition(r),
@@ -203,6 +216,7 @@ impl MetadataImage {
         let mut out = Vec::new();
         self.features.write_records(&mut out);
         self.brokers.write_records(&mut out);
+        self.controllers.write_records(&mut out);
         self.topics.write_records(&mut out);
         self.configs.write_records(&mut out);
         if !planted!("snapshot_without_producer_ids") {

@@ -6,8 +6,8 @@ use super::*;
 use crate::delta::MetadataDelta;
 use crate::record::{
     BrokerRegistrationChangeRecord, ConfigRecord, DirectoryId, FeatureLevelRecord, FenceBrokerRecord,
-    PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RegisterBrokerRecord, RemoveTopicRecord,
-    TopicRecord, UnfenceBrokerRecord, UnregisterBrokerRecord,
+    PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RegisterBrokerRecord,
+    RegisterControllerRecord, RemoveTopicRecord, TopicRecord, UnfenceBrokerRecord, UnregisterBrokerRecord,
 };
 
 fn id(n: u8) -> TopicId {
@@ -148,6 +148,14 @@ fn any_record() -> impl Strategy<Value = MetadataRecord> {
                 in_controlled_shutdown: true,
                 ..BrokerRegistrationChangeRecord::new(broker_id, broker_epoch)
             }),
+        }),
+        (broker.clone(), any::<u8>()).prop_map(|(controller_id, incarnation)| {
+            MetadataRecord::RegisterController(RegisterControllerRecord {
+                controller_id,
+                incarnation_id: Uuid::from_u128(u128::from(incarnation)),
+                endpoints: Vec::new(),
+                features: Vec::new(),
+            })
         }),
         (0_i64..5).prop_map(|n| MetadataRecord::ProducerIds(ProducerIdsRecord {
             broker_id: BrokerId(1),

@@ -43,7 +43,7 @@ impl SecurityProtocol {
     }
 }
 
-/// Where a broker can be reached: the listener's name, and the advertised host and port.
+/// Where a broker or a controller can be reached: the listener's name, and the advertised host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerEndpoint {
     pub name: String,
@@ -52,7 +52,7 @@ pub struct BrokerEndpoint {
     pub security_protocol: SecurityProtocol,
 }
 
-/// The levels of a feature that a broker supports, both ends inclusive.
+/// The levels of a feature that a broker or a controller supports, both ends inclusive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerFeature {
     pub name: String,
@@ -135,7 +135,7 @@ impl RegisterBrokerRecord {
     }
 }
 
-fn write_endpoint(out: &mut Writer, endpoint: &BrokerEndpoint) {
+pub(super) fn write_endpoint(out: &mut Writer, endpoint: &BrokerEndpoint) {
     out.compact_string(&endpoint.name);
     out.compact_string(&endpoint.host);
     out.u16(endpoint.port);
@@ -143,7 +143,7 @@ fn write_endpoint(out: &mut Writer, endpoint: &BrokerEndpoint) {
     out.no_tagged_fields();
 }
 
-fn read_endpoints(from: &mut Reader<'_>) -> Result<Vec<BrokerEndpoint>, RecordError> {
+pub(super) fn read_endpoints(from: &mut Reader<'_>) -> Result<Vec<BrokerEndpoint>, RecordError> {
     let plain = read_array(from, |from| {
         let name = from.compact_string()?.to_owned();
         let host = from.compact_string()?.to_owned();
@@ -162,14 +162,14 @@ fn read_endpoints(from: &mut Reader<'_>) -> Result<Vec<BrokerEndpoint>, RecordEr
         .collect()
 }
 
-fn write_feature(out: &mut Writer, feature: &BrokerFeature) {
+pub(super) fn write_feature(out: &mut Writer, feature: &BrokerFeature) {
     out.compact_string(&feature.name);
     out.i16(feature.min_supported_version);
     out.i16(feature.max_supported_version);
     out.no_tagged_fields();
 }
 
-fn read_feature(from: &mut Reader<'_>) -> Result<BrokerFeature, WireError> {
+pub(super) fn read_feature(from: &mut Reader<'_>) -> Result<BrokerFeature, WireError> {
     let name = from.compact_string()?.to_owned();
     let min_supported_version = from.i16()?;
     let max_supported_version = from.i16()?;

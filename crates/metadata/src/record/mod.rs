@@ -6,6 +6,7 @@
 mod broker;
 mod codec;
 mod config;
+mod controller;
 mod topic;
 
 pub use broker::{
@@ -14,6 +15,7 @@ pub use broker::{
 };
 pub use codec::DirectoryId;
 pub use config::{ConfigRecord, FeatureLevelRecord, ProducerIdsRecord};
+pub use controller::RegisterControllerRecord;
 pub use topic::{PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord};
 
 use ottla_model::wire::{Reader, WireError, Writer};
@@ -46,6 +48,7 @@ pub enum MetadataRecord {
     BrokerRegistrationChange(BrokerRegistrationChangeRecord),
     FenceBroker(FenceBrokerRecord),
     UnfenceBroker(UnfenceBrokerRecord),
+    RegisterController(RegisterControllerRecord),
     Topic(TopicRecord),
     Partition(PartitionRecord),
     PartitionChange(PartitionChangeRecord),
@@ -107,6 +110,7 @@ records! {
     FeatureLevel(FeatureLevelRecord) = 12, 0;
     ProducerIds(ProducerIdsRecord) = 15, 0;
     BrokerRegistrationChange(BrokerRegistrationChangeRecord) = 17, 3;
+    RegisterController(RegisterControllerRecord) = 27, 0;
 }
 
 impl MetadataRecord {

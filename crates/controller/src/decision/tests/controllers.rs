@@ -1,0 +1,43 @@
+//! Controllers that register.
+
+use ottla_metadata::{FeatureLevelRecord, METADATA_VERSION, RegisterControllerRecord};
+
+use super::*;
+use crate::error::RegistrationError;
+
+fn introduced(id: i32, incarnation: u128) -> RegisterControllerRecord {
+    RegisterControllerRecord {
+        controller_id: BrokerId(id),
+        incarnation_id: Uuid::from_u128(incarnation),
+        endpoints: Vec::new(),
+        features: Vec::new(),
+    }
+}
+
+#[test]
+fn a_controller_registers_once_for_each_process() {
+    let mut cluster = Cluster::new();
+    let mut register = |incarnation| {
+        let before = cluster.image.provenance().offset;
+        let own = introduced(3, incarnation);
+        let answer = cluster.decide(|context| register_controller(&own, context));
+        let registered = cluster.image.controllers().get(BrokerId(3)).map(|known| known.incarnation_id);
+        (answer, registered, cluster.image.provenance().offset.get() - before.get())
+    };
+    let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    assert_eq!(register(1), (Ok(()), Some(first), 1));
+    assert_eq!(register(1), (Ok(()), Some(first), 0), "it asks again");
+    assert_eq!(register(2), (Ok(()), Some(second), 1), "it was started again");
+}
+
+#[test]
+fn no_controller_registers_where_the_records_are_not_known() {
+    let mut cluster = Cluster::new();
+    let level = |feature_level| {
+        MetadataRecord::FeatureLevel(FeatureLevelRecord { name: METADATA_VERSION.to_owned(), feature_level })
+    };
+    for (feature_level, answer) in [(14, Err(RegistrationError::Unsupported)), (15, Ok(()))] {
+        cluster.replay(&[level(feature_level)]);
+        assert_eq!(cluster.decide(|context| register_controller(&introduced(3, 1), context)), answer);
+    }
+}
