@@ -1,7 +1,7 @@
 //! The APIs that no conversation speaks, and why: none of them is advertised, which a test holds.
 
 /// Name and reason. `malformed` frames are sent to these too.
-pub const EXCLUDED: [(&str, &str); 27] = [
+pub const EXCLUDED: [(&str, &str); 26] = [
     ("SaslHandshake", SECURITY),
     ("SaslAuthenticate", SECURITY),
     ("AlterUserScramCredentials", SECURITY),
@@ -27,7 +27,6 @@ pub const EXCLUDED: [(&str, &str); 27] = [
     ("StreamsGroupHeartbeat", STREAMS),
     ("StreamsGroupDescribe", STREAMS),
     ("StreamsGroupTopologyDescriptionUpdate", STREAMS),
-    ("UnregisterController", CLUSTER),
     ("AlterClientQuotas", QUOTAS),
 ];
 
@@ -35,7 +34,6 @@ const SECURITY: &str = "security is not there yet";
 const TRANSACTIONS: &str = "transactions are not there yet";
 const SHARE: &str = "share groups are not there yet";
 const STREAMS: &str = "streams groups are not there yet";
-const CLUSTER: &str = "controllers do not register: what they say of themselves is in their own frames";
 const QUOTAS: &str = "quotas are not there yet";
 
 pub fn is_excluded(api: &str) -> bool {

@@ -30,11 +30,12 @@ let $pid = $answer.ProducerId
 ";
 
 /// Not asked at random: what would change what other conversations see, or list it, or is answered with what they did.
-const SHARED: [&str; 9] = [
+const SHARED: [&str; 10] = [
     "AddRaftVoter",
     "RemoveRaftVoter",
     "UpdateFeatures",
     "UnregisterBroker",
+    "UnregisterController",
     "ListConfigResources",
     "DescribeQuorum",
     "DescribeClientQuotas",

@@ -132,10 +132,14 @@ pub(crate) fn broker(error: &BrokerError) -> ErrorCode {
     }
 }
 
-/// A controller that is not registered.
+/// A controller that is not registered, or stays so.
 pub(crate) fn registration(error: &RegistrationError) -> ErrorCode {
     match error {
-        RegistrationError::Unsupported => ErrorCode::UnsupportedVersion,
+        RegistrationError::Unsupported | RegistrationError::UnregistrationUnsupported => {
+            ErrorCode::UnsupportedVersion
+        }
+        RegistrationError::Active => ErrorCode::InvalidRequest,
+        RegistrationError::NotRegistered(_) => ErrorCode::ControllerIdNotRegistered,
     }
 }
 

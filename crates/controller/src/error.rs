@@ -183,12 +183,21 @@ pub enum BrokerError {
     UnsupportedFeature { feature: String, level: i16, min: i16, max: i16 },
 }
 
-/// Why a controller is not registered.
+/// Why a controller is not registered, or stays so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
     /// UNSUPPORTED_VERSION
     #[error("The current MetadataVersion is too old to support controller registrations.")]
     Unsupported,
+    /// UNSUPPORTED_VERSION
+    #[error("The current MetadataVersion is too old to support controller unregistration.")]
+    UnregistrationUnsupported,
+    /// INVALID_REQUEST
+    #[error("Controller cannot unregister itself while it is active.")]
+    Active,
+    /// CONTROLLER_ID_NOT_REGISTERED
+    #[error("Controller ID {0} is not currently registered.")]
+    NotRegistered(BrokerId),
 }
 
 /// Why the voters stay as they are, as far as is known (KIP-853).

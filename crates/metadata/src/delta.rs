@@ -23,7 +23,7 @@ pub struct MetadataDelta {
     pub topics: BTreeMap<TopicId, ChangedTopic>,
     pub configs: BTreeSet<ConfigResource>,
     pub brokers: BTreeSet<BrokerId>,
-    /// Controllers that have registered.
+    /// Controllers that have registered, or are registered no more.
     pub controllers: BTreeSet<BrokerId>,
     pub features: bool,
     pub producer_ids: bool,
@@ -45,6 +45,7 @@ impl MetadataDelta {
             MetadataRecord::FenceBroker(r) => self.broker(r.broker_id),
             MetadataRecord::UnfenceBroker(r) => self.broker(r.broker_id),
             MetadataRecord::RegisterController(r) => self.registered_controller(r.controller_id),
+            MetadataRecord::UnregisterController(r) => self.registered_controller(r.controller_id),
             MetadataRecord::Topic(r) => {
                 self.topic(r.topic_id, &Arc::from(r.name.as_str()));
             }

@@ -16,6 +16,8 @@ pub const ELIGIBLE_LEADER_REPLICAS_VERSION: &str = "eligible.leader.replicas.ver
 pub const KRAFT_VERSION: &str = "kraft.version";
 /// The `metadata.version` from which on controllers register (KIP-919): 3.7-IV0.
 pub const CONTROLLER_REGISTRATION_LEVEL: i16 = 15;
+/// That from which on they are unregistered: 4.4-IV2.
+pub const CONTROLLER_UNREGISTRATION_LEVEL: i16 = 33;
 /// The config that eligible leaders are counted by: with them on it is set for the cluster, and not by broker.
 pub const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 

@@ -14,9 +14,9 @@ mod record;
 
 pub use delta::{ChangedTopic, MetadataDelta};
 pub use feature::{
-    CONTROLLER_REGISTRATION_LEVEL, ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, FeatureDef, GROUP_VERSION,
-    KRAFT_VERSION, METADATA_VERSION, MIN_INSYNC_REPLICAS, cluster_min_insync_replicas, feature,
-    new_cluster_records,
+    CONTROLLER_REGISTRATION_LEVEL, CONTROLLER_UNREGISTRATION_LEVEL, ELIGIBLE_LEADER_REPLICAS_VERSION,
+    FEATURES, FeatureDef, GROUP_VERSION, KRAFT_VERSION, METADATA_VERSION, MIN_INSYNC_REPLICAS,
+    cluster_min_insync_replicas, feature, new_cluster_records,
 };
 pub use image::{
     BrokerRegistration, BrokersImage, ConfigOverrides, ConfigResource, ConfigResourceType, ConfigsImage,
@@ -27,5 +27,5 @@ pub use record::{
     BrokerEndpoint, BrokerFeature, BrokerRegistrationChangeRecord, ConfigRecord, DirectoryId,
     FeatureLevelRecord, FenceBrokerRecord, MetadataRecord, PartitionChangeRecord, PartitionRecord,
     ProducerIdsRecord, RecordError, RegisterBrokerRecord, RegisterControllerRecord, RemoveTopicRecord,
-    SecurityProtocol, TopicRecord, UnfenceBrokerRecord, UnregisterBrokerRecord,
+    SecurityProtocol, TopicRecord, UnfenceBrokerRecord, UnregisterBrokerRecord, UnregisterControllerRecord,
 };

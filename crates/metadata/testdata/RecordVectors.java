@@ -39,6 +39,7 @@ public class RecordVectors {
         controllerFeatures.add(new RegisterControllerRecord.ControllerFeature().setName("f").setMinSupportedVersion((short) 1).setMaxSupportedVersion((short) 2));
         print("register-controller", new RegisterControllerRecord().setControllerId(1).setIncarnationId(ID)
             .setEndPoints(controllerEndpoints).setFeatures(controllerFeatures), 0);
+        print("unregister-controller", new UnregisterControllerRecord().setControllerId(1), 0);
         print("unregister-broker", new UnregisterBrokerRecord().setBrokerId(1).setBrokerEpoch(7), 0);
         print("broker-change", new BrokerRegistrationChangeRecord().setBrokerId(1).setBrokerEpoch(7).setFenced((byte) -1), 3);
         print("broker-change-all", new BrokerRegistrationChangeRecord().setBrokerId(1).setBrokerEpoch(7).setFenced((byte) 1)

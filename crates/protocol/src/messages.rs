@@ -11,6 +11,8 @@ pub mod fetch_request;
 pub mod offset_commit_request;
 pub mod offset_fetch_request;
 pub mod produce_response;
+pub mod unregister_controller_request;
+pub mod unregister_controller_response;
 
 mod apis;
 mod convert;
@@ -27,6 +29,8 @@ pub use fetch_request::FetchRequest;
 pub use offset_commit_request::OffsetCommitRequest;
 pub use offset_fetch_request::OffsetFetchRequest;
 pub use produce_response::ProduceResponse;
+pub use unregister_controller_request::UnregisterControllerRequest;
+pub use unregister_controller_response::UnregisterControllerResponse;
 
 #[cfg(test)]
 mod tests;

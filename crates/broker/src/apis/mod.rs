@@ -56,6 +56,7 @@ mod push_telemetry;
 mod remove_raft_voter;
 mod sync_group;
 mod unregister_broker;
+mod unregister_controller;
 mod update_features;
 mod update_raft_voter;
 
@@ -298,6 +299,10 @@ fn of_controller(services: &ControllerServices) -> Vec<Arc<dyn ControllerApi>> {
         })),
         Arc::new(AtController(update_features::UpdateFeatures { controller: controller(), view: view() })),
         Arc::new(AtController(unregister_broker::UnregisterBroker {
+            controller: controller(),
+            view: view(),
+        })),
+        Arc::new(AtController(unregister_controller::UnregisterController {
             controller: controller(),
             view: view(),
         })),

@@ -8,7 +8,7 @@ use ottla_protocol::messages::{
     BrokerHeartbeatResponse, BrokerRegistrationResponse, ControllerRegistrationResponse,
     CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse, DescribeQuorumResponse,
     ElectLeadersResponse, EnvelopeResponse, IncrementalAlterConfigsResponse, RemoveRaftVoterResponse,
-    UnregisterBrokerResponse, UpdateFeaturesResponse,
+    UnregisterBrokerResponse, UnregisterControllerResponse, UpdateFeaturesResponse,
 };
 
 /// A response of the controller.
@@ -64,6 +64,7 @@ error_codes! {
     AddRaftVoterResponse: |it| vec![&mut it.error_code];
     RemoveRaftVoterResponse: |it| vec![&mut it.error_code];
     UnregisterBrokerResponse: |it| vec![&mut it.error_code];
+    UnregisterControllerResponse: |it| vec![&mut it.error_code];
     ControllerRegistrationResponse: |it| vec![&mut it.error_code];
     BrokerRegistrationResponse: |it| vec![&mut it.error_code];
     BrokerHeartbeatResponse: |it| vec![&mut it.error_code];

@@ -1,9 +1,11 @@
-//! Controllers that register (KIP-919), as those see it who ask a controller's listener.
+//! Controllers that register and are unregistered (KIP-919), as those see it who ask a controller's listener.
 
 use ottla_client::{Client, ConnectionConfig};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::controller_registration_request::Listener;
-use ottla_protocol::messages::{ControllerRegistrationRequest, DescribeClusterRequest, StrBytes};
+use ottla_protocol::messages::{
+    ControllerRegistrationRequest, DescribeClusterRequest, StrBytes, UnregisterControllerRequest,
+};
 use uuid::Uuid;
 
 use crate::support::{Broker, eventually};
@@ -73,5 +75,34 @@ async fn registered_controllers_are_shown_and_outlive_a_restart() {
 
     let broker = broker.restart().await;
     eventually("both are known", || async { described(port).await == [own, (7, 9)] }).await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_is_unregistered_unless_it_is_the_active_one() {
+    let (broker, port) = with_controller().await;
+    let at_controller = controller(port).await;
+    assert_eq!(at_controller.call(&another("CONTROLLER", 0)).await.unwrap().error_code, 0);
+    let own = (1, i32::from(port));
+    eventually("both have registered", || async { described(port).await == [own, (7, 9)] }).await;
+    for client in [broker.client().await, at_controller] {
+        for (id, code, message) in [
+            (1, ErrorCode::InvalidRequest, "Controller cannot unregister itself while it is active."),
+            (8, ErrorCode::ControllerIdNotRegistered, "Controller ID 8 is not currently registered."),
+            (-1, ErrorCode::ControllerIdNotRegistered, "Controller ID -1 is not currently registered."),
+        ] {
+            let request = UnregisterControllerRequest { controller_id: id };
+            let answer = client.call(&request).await.unwrap();
+            assert_eq!(ErrorCode::from_code(answer.error_code), Some(code), "{answer:?}");
+            assert_eq!(answer.error_message.as_deref(), Some(message));
+        }
+    }
+    let request = UnregisterControllerRequest { controller_id: 7 };
+    let client = broker.client().await;
+    let answer = client.call(&request).await.unwrap();
+    assert_eq!((answer.error_code, answer.error_message), (0, None));
+    assert_eq!(described(port).await, [own]);
+    let again = client.call(&request).await.unwrap();
+    assert_eq!(again.error_code, ErrorCode::ControllerIdNotRegistered.code());
     broker.stop().await;
 }

@@ -1,8 +1,10 @@
-//! Controllers come (KIP-919). Whether they vote is the quorum's matter.
+//! Controllers come and go (KIP-919). Whether they vote is the quorum's matter.
 
 use ottla_metadata::{
-    CONTROLLER_REGISTRATION_LEVEL, METADATA_VERSION, MetadataRecord, RegisterControllerRecord,
+    CONTROLLER_REGISTRATION_LEVEL, CONTROLLER_UNREGISTRATION_LEVEL, METADATA_VERSION, MetadataRecord,
+    RegisterControllerRecord, UnregisterControllerRecord,
 };
+use ottla_model::BrokerId;
 
 use super::{Context, Decision};
 use crate::error::RegistrationError;
@@ -21,4 +23,22 @@ pub fn register_controller(
         return Decision::answer_only(Ok(()));
     }
     Decision { records: vec![MetadataRecord::RegisterController(registration.clone())], answer: Ok(()) }
+}
+
+/// UnregisterController: the cluster forgets a controller, unless it is the one that decides this.
+pub fn unregister_controller(
+    controller_id: BrokerId,
+    context: &Context<'_>,
+) -> Decision<Result<(), RegistrationError>> {
+    if controller_id == context.settings.node_id {
+        return Decision::answer_only(Err(RegistrationError::Active));
+    }
+    if context.image.features().level(METADATA_VERSION) < CONTROLLER_UNREGISTRATION_LEVEL {
+        return Decision::answer_only(Err(RegistrationError::UnregistrationUnsupported));
+    }
+    if context.image.controllers().get(controller_id).is_none() {
+        return Decision::answer_only(Err(RegistrationError::NotRegistered(controller_id)));
+    }
+    let record = UnregisterControllerRecord { controller_id };
+    Decision { records: vec![MetadataRecord::UnregisterController(record)], answer: Ok(()) }
 }

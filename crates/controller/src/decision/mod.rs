@@ -26,7 +26,7 @@ pub use alter_partition::alter_partition;
 pub use alter_partition_reassignments::alter_partition_reassignments;
 pub use broker_ids::give_broker_id;
 pub use brokers::{controlled_shutdown, fence_broker, register_broker, unfence_broker, unregister_broker};
-pub use controllers::register_controller;
+pub use controllers::{register_controller, unregister_controller};
 pub use create_partitions::create_partitions;
 pub use create_topics::create_topics;
 pub use delete_topics::delete_topics;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ottla_model::BrokerId;
 use uuid::Uuid;
 
+use super::ReplayError;
 use crate::record::{BrokerEndpoint, BrokerFeature, MetadataRecord, RegisterControllerRecord};
 
 /// A registered controller (KIP-919). Whether it votes, the quorum says.
@@ -72,6 +73,10 @@ impl ControllersImage {
 
     pub(super) fn register(&mut self, registration: ControllerRegistration) {
         self.controllers.insert(registration.id, registration);
+    }
+
+    pub(super) fn unregister(&mut self, id: BrokerId) -> Result<(), ReplayError> {
+        self.controllers.remove(&id).map(drop).ok_or(ReplayError::UnknownController(id))
     }
 
     pub(super) fn write_records(&self, out: &mut Vec<MetadataRecord>) {

@@ -45,6 +45,8 @@ pub enum ReplayError {
     TopicIdExists(TopicId),
     #[error("broker {0} is not registered")]
     UnknownBroker(BrokerId),
+    #[error("controller {0} is not registered")]
+    UnknownController(BrokerId),
     #[error("broker {broker} is registered with epoch {current}, not {given}")]
     StaleBrokerEpoch { broker: BrokerId, current: i64, given: i64 },
 }
@@ -182,6 +184,9 @@ impl MetadataImage {
             MetadataRecord::RegisterController(r) => {
                 Arc::make_mut(&mut self.controllers).register(ControllerRegistration::from(r));
                 Ok(())
+            }
+            MetadataRecord::UnregisterController(r) => {
+                Arc::make_mut(&mut self.controllers).unregister(r.controller_id)
             }
             MetadataRecord::Topic(r) => Arc::make_mut(&mut self.topics).create(r),
             MetadataRecord::Partition(r) => Arc::make_mut(&mut self.topics).put_partition(r),

@@ -8,6 +8,7 @@ use crate::record::{
     BrokerRegistrationChangeRecord, ConfigRecord, DirectoryId, FeatureLevelRecord, FenceBrokerRecord,
     PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RegisterBrokerRecord,
     RegisterControllerRecord, RemoveTopicRecord, TopicRecord, UnfenceBrokerRecord, UnregisterBrokerRecord,
+    UnregisterControllerRecord,
 };
 
 fn id(n: u8) -> TopicId {
@@ -156,6 +157,9 @@ fn any_record() -> impl Strategy<Value = MetadataRecord> {
                 endpoints: Vec::new(),
                 features: Vec::new(),
             })
+        }),
+        broker.clone().prop_map(|controller_id| {
+            MetadataRecord::UnregisterController(UnregisterControllerRecord { controller_id })
         }),
         (0_i64..5).prop_map(|n| MetadataRecord::ProducerIds(ProducerIdsRecord {
             broker_id: BrokerId(1),

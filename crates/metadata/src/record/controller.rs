@@ -42,3 +42,22 @@ impl RegisterControllerRecord {
         Ok(Self { controller_id, incarnation_id, endpoints, features })
     }
 }
+
+/// A controller has been removed from the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnregisterControllerRecord {
+    pub controller_id: BrokerId,
+}
+
+impl UnregisterControllerRecord {
+    pub(super) fn write(self, out: &mut Writer) {
+        out.i32(self.controller_id.get());
+        out.no_tagged_fields();
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>, _version: u32) -> Result<Self, RecordError> {
+        let record = Self { controller_id: BrokerId(from.i32()?) };
+        from.skip_tagged_fields()?;
+        Ok(record)
+    }
+}

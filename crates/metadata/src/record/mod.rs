@@ -15,7 +15,7 @@ pub use broker::{
 };
 pub use codec::DirectoryId;
 pub use config::{ConfigRecord, FeatureLevelRecord, ProducerIdsRecord};
-pub use controller::RegisterControllerRecord;
+pub use controller::{RegisterControllerRecord, UnregisterControllerRecord};
 pub use topic::{PartitionChangeRecord, PartitionRecord, RemoveTopicRecord, TopicRecord};
 
 use ottla_model::wire::{Reader, WireError, Writer};
@@ -49,6 +49,7 @@ pub enum MetadataRecord {
     FenceBroker(FenceBrokerRecord),
     UnfenceBroker(UnfenceBrokerRecord),
     RegisterController(RegisterControllerRecord),
+    UnregisterController(UnregisterControllerRecord),
     Topic(TopicRecord),
     Partition(PartitionRecord),
     PartitionChange(PartitionChangeRecord),
@@ -111,6 +112,7 @@ records! {
     ProducerIds(ProducerIdsRecord) = 15, 0;
     BrokerRegistrationChange(BrokerRegistrationChangeRecord) = 17, 3;
     RegisterController(RegisterControllerRecord) = 27, 0;
+    UnregisterController(UnregisterControllerRecord) = 29, 0;
 }
 
 impl MetadataRecord {

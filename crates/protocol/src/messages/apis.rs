@@ -98,6 +98,7 @@ macro_rules! for_every_api {
         DescribeShareGroupOffsets: lib DescribeShareGroupOffsetsRequest => lib DescribeShareGroupOffsetsResponse;
         AlterShareGroupOffsets: lib AlterShareGroupOffsetsRequest => lib AlterShareGroupOffsetsResponse;
         DeleteShareGroupOffsets: lib DeleteShareGroupOffsetsRequest => lib DeleteShareGroupOffsetsResponse;
+        UnregisterController: own UnregisterControllerRequest => own UnregisterControllerResponse;
     } };
 }
 

@@ -22,7 +22,6 @@ pub(crate) const GAPS: &[(ApiKey, &[i16], &[Direction], &str)] = &[
     (ApiKey::StreamsGroupDescribe, &[0, 1], BOTH, STREAMS),
     (ApiKey::DescribeShareGroupOffsets, &[1], BOTH, SHARE),
     (ApiKey::StreamsGroupTopologyDescriptionUpdate, &[0], BOTH, STREAMS),
-    (ApiKey::UnregisterController, &[0], BOTH, QUORUM),
 ];
 
 pub(crate) fn is_gap(key: ApiKey, version: i16, direction: Direction) -> bool {

@@ -41,3 +41,20 @@ fn no_controller_registers_where_the_records_are_not_known() {
         assert_eq!(cluster.decide(|context| register_controller(&introduced(3, 1), context)), answer);
     }
 }
+
+#[test]
+fn a_controller_is_unregistered_by_another() {
+    let mut cluster = Cluster::new();
+    for id in [1, 3] {
+        let own = introduced(id, 1);
+        cluster.decide(|context| register_controller(&own, context)).unwrap();
+    }
+    let mut unregister = |id| {
+        let answer = cluster.decide(|context| unregister_controller(BrokerId(id), context));
+        (answer, cluster.image.controllers().iter().map(|known| known.id.get()).collect::<Vec<_>>())
+    };
+    assert_eq!(unregister(1), (Err(RegistrationError::Active), vec![1, 3]));
+    assert_eq!(unregister(2), (Err(RegistrationError::NotRegistered(BrokerId(2))), vec![1, 3]));
+    assert_eq!(unregister(3), (Ok(()), vec![1]));
+    assert_eq!(unregister(3), (Err(RegistrationError::NotRegistered(BrokerId(3))), vec![1]));
+}
