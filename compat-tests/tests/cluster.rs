@@ -1,5 +1,7 @@
 //! Three real processes as one cluster.
 
+#[path = "cluster/controllers.rs"]
+mod controllers;
 #[path = "cluster/emptied.rs"]
 mod emptied;
 #[path = "cluster/voters.rs"]
@@ -13,8 +15,8 @@ use ottla_compat_tests::{Cluster, FoundBy, Role};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_topics_request::CreatableTopic;
 use ottla_protocol::messages::{
-    CreateTopicsRequest, DescribeQuorumRequest, MetadataRequest, MetadataResponse, StrBytes, TopicName,
-    describe_quorum_request, describe_quorum_response,
+    CreateTopicsRequest, DescribeQuorumRequest, DescribeQuorumResponse, MetadataRequest, MetadataResponse,
+    StrBytes, TopicName, describe_quorum_request, describe_quorum_response,
 };
 
 /// What a busy machine may take; figures are printed.
@@ -45,13 +47,16 @@ fn topics(metadata: &MetadataResponse) -> BTreeSet<String> {
 
 /// The quorum as DescribeQuorum tells.
 async fn described(address: &str) -> describe_quorum_response::PartitionData {
+    quorum_answer(address).await.topics[0].partitions[0].clone()
+}
+
+async fn quorum_answer(address: &str) -> DescribeQuorumResponse {
     let partition = describe_quorum_request::PartitionData::default().with_partition_index(0);
     let topic = describe_quorum_request::TopicData::default()
         .with_topic_name(TopicName(StrBytes::from_static_str("__cluster_metadata")))
         .with_partitions(vec![partition]);
     let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
-    let answer = client(address).await.expect("connects").call(&request).await.expect("answers");
-    answer.topics[0].partitions[0].clone()
+    client(address).await.expect("connects").call(&request).await.expect("answers")
 }
 
 /// The leader of the quorum, its epoch and its voters.
