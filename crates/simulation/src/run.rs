@@ -47,7 +47,8 @@ enum Kind {
 /// removed while too few of those that stay might vote; a piece of a snapshot that was lost, and waited for for a minute (three); a
 /// coordinator that took what is committed in the epoch of its successor for what it had appended itself; a
 /// controller without a vote that went by an entry which was never committed, and waited to be sent the log; a follower whose flush had
-/// failed, and whose next fetch acknowledged what its disk had lost.
+/// failed, and whose next fetch acknowledged what its disk had lost; a leader that had not heard of two leaders since it last led, and
+/// went by what its followers had had before they cut their logs.
 pub const KEPT: &[u64] = &[
     1_539,
     2_001_138,
@@ -61,6 +62,7 @@ pub const KEPT: &[u64] = &[
     9_000_231,
     883,
     21_415,
+    50_006_849,
 ];
 
 /// Of so many seeds one is a world of controllers.

@@ -196,7 +196,9 @@ impl PartitionMachine {
     }
 
     pub(super) fn lead(&mut self, registration: &Registration, now: MonoMs) -> Option<RoleChange> {
-        let new_leader = !self.is_leader();
+        // Every change of leader is an epoch: of some that this replica has not heard of, others have led, to whom followers may have cut.
+        let others_led = registration.leader_epoch.get() > self.leader_epoch.get().saturating_add(1);
+        let new_leader = !self.is_leader() || others_led;
         let new_epoch = registration.leader_epoch > self.leader_epoch;
         self.replicas.clone_from(&registration.replicas);
         self.leader_epoch = registration.leader_epoch;

@@ -104,6 +104,19 @@ fn hw_waits_for_the_slowest_of_the_isr() {
 }
 
 #[test]
+fn what_a_follower_had_counts_in_the_next_epoch_only_if_nobody_else_has_led() {
+    for (next_epoch, expected) in [(6, Some(10)), (7, None)] {
+        let mut machine = leader(&[ONE, TWO, THREE], 1);
+        let _ = machine.appended(Offset(10), at(1));
+        let _ = machine.follower_fetched(&fetch(TWO, 10), at(2)).unwrap();
+        // In an epoch between, of which this leader never heard, it may have cut its log.
+        let _ = machine.update(&registration(1, next_epoch, 12, &[ONE, TWO, THREE]), at(3)).unwrap();
+        let of_three = FollowerFetch { leader_epoch: Some(LeaderEpoch(next_epoch)), ..fetch(THREE, 10) };
+        assert_eq!(hw(&machine.follower_fetched(&of_three, at(4)).unwrap()), expected, "{next_epoch}");
+    }
+}
+
+#[test]
 fn a_lagging_follower_is_dropped_and_the_hw_goes_on_once_committed() {
     let mut machine = leader(&[ONE, TWO, THREE], 1);
     let _ = machine.appended(Offset(10), at(1));
