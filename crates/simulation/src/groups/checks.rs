@@ -22,6 +22,8 @@ pub(crate) struct Checks {
     leaders: BTreeMap<(GroupId, LeaderEpoch, i32), MemberId>,
     /// Classic: the last generation that a member was assigned something in, and so is stored, and who said so.
     generations: BTreeMap<(GroupId, MemberId), (LeaderEpoch, i32)>,
+    /// When a coordinator of a partition in an epoch was last heard of: it may have been deposed, and not know it.
+    spoke: BTreeMap<(i32, LeaderEpoch), u64>,
     /// KIP-848.
     members: BTreeMap<(GroupId, Address), Holder>,
     epochs: BTreeMap<(GroupId, MemberId), (LeaderEpoch, i32)>,
@@ -96,6 +98,11 @@ impl Checks {
         self.members.entry((group.clone(), member)).or_default().owned.clone_from(owned);
     }
 
+    /// A coordinator has answered somebody something.
+    pub(super) fn spoke(&mut self, index: i32, epoch: LeaderEpoch, now: u64) {
+        self.spoke.insert((index, epoch), now);
+    }
+
     /// A coordinator has answered its heartbeat.
     pub(super) fn lives(&mut self, group: &GroupId, member: Address, said: Said) {
         let holder = self.members.entry((group.clone(), member)).or_default();
@@ -123,7 +130,8 @@ impl Checks {
     }
 
     /// Nobody else may own what this member owns, unless its session has run out: a coordinator knows each member that an
-    /// earlier one has answered, and gives it a session from when it begins to serve.
+    /// earlier one has answered, and gives it a session from when it begins to serve. One that stood still, and was deposed, may let
+    /// members go when it goes on; if it is to lead again before it has heard of that, its log says so.
     pub(super) fn is_alone(
         &self,
         group: &GroupId,
@@ -136,7 +144,11 @@ impl Checks {
             let Some(shared) = holder.owned.intersection(owned).next() else { continue };
             let heard = holder.heard.range(said.epoch..).map(|(_, at)| *at).max().unwrap_or(0);
             let lives_until = heard.max(said.since) + SESSION_MS;
-            let was_known = holder.heard.keys().next().is_some_and(|first| *first <= said.epoch);
+            let last = holder.heard.values().max().copied().unwrap_or(0);
+            let earlier = self.spoke.range((said.index, LeaderEpoch(0))..(said.index, said.epoch));
+            let was_let_go = earlier.map(|(_, at)| *at).any(|at| at >= last + SESSION_MS);
+            let was_known =
+                !was_let_go && holder.heard.keys().next().is_some_and(|first| *first <= said.epoch);
             if of == group && *other != member && was_known && said.now < lives_until {
                 let what = format!(
                     "{group}: {shared} is {name}'s and {other}'s, which lives until {lives_until} ms"

@@ -63,6 +63,7 @@ pub(super) enum What {
 /// An answer, by whom, and when its question was asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Said {
+    pub(super) index: i32,
     pub(super) epoch: LeaderEpoch,
     /// When whoever answers began to serve.
     pub(super) since: u64,
@@ -203,7 +204,7 @@ impl Member {
         counts: &mut Counts,
     ) -> Result<(), Violation> {
         let Some(asked_at) = self.caller.answered(request) else { return Ok(()) };
-        let said = Said { epoch: said.0, since: said.1, asked_at, now };
+        let said = Said { index: self.index(), epoch: said.0, since: said.1, asked_at, now };
         let error = match (self.waits.clone(), outcome) {
             (_, Err(error)) => error.clone(),
             (What::Commit { partition, number }, Ok(GroupResponse::OffsetCommit(result))) => {

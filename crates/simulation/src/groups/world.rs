@@ -100,6 +100,7 @@ impl World {
             }
         }
         let Groups { committers, members, checks, .. } = &mut self.groups;
+        checks.spoke(*index, *leader_epoch, self.now);
         if let Some(committer) = committers.get_mut(&message.to) {
             return committer.told(*request, *leader_epoch, outcome, self.now, &mut self.counts);
         }
