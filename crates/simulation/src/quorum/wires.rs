@@ -56,25 +56,18 @@ impl PeerTransport for Wire {
                 return Err(PeerError::Unreachable("gone".to_owned()));
             }
             if let Some(later) = again {
-                let (common, peers, request) = (common.clone(), peers.clone(), request.clone());
-                tokio::spawn(async move {
-                    sleep(later).await;
-                    if common.lock().is_there(to, boot) {
-                        let answer = peers.serve(request.clone()).await;
-                        common.lock().promised(to, boot, &request, &answer);
-                    }
-                });
+                tokio::spawn(serve_unheard(
+                    common.clone(),
+                    (to, boot),
+                    peers.clone(),
+                    request.clone(),
+                    later,
+                ));
             }
             let paused_for = common.lock().paused_for(to);
             if let Some(pause) = paused_for.filter(|pause| *pause >= limit) {
                 // It lies there until the process goes on; whoever has sent it has given up by then.
-                tokio::spawn(async move {
-                    sleep(pause).await;
-                    if common.lock().is_there(to, boot) {
-                        let answer = peers.serve(request.clone()).await;
-                        common.lock().promised(to, boot, &request, &answer);
-                    }
-                });
+                tokio::spawn(serve_unheard(common, (to, boot), peers, request, pause));
                 sleep(limit).await;
                 return Err(PeerError::Timeout(limit));
             }
@@ -95,6 +88,15 @@ impl PeerTransport for Wire {
             goes_on(&common, from).await;
             Ok(answer)
         })
+    }
+}
+
+/// What arrives after so long, and whose answer nobody waits for.
+async fn serve_unheard(common: Common, to: (Address, u64), peers: Peers, request: Bytes, after: Duration) {
+    sleep(after).await;
+    if common.lock().is_there(to.0, to.1) {
+        let answer = peers.serve(request.clone()).await;
+        common.lock().promised(to.0, to.1, &request, &answer);
     }
 }
 
