@@ -6,7 +6,7 @@ use ottla_controller::{BrokerRegistrationRequest as Introduction, Controller};
 use ottla_metadata::{BrokerEndpoint, BrokerFeature, DirectoryId, SecurityProtocol};
 use ottla_model::BrokerId;
 use ottla_protocol::ErrorCode;
-use ottla_protocol::messages::{BrokerRegistrationRequest, BrokerRegistrationResponse};
+use ottla_protocol::messages::{BrokerRegistrationRequest, BrokerRegistrationResponse, StrBytes};
 use uuid::Uuid;
 
 use crate::dispatch::{Handler, Reply, RequestContext};
@@ -68,21 +68,34 @@ fn refused(error: ErrorCode) -> BrokerRegistrationResponse {
     BrokerRegistrationResponse::default().with_error_code(error.code()).with_broker_epoch(-1)
 }
 
+/// What a node says of a listener, be it a broker or a controller; `None` if its protocol does not exist.
+pub(super) fn endpoint(
+    name: &StrBytes,
+    host: &StrBytes,
+    port: u16,
+    security_protocol: i16,
+) -> Option<BrokerEndpoint> {
+    let security_protocol = SecurityProtocol::from_id(security_protocol)?;
+    Some(BrokerEndpoint { name: name.to_string(), host: host.to_string(), port, security_protocol })
+}
+
+/// Which levels of a feature it supports.
+pub(super) fn feature(
+    name: &StrBytes,
+    min_supported_version: i16,
+    max_supported_version: i16,
+) -> BrokerFeature {
+    BrokerFeature { name: name.to_string(), min_supported_version, max_supported_version }
+}
+
 /// `None` of a listener whose protocol does not exist.
 fn introduction(request: &BrokerRegistrationRequest) -> Option<Introduction> {
-    let endpoints = request.listeners.iter().map(|listener| {
-        Some(BrokerEndpoint {
-            name: listener.name.to_string(),
-            host: listener.host.to_string(),
-            port: listener.port,
-            security_protocol: SecurityProtocol::from_id(listener.security_protocol)?,
-        })
-    });
-    let features = request.features.iter().map(|feature| BrokerFeature {
-        name: feature.name.to_string(),
-        min_supported_version: feature.min_supported_version,
-        max_supported_version: feature.max_supported_version,
-    });
+    let endpoints =
+        request.listeners.iter().map(|it| endpoint(&it.name, &it.host, it.port, it.security_protocol));
+    let features = request
+        .features
+        .iter()
+        .map(|it| feature(&it.name, it.min_supported_version, it.max_supported_version));
     Some(Introduction {
         broker_id: BrokerId(request.broker_id.0),
         incarnation_id: request.incarnation_id,

@@ -1,11 +1,12 @@
 //! ControllerRegistration (KIP-919): a controller introduces itself to the active one.
 
 use ottla_controller::Controller;
-use ottla_metadata::{BrokerEndpoint, BrokerFeature, RegisterControllerRecord, SecurityProtocol};
+use ottla_metadata::RegisterControllerRecord;
 use ottla_model::BrokerId;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{ControllerRegistrationRequest, ControllerRegistrationResponse, StrBytes};
 
+use super::broker_registration::{endpoint, feature};
 use crate::dispatch::{Handler, Reply, RequestContext};
 use crate::error_map;
 
@@ -45,19 +46,12 @@ fn answer(code: ErrorCode, message: Option<String>) -> ControllerRegistrationRes
 
 /// `None` of a listener whose protocol does not exist.
 fn registration(request: &ControllerRegistrationRequest) -> Option<RegisterControllerRecord> {
-    let endpoints = request.listeners.iter().map(|listener| {
-        Some(BrokerEndpoint {
-            name: listener.name.to_string(),
-            host: listener.host.to_string(),
-            port: listener.port,
-            security_protocol: SecurityProtocol::from_id(listener.security_protocol)?,
-        })
-    });
-    let features = request.features.iter().map(|feature| BrokerFeature {
-        name: feature.name.to_string(),
-        min_supported_version: feature.min_supported_version,
-        max_supported_version: feature.max_supported_version,
-    });
+    let endpoints =
+        request.listeners.iter().map(|it| endpoint(&it.name, &it.host, it.port, it.security_protocol));
+    let features = request
+        .features
+        .iter()
+        .map(|it| feature(&it.name, it.min_supported_version, it.max_supported_version));
     Some(RegisterControllerRecord {
         controller_id: BrokerId(request.controller_id),
         incarnation_id: request.incarnation_id,
