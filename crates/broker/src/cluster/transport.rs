@@ -12,8 +12,8 @@ use ottla_protocol::encode_peer_request;
 use super::Links;
 use super::links::LinkError;
 
-/// How long a follower waits to hear of its leader, unless the file says otherwise: six heartbeats. Kafka waits for 2 s.
-const ELECTION_TIMEOUT: Duration = Duration::from_millis(300);
+/// How long a follower waits to hear of its leader, unless the file says otherwise: three heartbeats. Kafka waits for 2 s.
+const ELECTION_TIMEOUT: Duration = Duration::from_millis(400);
 /// A shorter silence is a busy machine.
 const ELECTION_TIMEOUT_MIN_MS: i32 = 30;
 

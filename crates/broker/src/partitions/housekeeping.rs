@@ -18,6 +18,8 @@ const UNFLUSHED_MAX_MS: u64 = 5_000;
 /// Recovery points are written, whatever the settings, once so much was flushed since, where a segment counts as its files'
 /// opening costs: what lies behind the written ones is checked after a kill, flushed or not.
 const CHECKPOINT_AFTER_BYTES: u64 = 64 << 20;
+/// High watermarks that have not moved are written after so many checks nevertheless: the last ones may not have been, for lack of room.
+const UNMOVED_CHECKS_MAX: u32 = 11;
 
 /// The periodic work on all logs.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl Housekeeping {
         let mut log_starts = every(millis(i64::from(config.log.start_offset_checkpoint_interval_ms)));
         let mut high_watermarks = every(millis(config.replication.high_watermark_checkpoint_interval_ms));
         let mut producers = every(millis(i64::from(config.producer_ids.expiration_check_interval_ms)));
-        let mut checkpointed = 0;
+        let (mut checkpointed, mut unmoved_checks) = (0, 0);
         loop {
             tokio::select! {
                 _ = flush.tick() => {
@@ -64,6 +66,11 @@ impl Housekeeping {
                     self.on_thread(|housekeeping| housekeeping.checkpoint(OffsetCheckpoint::LogStart)).await;
                 }
                 _ = high_watermarks.tick() => {
+                    if !self.partitions.take_moved() && unmoved_checks < UNMOVED_CHECKS_MAX {
+                        unmoved_checks += 1;
+                        continue;
+                    }
+                    unmoved_checks = 0;
                     self.on_thread(|housekeeping| housekeeping.checkpoint(OffsetCheckpoint::Replication)).await;
                 }
                 _ = producers.tick() => self.on_thread(Self::expire_producers).await,

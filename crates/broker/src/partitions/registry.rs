@@ -139,6 +139,11 @@ impl Partitions {
         listed.into_iter().filter_map(|id| self.by_id(id.topic_id, id.partition).ok()).collect()
     }
 
+    /// Whether a high watermark has moved, or a replica has come, since this was asked last.
+    pub(super) fn take_moved(&self) -> bool {
+        self.unfinished.take_moved()
+    }
+
     /// The replicas of one topic that are open here.
     pub(crate) fn of_topic(&self, name: &str) -> Vec<Arc<Partition>> {
         let topics = self.topics.read();

@@ -1,10 +1,11 @@
 //! The replicas with something that is not on the disk yet, or with files to remove: whoever looks after logs each second looks at
-//! these, not at all that there are.
+//! these, not at all that there are. And whether any high watermark has moved: else their checkpoint says all that it could.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use ottla_model::{Now, TopicIdPartition};
+use ottla_model::{Now, Offset, TopicIdPartition};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::partition::{Partition, State};
@@ -13,11 +14,16 @@ use super::partition::{Partition, State};
 #[derive(Debug, Default)]
 pub(super) struct Unfinished {
     listed: Mutex<Vec<TopicIdPartition>>,
+    high_watermark_moved: AtomicBool,
 }
 
 impl Unfinished {
     pub(super) fn take(&self) -> Vec<TopicIdPartition> {
         std::mem::take(&mut *self.listed.lock())
+    }
+
+    pub(super) fn take_moved(&self) -> bool {
+        self.high_watermark_moved.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -27,6 +33,8 @@ pub(super) struct Listing {
     /// None before the replica is in the registry.
     list: Option<Arc<Unfinished>>,
     is_listed: bool,
+    /// As it was when it was last seen to move.
+    high_watermark: Option<Offset>,
 }
 
 /// What a replica wants now.
@@ -64,12 +72,15 @@ impl DerefMut for Locked<'_> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let state = &mut *self.0;
-        if !state.listing.is_listed
-            && state.log.is_unfinished()
-            && let Some(list) = &state.listing.list
-        {
+        let Some(list) = &state.listing.list else { return };
+        if !state.listing.is_listed && state.log.is_unfinished() {
             list.listed.lock().push(state.id);
             state.listing.is_listed = true;
+        }
+        let high_watermark = Some(state.machine.high_watermark());
+        if state.listing.high_watermark != high_watermark {
+            state.listing.high_watermark = high_watermark;
+            list.high_watermark_moved.store(true, Ordering::Release);
         }
     }
 }
@@ -78,6 +89,11 @@ impl Partition {
     /// From now on it is found by [`Unfinished`].
     pub(super) fn list_in(&self, list: Arc<Unfinished>) {
         self.lock().listing.list = Some(list);
+    }
+
+    /// Has its high watermark written as if it had moved: it is in another log dir, whose checkpoint does not know it.
+    pub(super) fn tell_high_watermark(&self) {
+        self.lock().listing.high_watermark = None;
     }
 
     /// What it wants, where something unflushed waits `unflushed_max_ms` at most. It was taken from the list, and is in it again
@@ -107,6 +123,20 @@ mod tests {
         let mut builder = BatchBuilder::new(Offset::ZERO);
         builder.push(TimestampMs(1_000), None, Some(b"x"), &[]);
         partition.append(&mut builder.build().unwrap(), Acks::All, AppendOrigin::Client, NOW).unwrap();
+    }
+
+    #[test]
+    fn a_high_watermark_that_moves_is_told_of_once() {
+        let (partitions, replica) = listed(LogConfig::default());
+        assert!(partitions.take_moved(), "a replica is there that was not");
+        assert!(!partitions.take_moved());
+        drop(replica.lock());
+        assert!(!partitions.take_moved(), "looked at, and nothing else");
+        append(&replica);
+        assert!(partitions.take_moved());
+        replica.tell_high_watermark();
+        assert!(partitions.take_moved());
+        assert!(!partitions.take_moved());
     }
 
     fn later(ms: u64) -> Now {

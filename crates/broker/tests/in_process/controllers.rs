@@ -71,7 +71,8 @@ async fn registered_controllers_are_shown_and_outlive_a_restart() {
     eventually("this node has registered", || async { described(port).await == [own] }).await;
     let answer = client.call(&another("CONTROLLER", 0)).await.unwrap();
     assert_eq!(answer.error_code, 0);
-    assert_eq!(described(port).await, [own, (7, 9)]);
+    // What is committed is shown a moment later.
+    eventually("the other one is known", || async { described(port).await == [own, (7, 9)] }).await;
 
     let broker = broker.restart().await;
     eventually("both are known", || async { described(port).await == [own, (7, 9)] }).await;
@@ -101,7 +102,7 @@ async fn a_controller_is_unregistered_unless_it_is_the_active_one() {
     let client = broker.client().await;
     let answer = client.call(&request).await.unwrap();
     assert_eq!((answer.error_code, answer.error_message), (0, None));
-    assert_eq!(described(port).await, [own]);
+    eventually("it is gone", || async { described(port).await == [own] }).await;
     let again = client.call(&request).await.unwrap();
     assert_eq!(again.error_code, ErrorCode::ControllerIdNotRegistered.code());
     broker.stop().await;

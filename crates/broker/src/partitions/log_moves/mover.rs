@@ -208,6 +208,7 @@ impl Mover {
     fn moved(&self, job: &Move, from: usize, moved: Moved) {
         let (name, logs) = (&job.partition.name, &self.parts.logs);
         logs.moved(name, self.dir(from), job.to);
+        job.partition.tell_high_watermark();
         self.parts.assignments.assign(job.partition.id, DirectoryId(self.dir(job.to).directory_id()));
         match moved.old {
             Ok(deleted) => logs.remove_files(from, vec![deleted], self.parts.clock.now()),
