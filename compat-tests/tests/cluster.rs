@@ -4,6 +4,8 @@
 mod controllers;
 #[path = "cluster/emptied.rs"]
 mod emptied;
+#[path = "cluster/named.rs"]
+mod named;
 #[path = "cluster/voters.rs"]
 mod voters;
 

@@ -9,7 +9,7 @@ use ottla_protocol::messages::{DescribeClusterRequest, UnregisterControllerReque
 use super::{PATIENCE, client, described, quorum_answer};
 
 /// Where the controllers listen, by ascending id.
-async fn controllers(address: &str) -> Vec<(i32, String)> {
+pub(super) async fn controllers(address: &str) -> Vec<(i32, String)> {
     let nodes = quorum_answer(address).await.nodes;
     let at = nodes.iter().map(|node| {
         let listener = &node.listeners[0];
@@ -31,7 +31,7 @@ async fn registered(address: &str) -> Vec<(i32, String)> {
     named
 }
 
-async fn registered_become(address: &str, expected: &[(i32, String)]) {
+pub(super) async fn registered_become(address: &str, expected: &[(i32, String)]) {
     let began = Instant::now();
     loop {
         let named = registered(address).await;

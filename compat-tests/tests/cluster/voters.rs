@@ -57,6 +57,20 @@ async fn produce_once(address: &str, topic: &str, value: &str) -> Result<Offset,
     Ok(client(address).await?.produce(topic, 0, batch, -1).await?.base_offset)
 }
 
+/// What `add-controller` reads: the new controller's own file, and its directory by it.
+pub(super) fn file_of(node: &Broker, id: i32, controller: &str) -> String {
+    let file = node.dir().join("controller.properties");
+    let properties = format!(
+        "node.id={id}\nprocess.roles=broker,controller\ncontroller.listener.names=CONTROLLER\n\
+         listeners=PLAINTEXT://{at},CONTROLLER://{controller}\nadvertised.listeners=PLAINTEXT://{at},CONTROLLER://{controller}\n\
+         controller.quorum.bootstrap.servers={controller}\nlog.dirs={}\n",
+        node.data_dir().display(),
+        at = node.address(),
+    );
+    std::fs::write(&file, properties).expect("a file");
+    file.display().to_string()
+}
+
 /// Writes with acks=all to whichever of these leads, until one acknowledges.
 pub(super) async fn produce(addresses: &[String], topic: &str, value: &str) -> Offset {
     let began = Instant::now();
@@ -205,19 +219,7 @@ async fn the_official_tools_change_the_voters() {
         .ok()
         .shows("Cluster ID:");
 
-    // The tool reads the new controller's own file and directory.
-    let file = second.dir().join("controller.properties");
-    let data = second.data_dir();
-    let properties = format!(
-        "node.id=2\nprocess.roles=broker,controller\ncontroller.listener.names=CONTROLLER\n\
-         listeners=PLAINTEXT://{},{listeners}\nadvertised.listeners=PLAINTEXT://{},{listeners}\n\
-         controller.quorum.bootstrap.servers={bootstrap}\nlog.dirs={}\n",
-        second.address(),
-        second.address(),
-        data.display()
-    );
-    std::fs::write(&file, properties).expect("a file");
-    let file = file.display().to_string();
+    let file = file_of(&second, 2, &format!("127.0.0.1:{second_controller}"));
     let all = ["--command-config", &file, "--bootstrap-server", &address, "add-controller"];
     tools::run_bare(METADATA_QUORUM, &all, "").ok().shows("Added controller 2");
     let status = quorum(&["describe", "--status"]).ok();

@@ -1,8 +1,8 @@
 //! Which of Kafka's error codes an error of the layers below is.
 
 use ottla_controller::{
-    BrokerError, ConfigChangeError, ControllerError, DirectoryError, RegistrationError, TopicError,
-    VoterError,
+    BrokerError, ConfigChangeError, ControllerError, DirectoryError, FeatureError, RegistrationError,
+    TopicError, VoterError,
 };
 use ottla_model::batch::BatchError;
 use ottla_protocol::ErrorCode;
@@ -117,6 +117,7 @@ pub(crate) fn voter(error: &VoterError) -> ErrorCode {
         VoterError::Unsupported { .. } => ErrorCode::UnsupportedVersion,
         VoterError::Duplicate { .. } => ErrorCode::DuplicateVoter,
         VoterError::NotFound { .. } => ErrorCode::VoterNotFound,
+        VoterError::DirectoryUnknown { .. } => ErrorCode::UnknownServerError,
         VoterError::Controller(error) => controller(error),
     }
 }
@@ -129,6 +130,15 @@ pub(crate) fn broker(error: &BrokerError) -> ErrorCode {
         BrokerError::Duplicate(_) => ErrorCode::DuplicateBrokerRegistration,
         BrokerError::ProducerIdsExhausted => ErrorCode::UnknownServerError,
         BrokerError::UnsupportedFeature { .. } => ErrorCode::UnsupportedVersion,
+    }
+}
+
+/// Features that stay at their levels.
+pub(crate) fn feature(error: &FeatureError) -> ErrorCode {
+    match error {
+        FeatureError::InvalidUpdateVersion(_) => ErrorCode::InvalidUpdateVersion,
+        FeatureError::DirectoryUnknown { .. } => ErrorCode::UnknownServerError,
+        FeatureError::NotCommitted => ErrorCode::RequestTimedOut,
     }
 }
 

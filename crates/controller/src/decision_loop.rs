@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_metadata::{LeaderRecoveryState, MetadataImage, MetadataRecord, Provenance, new_cluster_records};
+use ottla_metadata::{
+    FeatureLevelRecord, KRAFT_VERSION, LeaderRecoveryState, MetadataImage, MetadataRecord, Provenance,
+    new_cluster_records,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -162,11 +165,14 @@ impl DecisionLoop {
         }
     }
 
-    /// A new cluster's log begins with its features, and the settings that go with them.
+    /// A new cluster's log begins with its features, and the settings that go with them. One whose log has come to say who votes says so
+    /// as a feature, too: whoever had begun that may be gone.
     fn first_records(&self, image: &MetadataImage) -> Vec<MetadataRecord> {
         let is_new = image.features().iter().next().is_none();
         if !is_new {
-            return Vec::new();
+            let is_said = image.features().level(KRAFT_VERSION) > 0 || !self.quorum.names_voters();
+            let level = FeatureLevelRecord { name: KRAFT_VERSION.to_owned(), feature_level: 1 };
+            return if is_said { Vec::new() } else { vec![MetadataRecord::FeatureLevel(level)] };
         }
         let kraft_version = i16::from(self.settings.dynamic_voters);
         new_cluster_records(&self.settings.min_insync_replicas(), kraft_version)

@@ -158,6 +158,12 @@ pub enum FeatureError {
     /// INVALID_UPDATE_VERSION
     #[error("{0}")]
     InvalidUpdateVersion(String),
+    /// Of `kraft.version`: a voter does not say now which directory it has. UNKNOWN_SERVER_ERROR, as in Kafka
+    #[error("Directory id must be known for all of the voters: [{voters}]")]
+    DirectoryUnknown { voters: String },
+    /// It is written, and no majority has it yet. REQUEST_TIMED_OUT
+    #[error("Request timed out waiting for voters to commit the new version")]
+    NotCommitted,
 }
 
 /// Why a broker's request about itself was refused.
@@ -229,6 +235,9 @@ pub enum VoterError {
     /// It is written, and no majority has it yet. REQUEST_TIMED_OUT
     #[error("Request timed out waiting for voters to commit the voter change")]
     NotCommitted,
+    /// Static voters of whom one does not say which directory it has. UNKNOWN_SERVER_ERROR
+    #[error("Directory id must be known for all of the voters: [{voters}]")]
+    DirectoryUnknown { voters: String },
     #[error(transparent)]
     Controller(#[from] ControllerError),
 }
@@ -275,4 +284,9 @@ pub enum StartError {
          controller.quorum.bootstrap.servers"
     )]
     Joined { path: PathBuf },
+    #[error(
+        "the metadata log of {path} is empty, and by the others' log its old one votes, whatever controller.quorum.voters says: start \
+         with controller.quorum.bootstrap.servers, and add this node to the voters"
+    )]
+    VotersInLog { path: PathBuf },
 }

@@ -18,11 +18,11 @@ use crate::command::{
     AlterConfigs, AlterPartition, AlterPartitionReassignments, BrokerHeartbeat, BrokerRegistrationRequest,
     ConfigAnswers, CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, DeletedTopic,
     DirectoryAnswers, ElectLeaders, HeartbeatAnswer, IsrAnswers, ProducerIdBlock, ReassignmentAnswers,
-    ReplicaDirectories, TopicAnswers, TopicElections, UpdateFeatures,
+    ReplicaDirectories, TopicAnswers, TopicElections,
 };
 use crate::decision::{self, Context, Decision, Settings};
 use crate::decision_loop::{DecisionLoop, Job, Need, Outcome};
-use crate::error::{BrokerError, ControllerError, FeatureError, StartError};
+use crate::error::{BrokerError, ControllerError, StartError};
 use crate::liveness::Liveness;
 use crate::peers::Peers;
 use crate::publish::{MetadataSubscription, Publisher};
@@ -213,14 +213,6 @@ impl Controller {
     ) -> Result<ReassignmentAnswers, ControllerError> {
         self.decide(Need::Change, move |context| decision::alter_partition_reassignments(&request, context))
             .await
-    }
-
-    /// UpdateFeatures: all of them, or none.
-    pub async fn update_features(
-        &self,
-        request: UpdateFeatures,
-    ) -> Result<Result<(), FeatureError>, ControllerError> {
-        self.decide(Need::Change, move |context| decision::update_features(&request, context)).await
     }
 
     /// UnregisterBroker: forgets a broker.

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -30,6 +31,11 @@ impl Peer {
     #[must_use]
     pub fn of_id(id: BrokerId, host: &str, port: u16) -> Self {
         Self { id, directory_id: DirectoryId::UNASSIGNED, host: host.to_owned(), port }
+    }
+
+    /// Whether its directory is known.
+    pub(crate) fn is_named(&self) -> bool {
+        self.directory_id != DirectoryId::UNASSIGNED
     }
 
     /// One whose id nobody knows yet.
@@ -60,8 +66,8 @@ pub trait PeerTransport: Send + Sync + Debug + 'static {
 /// How the controllers are found.
 #[derive(Clone, Debug)]
 enum Found {
-    /// `controller.quorum.voters`: what the file says of a voter is newer than what the log does.
-    Static,
+    /// `controller.quorum.voters`: what the file says of a voter is newer than what the log does, until the log says who votes.
+    Static(Arc<[Peer]>),
     /// `controller.quorum.bootstrap.servers`: addresses; the log says whose, and who else.
     Bootstrap(Arc<[Peer]>),
     /// Nowhere: this node begins alone; the log says who has joined it.
@@ -93,13 +99,15 @@ pub struct Attendance {
 pub struct Peers {
     pub(crate) own: BrokerId,
     found: Found,
+    /// Of static voters: the log says who votes by now (`kraft.version` 1), whatever the file says.
+    in_log: Arc<AtomicBool>,
     /// By ascending id.
     voters: Arc<ArcSwap<Vec<Peer>>>,
     pub(crate) transport: Arc<dyn PeerTransport>,
     pub(crate) door: Arc<PeerDoor>,
     /// The longest that a follower waits to hear of its leader.
     pub(crate) election_timeout: Duration,
-    /// `None` of static voters, and of a node that is no controller.
+    /// `None` of a node that is no controller, or is not reached.
     attendance: Option<Arc<Attendance>>,
 }
 
@@ -112,7 +120,7 @@ impl Peers {
         transport: Arc<dyn PeerTransport>,
         election_timeout: Duration,
     ) -> Self {
-        let peers = Self::found(own, Found::Static, transport, election_timeout);
+        let peers = Self::found(own, Found::Static(voters.as_slice().into()), transport, election_timeout);
         peers.know(voters);
         peers
     }
@@ -154,7 +162,16 @@ impl Peers {
         election_timeout: Duration,
     ) -> Self {
         let door = Arc::new(PeerDoor::new(own));
-        Self { own, found, voters: Arc::default(), transport, door, election_timeout, attendance: None }
+        Self {
+            own,
+            found,
+            in_log: Arc::default(),
+            voters: Arc::default(),
+            transport,
+            door,
+            election_timeout,
+            attendance: None,
+        }
     }
 
     /// Answers what another node's transport has brought.
@@ -198,14 +215,43 @@ impl Peers {
     /// Whether the log says who votes, and so may change it (`kraft.version` 1); else the file does.
     #[must_use]
     pub fn is_dynamic(&self) -> bool {
-        !matches!(self.found, Found::Static)
+        !self.is_static() || self.in_log.load(Ordering::Acquire)
+    }
+
+    /// Whether the file has said who votes, at first.
+    pub(crate) fn is_static(&self) -> bool {
+        matches!(self.found, Found::Static(_))
+    }
+
+    /// Notes whether the log says who votes, in the place of a file that does so, too. What says so may be an entry that was never
+    /// committed: then it is the file again.
+    pub(crate) fn follow_log(&self, says: bool) {
+        let Found::Static(voters) = &self.found else { return };
+        let said = self.in_log.swap(says, Ordering::AcqRel);
+        if said && !says {
+            self.know(voters.to_vec());
+        }
+    }
+
+    /// Whether voters that are named with their directories say that the log is what names them. A lone voter of a file is named so, too.
+    pub(crate) fn are_of_log(&self, voters: &[Peer]) -> bool {
+        let several = matches!(&self.found, Found::Static(file) if file.len() > 1) || voters.len() > 1;
+        several && voters.iter().all(Peer::is_named)
+    }
+
+    /// Notes who votes, as another node tells it: static voters are told of without directories.
+    pub(crate) fn hear(&self, voters: Vec<Peer>) {
+        if !voters.is_empty() && voters.iter().all(Peer::is_named) {
+            self.follow_log(true);
+        }
+        self.learn(voters);
     }
 
     pub(crate) fn attendance(&self) -> Option<&Attendance> {
         self.attendance.as_deref()
     }
 
-    /// Notes who votes, as the log or another node says it; of static voters nothing new.
+    /// Notes who votes, as the log says it; of static voters nothing new.
     pub(crate) fn learn(&self, voters: Vec<Peer>) {
         if self.is_dynamic() && !voters.is_empty() {
             self.know(voters);
@@ -222,14 +268,15 @@ impl Peers {
     /// Where controllers may be found beside those that are known.
     pub(crate) fn bootstrap_servers(&self) -> &[Peer] {
         match &self.found {
-            Found::Static | Found::Alone => &[],
+            Found::Static(voters) if self.is_dynamic() => voters,
+            Found::Static(_) | Found::Alone => &[],
             Found::Bootstrap(servers) => servers,
         }
     }
 
     /// What the file says of a voter; `None` where the log says it.
     pub(crate) fn configured(&self, id: BrokerId) -> Option<Peer> {
-        matches!(self.found, Found::Static).then(|| self.voter(id)).flatten()
+        (!self.is_dynamic()).then(|| self.voter(id)).flatten()
     }
 
     pub(crate) fn others(&self) -> Vec<Peer> {

@@ -1,13 +1,39 @@
-//! Adding, removing and updating voters (KIP-853), as the active controller's handle offers it.
+//! Adding, removing and updating voters (KIP-853), and the features, one of which says whether that is done: as the active
+//! controller's handle offers it.
 
 use ottla_metadata::{DirectoryId, KRAFT_VERSION};
 use ottla_model::BrokerId;
 
-use crate::error::{ControllerError, VoterError};
+use crate::command::{FeatureUpgrade, UpdateFeatures};
+use crate::decision;
+use crate::decision_loop::Need;
+use crate::error::{ControllerError, FeatureError, VoterError};
 use crate::handle::Controller;
 use crate::peers::Peer;
 
 impl Controller {
+    /// UpdateFeatures: all of them, or none. Before `kraft.version` is 1, the log says who votes.
+    pub async fn update_features(
+        &self,
+        request: UpdateFeatures,
+    ) -> Result<Result<(), FeatureError>, ControllerError> {
+        let names_voters = self.image().features().level(KRAFT_VERSION) < 1 && raises_kraft_version(&request);
+        if names_voters {
+            // What else speaks against it is said before anything is written.
+            let trial = UpdateFeatures { validate_only: true, ..request.clone() };
+            let tried = self.decide(Need::Change, move |context| decision::update_features(&trial, context));
+            if let Err(error) = tried.await? {
+                return Ok(Err(error));
+            }
+            if let Some(door) = &self.door
+                && let Err(error) = door.name_voters(request.validate_only).await
+            {
+                return not_named(error).map(Err);
+            }
+        }
+        self.decide(Need::Change, move |context| decision::update_features(&request, context)).await
+    }
+
     /// AddRaftVoter: lets a controller vote that follows the log, once it has all of it.
     pub async fn add_voter(&self, voter: &Peer) -> Result<(), VoterError> {
         let level = self.kraft_version("adding")?;
@@ -50,4 +76,23 @@ impl Controller {
 
 fn not_controller() -> VoterError {
     ControllerError::NotController { leader: None }.into()
+}
+
+fn raises_kraft_version(request: &UpdateFeatures) -> bool {
+    let mut updates = request.updates.iter();
+    updates.any(|update| {
+        update.feature == KRAFT_VERSION && update.level > 0 && update.upgrade == Some(FeatureUpgrade::Upgrade)
+    })
+}
+
+fn not_named(error: VoterError) -> Result<FeatureError, ControllerError> {
+    Ok(match error {
+        VoterError::Controller(error) => return Err(error),
+        VoterError::NotEstablished => return Err(ControllerError::NotController { leader: None }),
+        VoterError::DirectoryUnknown { voters } => FeatureError::DirectoryUnknown { voters },
+        VoterError::NotCommitted => FeatureError::NotCommitted,
+        _ => FeatureError::InvalidUpdateVersion(format!(
+            "Unable to upgrade version for {KRAFT_VERSION} to 1 due to changing voters"
+        )),
+    })
 }

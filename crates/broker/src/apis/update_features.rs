@@ -39,7 +39,7 @@ impl Handler for UpdateFeatures {
                     UpdateFeaturesResponse::default().with_error_message(None).with_results(results)
                 }
                 Ok(Err(error)) => refused(
-                    ErrorCode::InvalidUpdateVersion,
+                    error_map::feature(&error),
                     format!(
                         "The update failed for all features since the following feature had an error: {error}"
                     ),

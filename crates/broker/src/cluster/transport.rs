@@ -28,14 +28,18 @@ pub(crate) fn peers(
     let set = settings.election_timeout_ms.map(|ms| ms.max(ELECTION_TIMEOUT_MIN_MS).unsigned_abs());
     let election_timeout = set.map_or(ELECTION_TIMEOUT, |ms| Duration::from_millis(u64::from(ms)));
     let transport = Arc::new(Transport { links: links.clone(), correlation_id: AtomicI32::new(0) });
+    let attendance = attendance(config, controller_address);
     if !settings.voters.is_empty() {
         if config.node.roles.controller && config.net.controller_listeners.is_empty() {
             return None;
         }
         let voters = settings.voters.iter().map(|voter| Peer::of_id(voter.id, &voter.host, voter.port));
-        return Some(Peers::new(own, voters.collect(), transport, election_timeout));
+        let peers = Peers::new(own, voters.collect(), transport, election_timeout);
+        return Some(match attendance {
+            Some(attendance) => peers.attend(attendance),
+            None => peers,
+        });
     }
-    let attendance = attendance(config, controller_address);
     if !settings.bootstrap_servers.is_empty() {
         let servers = settings.bootstrap_servers.iter().map(|(host, port)| Peer::at(host, *port));
         let peers = Peers::bootstrap(own, servers.collect(), transport, election_timeout);

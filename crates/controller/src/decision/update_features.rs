@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use ottla_metadata::{
-    ConfigRecord, ConfigResourceType, ELIGIBLE_LEADER_REPLICAS_VERSION, FeatureLevelRecord, KRAFT_VERSION,
-    METADATA_VERSION, MIN_INSYNC_REPLICAS, MetadataRecord, cluster_min_insync_replicas, feature,
+    BrokerFeature, ConfigRecord, ConfigResourceType, ELIGIBLE_LEADER_REPLICAS_VERSION, FeatureLevelRecord,
+    KRAFT_VERSION, METADATA_VERSION, MIN_INSYNC_REPLICAS, MetadataRecord, cluster_min_insync_replicas,
+    feature,
 };
+use ottla_model::BrokerId;
 
 use super::{Context, Decision};
 use crate::command::{FeatureUpdate, FeatureUpgrade, UpdateFeatures};
@@ -58,13 +60,8 @@ fn check(update: &FeatureUpdate, context: &Context<'_>) -> Result<(), FeatureErr
     if *level > current && *upgrade != FeatureUpgrade::Upgrade {
         return invalid("Can't downgrade to a newer version.");
     }
-    if name == KRAFT_VERSION && *level != current {
-        // The voters of a file carry no directory ids, without which they cannot be changed.
-        return invalid(if *level < current {
-            "Can't downgrade the version of this feature."
-        } else {
-            "The voters are static: controller.quorum.voters says who they are."
-        });
+    if name == KRAFT_VERSION && *level < current {
+        return invalid("Can't downgrade the version of this feature.");
     }
     if name == METADATA_VERSION && *level < current {
         return Err(metadata_downgrade(current, *level, *upgrade));
@@ -85,22 +82,36 @@ fn metadata_downgrade(from: i16, to: i16, upgrade: FeatureUpgrade) -> FeatureErr
     FeatureError::InvalidUpdateVersion(message)
 }
 
-/// Who does not support the level: the controller itself, or a registered broker. Level 0, which is "off", needs no
-/// support of a feature that is not known.
+/// Who does not support the level: the controller itself, a registered broker or controller, or one that the file names and nobody
+/// knows. Level 0, which is "off", needs no support of a feature that is not known.
 fn reason_not_supported(name: &str, level: i16, context: &Context<'_>) -> Option<String> {
     let local = feature(name).map(|def| (def.min_supported, def.max_supported));
     let who = format!("Local controller {}", context.settings.node_id);
-    let brokers = context.image.brokers().iter().map(|broker| {
-        let range = broker.features.iter().find(|range| range.name == name);
-        let range = range.map(|range| (range.min_supported_version, range.max_supported_version));
-        (format!("Broker {}", broker.id), range)
-    });
-    [(who, local)].into_iter().chain(brokers).find_map(|(who, range)| match range {
-        None => (level != 0).then(|| format!("{who} does not support this feature.")),
-        Some((min, max)) => {
-            (level < min || level > max).then(|| format!("{who} only supports versions {min}-{max}"))
-        }
+    let (own, controllers) = (context.settings.node_id, context.image.controllers());
+    let brokers = context.image.brokers().iter();
+    let brokers = brokers.map(|broker| (format!("Broker {}", broker.id), range_of(&broker.features, name)));
+    let others = controllers.iter().filter(|controller| controller.id != own);
+    let others = others
+        .map(|controller| (format!("Controller {}", controller.id), range_of(&controller.features, name)));
+    let refused =
+        [(who, local)].into_iter().chain(brokers).chain(others).find_map(|(who, range)| match range {
+            None => (level != 0).then(|| format!("{who} does not support this feature.")),
+            Some((min, max)) => {
+                let range = if min == max { min.to_string() } else { format!("{min}-{max}") };
+                (level < min || level > max).then(|| format!("{who} only supports versions {range}"))
+            }
+        });
+    let is_known = |id: BrokerId| id == own || controllers.get(id).is_some();
+    let voters = context.settings.broker.controller.voters.iter();
+    refused.or_else(|| {
+        let unknown = voters.map(|voter| voter.id).find(|id| !is_known(*id));
+        unknown.map(|id| format!("controller {id} has not registered, and may not support this feature"))
     })
+}
+
+fn range_of(features: &[BrokerFeature], name: &str) -> Option<(i16, i16)> {
+    let range = features.iter().find(|range| range.name == name)?;
+    Some((range.min_supported_version, range.max_supported_version))
 }
 
 fn apply(update: &FeatureUpdate, context: &Context<'_>) -> Vec<MetadataRecord> {

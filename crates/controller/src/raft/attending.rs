@@ -133,7 +133,7 @@ fn due(membership: &StoredMembership, from: BrokerId, told: &Attend, candidates:
 }
 
 impl VoterChanges {
-    /// Does what is due about a controller that is there; nothing while this node does not lead.
+    /// Does what is due about a controller that is there; nothing while this node does not lead, or voters are static.
     pub(super) async fn attended(
         &self,
         started: &Started,
@@ -145,6 +145,10 @@ impl VoterChanges {
             let metrics = metrics.borrow_watched();
             ((*metrics.membership_config).clone(), is_there(&metrics, from))
         };
+        if !started.peers.is_dynamic() {
+            // The file says who votes.
+            return Ok(());
+        }
         let new = told.peer(from);
         match due(&membership, from, told, &self.candidates) {
             Due::Nothing => Ok(()),
@@ -180,7 +184,7 @@ pub(super) async fn keep_attending(started: Started, peers: Peers, directory_id:
     let mut metrics = started.raft.metrics();
     loop {
         let membership = (*metrics.borrow_watched().membership_config).clone();
-        if is_settled(&membership, peers.own(), &told) {
+        if !peers.is_dynamic() || is_settled(&membership, peers.own(), &told) {
             if metrics.changed().await.is_err() {
                 return;
             }

@@ -21,6 +21,7 @@ use super::standing::Standing;
 use super::twin_store::TwinStore;
 use super::types::{Entry, Membership, Payload, Voter, log_id};
 use crate::command::{CreateTopics, NewTopic};
+use crate::error::StartError;
 use crate::handle::{Controller, ControllerConfig};
 use crate::observing::ObserverConfig;
 use crate::peers::{Attendance, Peer, PeerAnswerFuture, PeerError, PeerTransport, Peers, VoteWish};
@@ -123,10 +124,16 @@ impl Cluster {
         }
         let voters = self.nodes.iter().map(voter).collect();
         Peers::new(BrokerId(id), voters, Arc::new(wire), ELECTION_TIMEOUT)
+            .attend(attendance(id, VoteWish::Watch))
     }
 
     /// Starts a node in its own task, which may have to wait for others.
     fn launch(&self, id: i32) -> impl Future<Output = Controller> + Send + 'static {
+        let starting = self.try_launch(id);
+        async move { starting.await.unwrap() }
+    }
+
+    fn try_launch(&self, id: i32) -> impl Future<Output = Result<Controller, StartError>> + Send + 'static {
         let peers = self.peers(id);
         self.wires.shared.lock().doors.insert(id, peers.clone());
         let node = self.node(id);
@@ -153,6 +160,18 @@ impl Cluster {
     pub(super) async fn start(&mut self, id: i32) {
         let controller = timeout(PATIENCE, self.launch(id)).await.expect("starts");
         self.node_mut(id).controller = Some(controller);
+    }
+
+    /// Why a node does not start.
+    pub(super) async fn refused(&self, id: i32) -> StartError {
+        let refused = timeout(PATIENCE, self.try_launch(id)).await.expect("is told").map(|_| ());
+        self.wires.shared.lock().doors.remove(&id);
+        refused.expect_err("it starts")
+    }
+
+    /// How a node that runs sees the controllers, and answers them.
+    pub(super) fn door(&self, id: i32) -> Peers {
+        self.wires.shared.lock().doors[&id].clone()
     }
 
     /// As a kill: what was not synced is lost, and nobody answers any more.
@@ -295,12 +314,15 @@ fn peer(id: i32) -> Peer {
 
 /// The first node begins alone, unless it joins; the others know where it is.
 fn dynamic(id: i32, wish: VoteWish, first_joins: bool, wire: Arc<Wire>) -> Peers {
-    let attendance = Attendance { host: "sim".to_owned(), port: u16::try_from(id).unwrap(), wish };
     if id == 1 && !first_joins {
-        return Peers::alone(BrokerId(id), attendance, wire, ELECTION_TIMEOUT);
+        return Peers::alone(BrokerId(id), attendance(id, wish), wire, ELECTION_TIMEOUT);
     }
     let servers = vec![Peer::at("sim", if id == 1 { 2 } else { 1 })];
-    Peers::bootstrap(BrokerId(id), servers, wire, ELECTION_TIMEOUT).attend(attendance)
+    Peers::bootstrap(BrokerId(id), servers, wire, ELECTION_TIMEOUT).attend(attendance(id, wish))
+}
+
+fn attendance(id: i32, wish: VoteWish) -> Attendance {
+    Attendance { host: "sim".to_owned(), port: u16::try_from(id).unwrap(), wish }
 }
 
 fn registration(id: i32) -> crate::BrokerRegistrationRequest {
@@ -326,21 +348,21 @@ async fn start(
     directory_id: DirectoryId,
     cluster_id: String,
     peers: Peers,
-) -> Controller {
+) -> Result<Controller, StartError> {
     let disk: Arc<dyn Disk> = disk;
     let dir = Path::new("/log");
     disk.create_dir(dir).and_then(|()| disk.sync_dir(Path::new("/"))).unwrap();
     let publisher = Arc::new(Publisher::new(MetadataImage::new(cluster_id.clone())));
     let config = quorum_config(id, directory_id, &cluster_id, peers.clone());
     let meta = Arc::new(TwinStore::open(disk.as_ref(), dir).unwrap());
-    let quorum = Quorum::start_with(config, disk, meta, publisher.clone()).await.unwrap();
+    let quorum = Quorum::start_with(config, disk, meta, publisher.clone()).await?;
     let config = ControllerConfig {
         node_id: BrokerId(id),
         cluster_id,
         peers: Some(peers),
         ..crate::handle_tests::config(dir)
     };
-    Controller::run(config, quorum, publisher).await.unwrap()
+    Controller::run(config, quorum, publisher).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

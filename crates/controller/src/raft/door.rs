@@ -13,11 +13,12 @@ use openraft::{RaftMetrics, Snapshot as RaftSnapshot};
 use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::attending::is_member;
 use super::peer_codec::{
-    Envelope, Hello, PeerAnswer, PeerRequest, SnapshotPiece, answer_bytes, read_request,
+    Envelope, Hello, HelloStanding, PeerAnswer, PeerRequest, SnapshotPiece, answer_bytes, read_request,
 };
 use super::quorum::{OurRaft, node};
 use super::serving::Serving;
@@ -55,6 +56,8 @@ pub(crate) struct PeerDoor {
     started: Mutex<Option<Started>>,
     incoming: Mutex<Option<Incoming>>,
     said_of_strangers: Mutex<Option<Instant>>,
+    /// The log names another disk in the place of this one, of which this node's file knows nothing.
+    displaced: watch::Sender<bool>,
     /// When a leader has last sent something that was taken, or this node began.
     heard: Mutex<Instant>,
     pub(super) changes: VoterChanges,
@@ -80,6 +83,7 @@ impl PeerDoor {
             started: Mutex::new(None),
             incoming: Mutex::new(None),
             said_of_strangers: Mutex::new(None),
+            displaced: watch::Sender::new(false),
             heard: Mutex::new(Instant::now()),
             changes: VoterChanges::default(),
         }
@@ -121,6 +125,16 @@ impl PeerDoor {
         self.heard.lock().elapsed()
     }
 
+    /// Ends once another disk is known to vote in the place of this one, which its file's voters know nothing of.
+    pub(super) fn displaced(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut displaced = self.displaced.subscribe();
+        async move {
+            if displaced.wait_for(|displaced| *displaced).await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
     pub(super) fn open(&self, started: Started) {
         *self.started.lock() = Some(started);
     }
@@ -147,6 +161,10 @@ impl PeerDoor {
     ) -> Result<(), VoterError> {
         let started = self.started().ok_or(ControllerError::Closed)?;
         self.changes.remove(&started, id, directory_id, level).await
+    }
+
+    pub(crate) async fn name_voters(&self, is_trial: bool) -> Result<(), VoterError> {
+        self.changes.name(&self.started().ok_or(ControllerError::Closed)?, is_trial).await
     }
 
     pub(crate) async fn update_voter(&self, voter: &Peer, level: i16) -> Result<(), VoterError> {
@@ -193,6 +211,24 @@ impl PeerDoor {
         if envelope.cluster_id != *started.cluster_id {
             return Err(format!("this is cluster {}, not {}", started.cluster_id, envelope.cluster_id));
         }
+        if !self.is_meant(&envelope, &started) {
+            return match request {
+                PeerRequest::Vote(_) | PeerRequest::PreVote(_) => Ok(started.no_vote()),
+                PeerRequest::Append(_) | PeerRequest::Snapshot(_) | PeerRequest::TransferLeader(_) => {
+                    Err("another disk is meant, which this node had before".to_owned())
+                }
+                _ => self.handle_meant(&envelope, &started, request).await,
+            };
+        }
+        self.handle_meant(&envelope, &started, request).await
+    }
+
+    async fn handle_meant(
+        &self,
+        envelope: &Envelope,
+        started: &Started,
+        request: PeerRequest,
+    ) -> Result<PeerAnswer, String> {
         let failed = |error: &dyn std::fmt::Display| error.to_string();
         match request {
             PeerRequest::Append(request) => {
@@ -215,10 +251,10 @@ impl PeerDoor {
             },
             PeerRequest::Snapshot(piece) => {
                 *self.heard.lock() = Instant::now();
-                self.snapshot(&started, piece).await
+                self.snapshot(started, piece).await
             }
             PeerRequest::TransferLeader(request) => {
-                if !self.may_lead(&started) {
+                if !self.may_lead(started) {
                     return Err("this voter has not caught up, or is none".to_owned());
                 }
                 let answer = started.raft.handle_transfer_leader(request).await;
@@ -236,7 +272,7 @@ impl PeerDoor {
                 piece.map(PeerAnswer::PulledPiece).map_err(|error| failed(&error))
             }
             PeerRequest::Attend(told) => {
-                let attended = self.changes.attended(&started, envelope.from, &told).await;
+                let attended = self.changes.attended(started, envelope.from, &told).await;
                 attended.map(|()| PeerAnswer::Attended).map_err(|error| failed(&error))
             }
             PeerRequest::Hello(_) => Ok(PeerAnswer::Hello(self.hello())),
@@ -272,9 +308,36 @@ impl PeerDoor {
         let own = self.hello.lock().directory_id;
         let is_known = |directory: DirectoryId| directory != DirectoryId::UNASSIGNED;
         if is_known(envelope.to_directory) && is_known(own) && envelope.to_directory != own {
+            self.note_other_disk(envelope);
             return Err(format!("this is directory {own}, not {}", envelope.to_directory));
         }
         Ok(())
+    }
+
+    /// Another disk is meant, by one that goes by the log. A static voter whose disk was emptied just before the log named that disk would
+    /// wait for ever to be sent what it lacks.
+    fn note_other_disk(&self, envelope: &Envelope) {
+        let Some(started) = self.started() else { return };
+        if !started.peers.is_dynamic() && envelope.cluster_id == *started.cluster_id {
+            self.displaced.send_replace(true);
+        }
+    }
+
+    /// Whether a voter can mean this disk. One that names no directory may not know yet that the log says who votes, and that it says so
+    /// of another disk than this one, which was emptied since: what that one has promised is not known here. Founders know of each other
+    /// before there is a log; who catches up gives no vote.
+    fn is_meant(&self, envelope: &Envelope, started: &Started) -> bool {
+        if envelope.to_directory != DirectoryId::UNASSIGNED || !started.peers.is_dynamic() {
+            return true;
+        }
+        let (own, is_founder, standing) = {
+            let hello = self.hello.lock();
+            (hello.directory_id, !hello.founders.is_empty(), hello.standing)
+        };
+        let metrics = started.raft.metrics();
+        is_founder
+            || standing != HelloStanding::Member
+            || is_member(&metrics.borrow_watched().membership_config, self.own, own)
     }
 
     async fn snapshot(&self, started: &Started, piece: SnapshotPiece) -> Result<PeerAnswer, String> {
@@ -321,11 +384,12 @@ async fn vote(raft: &OurRaft, request: VoteRequest<TypeConfig>) -> Result<PeerAn
 impl Started {
     /// The answer of a voter that must not vote.
     fn abstains(&self) -> Option<PeerAnswer> {
-        if self.may_vote.load(Ordering::Acquire) {
-            return None;
-        }
+        (!self.may_vote.load(Ordering::Acquire)).then(|| self.no_vote())
+    }
+
+    fn no_vote(&self) -> PeerAnswer {
         let metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>> = self.raft.metrics();
         let vote: Vote = metrics.borrow_watched().vote;
-        Some(PeerAnswer::Vote(VoteResponse::new(vote, None, false)))
+        PeerAnswer::Vote(VoteResponse::new(vote, None, false))
     }
 }

@@ -91,7 +91,14 @@ impl Peers {
     }
 
     /// What becomes of a controller with an empty disk, and the term that it must not go below.
-    pub(super) async fn stand_up(&self, cluster_id: &str, directory_id: DirectoryId) -> (Standing, u64) {
+    ///
+    /// # Errors
+    /// The others' log says who votes, of which this node's file knows nothing: with it, it would keep to voters that were.
+    pub(super) async fn stand_up(
+        &self,
+        cluster_id: &str,
+        directory_id: DirectoryId,
+    ) -> Result<(Standing, u64), VotersInLog> {
         let mut reminder = Reminder::default();
         loop {
             if self.voters().is_empty() {
@@ -99,7 +106,7 @@ impl Peers {
             }
             let (voters, own) = (self.voters(), self.door.hello());
             if let Some(standing) = newcomer(&voters, (self.own, directory_id)) {
-                return (standing, 0);
+                return Ok((standing, 0));
             }
             let others = self.greet_all(cluster_id.to_owned()).await;
             // One that has no cluster yet has no directory yet, either, by which it would be known again.
@@ -109,17 +116,24 @@ impl Peers {
             if let Some((id, _)) = strangers.first() {
                 reminder.say(&format!("voter {id} belongs to another cluster than {cluster_id}"));
             }
+            if self.is_static() && same.iter().any(|(_, hello)| self.are_of_log(&hello.voters)) {
+                return Err(VotersInLog);
+            }
             let own = (self.own, own.directory_id);
             if !voters.is_empty()
                 && let Some(decided) = decide(voters.len(), own, &same)
             {
-                return decided;
+                return Ok(decided);
             }
             reminder.say("waits for the other voters: its disk is empty, and it must not forget what it may have promised");
             tokio::time::sleep(PAUSE).await;
         }
     }
 }
+
+/// Why a disk that is empty does not begin with the voters of the node's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct VotersInLog;
 
 /// Whoever is no voter, or is one with another disk, has promised nothing with this one: it has a vote when the log gives it
 /// one (KIP-853).

@@ -17,6 +17,9 @@ mod log_store;
 mod meta_copy;
 mod meta_pair;
 mod meta_store;
+mod naming;
+#[cfg(test)]
+mod naming_tests;
 mod network;
 mod observer;
 mod observers;

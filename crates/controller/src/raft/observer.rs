@@ -107,7 +107,7 @@ impl Observer {
         };
         let Pulled { leader, voters, news } =
             pull(&self.peers, &self.cluster_id, peer, question, WAIT).await?;
-        self.peers.learn(voters);
+        self.peers.hear(voters);
         let news = match news {
             News::Entries(batches) => self.replay(&batches, replayed),
             News::Snapshot { name, len } => self.take_snapshot(peer, name, len, replayed).await,

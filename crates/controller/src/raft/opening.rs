@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::codec::{Identity, identity_bytes, purged_bytes, read_identity, read_vote, vote_bytes};
 use super::damage::{Remedy, damaged, is_damage};
+use super::forming::VotersInLog;
 use super::log_store::LogStore;
 use super::meta_pair::SLED_DIR;
 use super::meta_store::{MetaKey, MetaStore};
@@ -143,7 +144,9 @@ pub(super) async fn stand(config: &QuorumConfig, meta: &dyn MetaStore) -> Result
     peers.door.introduce(&config.cluster_id, config.directory_id);
     peers.door.stand(&standing);
     if standing == Standing::Blank {
-        let (next, term) = peers.stand_up(&config.cluster_id, config.directory_id).await;
+        let standing_up = peers.stand_up(&config.cluster_id, config.directory_id).await;
+        let (next, term) =
+            standing_up.map_err(|VotersInLog| StartError::VotersInLog { path: config.dir.clone() })?;
         if let Standing::CatchingUp { log_len } = next {
             tracing::warn!(term, log_len, "this voter's disk is empty: it votes again once it has caught up");
         }

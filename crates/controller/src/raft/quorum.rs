@@ -163,17 +163,15 @@ impl Quorum {
         let network = Network { peers: config.peers.clone(), cluster_id: config.cluster_id.to_string() };
         // What openraft is started with; the log may know of others than the file, which it learns of below.
         let ticks = config.several().is_some();
-        // Where the log says who votes, it says so of a disk: what it says of another one is not this node's.
-        let is_dynamic = config.peers.as_ref().is_some_and(Peers::is_dynamic);
-        let raft_config = raft_config(&config, standing.may_vote() && !is_dynamic)?;
+        let raft_config = raft_config(&config, standing.may_vote() && config.peers.is_none())?;
         let raft = Raft::new(node(config.node_id), raft_config, network, log.clone(), machine);
         let raft = raft.await.map_err(raft_error)?;
         let membership = membership_of(&raft).await?;
         let is_member = is_member(&membership, config.node_id, config.directory_id);
-        if is_dynamic {
-            raft.runtime_config().elect(standing.may_vote() && is_member);
-        }
         if let Some(peers) = &config.peers {
+            peers.follow_membership(&membership, &publisher);
+            // Where the log says who votes, it says so of a disk: what it says of another one is not this node's.
+            raft.runtime_config().elect(standing.may_vote() && (is_member || !peers.is_dynamic()));
             // Who has begun alone may not be alone any more.
             peers.learn(peers_of(membership.membership()));
         }
@@ -201,13 +199,12 @@ impl Quorum {
                 peers: peers.clone(),
             };
             peers.door.open(started.clone());
-            if peers.is_dynamic() {
-                let cluster_id = Arc::clone(&config.cluster_id);
-                let (directory, publisher) = (config.directory_id, Arc::clone(&publisher));
-                let observer = Observer::new(cluster_id, directory, peers.clone(), publisher, pulling);
-                followed.spawn(observer.run());
-                followed.spawn(keep_attending(started, peers.clone(), directory));
-            }
+            // Static voters may come to be dynamic ones: until then both wait.
+            let cluster_id = Arc::clone(&config.cluster_id);
+            let (directory, publisher) = (config.directory_id, Arc::clone(&publisher));
+            let observer = Observer::new(cluster_id, directory, peers.clone(), publisher, pulling);
+            followed.spawn(observer.run());
+            followed.spawn(keep_attending(started, peers.clone(), directory));
         }
         let (leads, leading) = watch::channel(false);
         let peers = config.peers.clone();
@@ -247,6 +244,13 @@ impl Quorum {
         leading_term(&self.raft.metrics().borrow_watched())
     }
 
+    /// Whether the log names each voter's directory, as it does where it says who votes.
+    pub(crate) fn names_voters(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let membership = metrics.borrow_watched().membership_config.clone();
+        self.peers.as_ref().is_some_and(|peers| peers.are_of_log(&peers_of(membership.membership())))
+    }
+
     /// Whether this voter leads and may decide ([`Self::leading_term`]).
     pub(crate) fn leading(&self) -> watch::Receiver<bool> {
         self.leading.clone()
@@ -254,6 +258,23 @@ impl Quorum {
 
     /// Ends when this voter cannot go on, as when its disk has failed, and says why.
     pub(crate) fn failure(&self) -> impl Future<Output = String> + Send + use<> {
+        let (ended, displaced) = (self.ended(), self.peers.as_ref().map(|peers| peers.door.displaced()));
+        async move {
+            let displaced = async {
+                match displaced {
+                    Some(displaced) => displaced.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                why = ended => why,
+                () = displaced => DISPLACED.to_owned(),
+            }
+        }
+    }
+
+    fn ended(&self) -> impl Future<Output = String> + Send + use<> {
         let mut metrics = self.raft.metrics();
         async move {
             loop {
@@ -439,6 +460,9 @@ impl Quorum {
     }
 }
 
+/// Why a static voter ends whose disk was emptied while the log came to say who votes.
+const DISPLACED: &str = "by the others' log another disk votes in the place of this one, whatever controller.quorum.voters says: start \
+                         with controller.quorum.bootstrap.servers, and add this node to the voters";
 /// The election of a single voter waits for its disk only.
 const ELECTION_WAIT: Duration = Duration::from_secs(60);
 /// How long a voter that stops waits until another one leads.

@@ -38,7 +38,7 @@ const RESIGN_TRIES: usize = 20;
 #[derive(Debug, Default)]
 pub(super) struct VoterChanges {
     /// One change at a time.
-    one: tokio::sync::Mutex<()>,
+    pub(super) one: tokio::sync::Mutex<()>,
     pub(super) candidates: Candidates,
 }
 
@@ -104,15 +104,12 @@ impl VoterChanges {
         if *known == as_voter(voter) {
             return Ok(());
         }
-        let change = ChangeMembers::SetNodes(BTreeMap::from([(node(voter.id), as_voter(voter))]));
-        let unchanged = unchanged(&membership);
-        written(timeout(COMMIT_MAX, started.raft.change_membership_if(change, true, [unchanged])).await)?;
-        Ok(())
+        set_nodes(started, &membership, BTreeMap::from([(node(voter.id), as_voter(voter))])).await
     }
 }
 
 /// Who votes, if this node leads and knows all that was committed before it.
-fn established(started: &Started) -> Result<StoredMembership, VoterError> {
+pub(super) fn established(started: &Started) -> Result<StoredMembership, VoterError> {
     let metrics = started.raft.metrics();
     let metrics = metrics.borrow_watched();
     if metrics.state != ServerState::Leader {
@@ -245,6 +242,18 @@ async fn resign(started: &Started, membership: &StoredMembership) {
     tracing::warn!("this node has no vote, and leads the quorum until another one does");
 }
 
+/// Writes what is known of voters, who stay the same, and waits until that is committed.
+pub(super) async fn set_nodes(
+    started: &Started,
+    before: &StoredMembership,
+    nodes: BTreeMap<u64, Voter>,
+) -> Result<(), VoterError> {
+    let change = ChangeMembers::SetNodes(nodes);
+    let writing = started.raft.change_membership_if(change, true, [unchanged(before)]);
+    written(timeout(COMMIT_MAX, writing).await)?;
+    Ok(())
+}
+
 /// Writes who votes next, and waits until that is committed.
 async fn append(
     started: &Started,
@@ -302,7 +311,7 @@ pub(super) fn as_voter(peer: &Peer) -> Voter {
 }
 
 /// As `ReplicaKey` shows itself.
-fn key(id: BrokerId, directory_id: DirectoryId) -> String {
+pub(super) fn key(id: BrokerId, directory_id: DirectoryId) -> String {
     let directory = match directory_id {
         DirectoryId::UNASSIGNED => "<undefined>".to_owned(),
         known => known.to_string(),

@@ -16,16 +16,16 @@ use crate::raft::QuorumStatus;
 
 const ODD: VoteWish = VoteWish::VoteIfOdd { max: 3 };
 
-fn dir(n: u128) -> DirectoryId {
+pub(super) fn dir(n: u128) -> DirectoryId {
     DirectoryId(uuid::Uuid::from_u128(n))
 }
 
-fn voter(id: i32, directory: u128) -> Peer {
+pub(super) fn voter(id: i32, directory: u128) -> Peer {
     let port = u16::try_from(id).unwrap();
     Peer { directory_id: dir(directory), ..Peer::of_id(BrokerId(id), "sim", port) }
 }
 
-fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+pub(super) fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
     names.map(str::to_owned).into()
 }
 
@@ -47,11 +47,11 @@ impl Cluster {
         cluster
     }
 
-    fn controller(&self, id: i32) -> Controller {
+    pub(super) fn controller(&self, id: i32) -> Controller {
         self.node(id).controller.clone().expect("runs")
     }
 
-    async fn leader(&self) -> Controller {
+    pub(super) async fn leader(&self) -> Controller {
         self.controller(self.active(None).await)
     }
 
@@ -66,12 +66,12 @@ impl Cluster {
         }
     }
 
-    async fn voters(&self) -> Vec<(i32, u128)> {
+    pub(super) async fn voters(&self) -> Vec<(i32, u128)> {
         pairs(&self.status().await.voters)
     }
 
     /// Waits until these vote, by id and directory.
-    async fn voters_are(&self, expected: &[(i32, u128)]) {
+    pub(super) async fn voters_are(&self, expected: &[(i32, u128)]) {
         let began = Instant::now();
         loop {
             let voters = self.voters().await;

@@ -79,12 +79,17 @@ impl Watch {
         }
     }
 
-    /// Whether this node asks for the log. It is sent to who the log says; but what says so may be an entry that was never committed, or
-    /// the one that says otherwise may have come too late to be sent here. A voter would ask for votes; who has none only sees that
-    /// nobody sends anything.
+    /// Whether this node asks for the log; static voters never do. It is sent to who the log says; but what says so may be an entry that
+    /// was never committed, or the one that says otherwise may have come too late to be sent here. A voter would ask for votes; who has
+    /// none, or may not vote with this disk yet, only sees that nobody sends anything.
     fn pulls(&mut self, peers: &Peers, membership: &StoredMembership, leads: bool) -> bool {
+        if !peers.is_dynamic() {
+            self.learns = false;
+            return false;
+        }
         let is_member = is_member(membership, peers.own, self.directory_id);
-        self.learns = is_member && !leads && voter_of(membership, peers.own).is_none();
+        let votes = voter_of(membership, peers.own).is_some() && self.may_vote.load(Ordering::Acquire);
+        self.learns = is_member && !leads && !votes;
         let is_forgotten = || peers.door.silent_for() > peers.election_timeout * FORGOTTEN_TIMEOUTS;
         !is_member || (self.learns && is_forgotten())
     }
@@ -92,21 +97,20 @@ impl Watch {
     /// Who votes, as the log has it; of a log that is not sent to this node any more nothing.
     fn learn(&mut self, membership: &StoredMembership, leads: bool) {
         let Some(peers) = self.peers.clone() else { return };
-        if peers.is_dynamic() {
-            let pulls = self.pulls(&peers, membership, leads);
-            // A log that is replayed from its beginning tells of voters that were: alone, with the disk that is gone, this node would
-            // elect itself.
-            let elects = !pulls && self.may_vote.load(Ordering::Acquire);
-            self.raft.runtime_config().elect(elects);
-            self.tell_pulling.send_if_modified(|pulled| std::mem::replace(pulled, pulls) != pulls);
-            if pulls {
-                return;
-            }
-            if !self.ticks && membership.nodes().count() > 1 {
-                self.ticks = true;
-                self.raft.runtime_config().tick(true);
-                self.raft.runtime_config().heartbeat(true);
-            }
+        peers.follow_membership(membership, &self.publisher);
+        let pulls = self.pulls(&peers, membership, leads);
+        // A log that is replayed from its beginning tells of voters that were: alone, with the disk that is gone, this node would elect
+        // itself.
+        let elects = !pulls && self.may_vote.load(Ordering::Acquire);
+        self.raft.runtime_config().elect(elects);
+        self.tell_pulling.send_if_modified(|pulled| std::mem::replace(pulled, pulls) != pulls);
+        if pulls {
+            return;
+        }
+        if !self.ticks && membership.nodes().count() > 1 {
+            self.ticks = true;
+            self.raft.runtime_config().tick(true);
+            self.raft.runtime_config().heartbeat(true);
         }
         peers.learn(peers_of(membership.membership()));
         peers.door.know(peers.voters().to_vec());
@@ -130,7 +134,7 @@ impl Watch {
         }
         self.may_vote.store(true, Ordering::Release);
         // Of changing voters the log says of each entry whether this node is one.
-        if self.peers.as_ref().is_none_or(|peers| !peers.is_dynamic()) || !*self.tell_pulling.borrow() {
+        if !*self.tell_pulling.borrow() {
             self.raft.runtime_config().elect(true);
         }
     }
