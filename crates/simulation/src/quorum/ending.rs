@@ -1,5 +1,9 @@
 //! After the trouble: somebody leads, everybody has all that was answered, and all are alike.
 
+use ottla_metadata::{DirectoryId, KRAFT_VERSION, MetadataImage};
+
+use super::common::Shared;
+use super::plan::Shape;
 use super::world::World;
 use crate::ledger::Violation;
 
@@ -25,6 +29,31 @@ impl World {
             if known.provenance() != image.provenance() || known.controller_id() != image.controller_id() {
                 let (known, image) = (known.provenance(), image.provenance());
                 return Err(stuck(format!("node {id} is at {known:?}, the leader {leader} at {image:?}")));
+            }
+        }
+        if self.plan.shape == Shape::Static { self.go_by_log_or_files(&shared, &image) } else { Ok(()) }
+    }
+
+    /// Of nodes whose files name the voters: where `kraft.version` is 1 all go by the log, and by the same; else none does.
+    fn go_by_log_or_files(&self, shared: &Shared, image: &MetadataImage) -> Result<(), Violation> {
+        let level = image.features().level(KRAFT_VERSION);
+        if shared.ledger.raised && level < 1 {
+            return Err(Violation::new("no acknowledged kraft.version is lost", format!("it is {level}")));
+        }
+        let voters_of = |id| shared.there.get(&id).map(|there| there.peers.voters());
+        let leader = voters_of(image.controller_id().get());
+        for (id, node) in &self.nodes {
+            let voters = voters_of(*id);
+            let mut known = voters.iter().flat_map(|voters| voters.iter());
+            let are_named = known.all(|voter| voter.directory_id != DirectoryId::UNASSIGNED);
+            let is_well = if level < 1 {
+                // An observer may have heard of what was not committed; whom it asks are the same.
+                !are_named || !node.is_controller || node.asks_servers
+            } else {
+                are_named && voters == leader
+            };
+            if !is_well {
+                return Err(stuck(format!("node {id} has the voters {voters:?}, kraft.version is {level}")));
             }
         }
         Ok(())

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ottla_controller::{Peer, Simulation, VoteWish};
-use ottla_metadata::DirectoryId;
+use ottla_controller::{FeatureUpdate, FeatureUpgrade, Peer, Simulation, UpdateFeatures, VoteWish};
+use ottla_metadata::{DirectoryId, KRAFT_VERSION};
 use ottla_model::BrokerId;
 use tokio::time::{sleep, timeout};
 
@@ -102,6 +102,7 @@ impl World {
             }
             Fault::AddVoter { node } => self.add_voter(node),
             Fault::RemoveVoter { whom } => self.remove_voter(whom),
+            Fault::RaiseKraftVersion => self.raise_kraft_version(),
         }
     }
 
@@ -189,7 +190,7 @@ impl World {
     pub(super) fn empty_disk(&mut self, id: Address, down_ms: u64) {
         let removes = self.plan.faults.iter().any(|(_, fault)| matches!(fault, Fault::RemoveVoter { .. }));
         let is_replaced = match self.plan.shape {
-            Shape::Static => true,
+            Shape::Static => !removes,
             Shape::Bootstrap(wish) => wish != VoteWish::Watch && !removes,
             Shape::Joined(wish) => wish != VoteWish::Watch && !removes && id != 1,
         };
@@ -253,6 +254,23 @@ impl World {
             shared.tell(|| format!("node {id} is removed from the voters: {removed:?}"));
             if matches!(removed, Ok(Ok(()))) {
                 shared.counts.add("quorum: voters changed");
+            }
+        });
+    }
+
+    fn raise_kraft_version(&self) {
+        let Some((id, _, controller)) = self.common.lock().active() else { return };
+        let common = self.common.clone();
+        tokio::spawn(async move {
+            let feature = KRAFT_VERSION.to_owned();
+            let update = FeatureUpdate { feature, level: 1, upgrade: Some(FeatureUpgrade::Upgrade) };
+            let request = UpdateFeatures { updates: vec![update], validate_only: false };
+            let raised = timeout(PATIENCE, controller.update_features(request)).await;
+            let mut shared = common.lock();
+            shared.tell(|| format!("kraft.version is raised by node {id}: {raised:?}"));
+            if matches!(raised, Ok(Ok(Ok(())))) {
+                shared.counts.add("quorum: kraft.version raised");
+                shared.ledger.raised = true;
             }
         });
     }

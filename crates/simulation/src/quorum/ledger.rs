@@ -27,6 +27,8 @@ pub(super) struct Ledger {
     /// How far a process has come.
     reached: BTreeMap<(Address, u64), i64>,
     pub(super) topics: Topics,
+    /// Somebody was told that `kraft.version` is 1.
+    pub(super) raised: bool,
     /// Producer ids that were given out, from and to.
     blocks: BTreeMap<i64, i64>,
     pub(super) violation: Option<Violation>,

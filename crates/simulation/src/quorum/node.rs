@@ -35,6 +35,8 @@ pub(super) struct Node {
     is_full: bool,
     /// This process has met a disk without room: it may end.
     pub(super) was_full: bool,
+    /// Its file names no voters any more, and asks for its vote.
+    pub(super) asks_servers: bool,
     pub(super) tasks: Vec<AbortHandle>,
 }
 
@@ -53,6 +55,7 @@ impl Node {
             dying: None,
             is_full: false,
             was_full: false,
+            asks_servers: false,
             tasks: Vec::new(),
         }
     }
@@ -62,6 +65,12 @@ impl Node {
         self.disk = SimDisk::new();
         self.is_full = false;
         self.directory += 100;
+    }
+
+    /// Whether it does not start, or go on, for the log names the disk that it had before, which its file cannot know.
+    pub(super) fn is_displaced(&self, plan: &Plan, why: &str) -> bool {
+        let is_emptied = self.directory != u128::from(self.id.unsigned_abs());
+        is_emptied && plan.raises_kraft_version() && why.contains("controller.quorum.bootstrap.servers")
     }
 
     /// There is no room on its disk any more.
@@ -133,8 +142,12 @@ impl Node {
         let attendance = |wish: VoteWish| Attendance { host: HOST.to_owned(), port: port(self.id), wish };
         match (plan.shape, plan.shape.wish()) {
             (Shape::Joined(wish), _) if self.id == 1 => Peers::alone(own, attendance(wish), wire, timeout),
-            (_, None) => Peers::new(own, all().collect(), wire, timeout),
-            (shape, Some(wish)) => {
+            (_, None) if !self.asks_servers => {
+                let peers = Peers::new(own, all().collect(), wire, timeout);
+                if self.is_controller { peers.attend(attendance(VoteWish::Watch)) } else { peers }
+            }
+            (shape, wish) => {
+                let wish = wish.unwrap_or(VoteWish::Vote);
                 let servers = match shape {
                     Shape::Joined(_) if self.is_controller => vec![Peer::at(HOST, port(1))],
                     _ => (1..=plan.controllers).map(|id| Peer::at(HOST, port(id))).collect(),

@@ -27,6 +27,8 @@ impl Shape {
 
 /// Under which no kept seed has any.
 const LATER: u64 = 0x46;
+/// The same of those that make static voters dynamic ones.
+const RAISES: u64 = 0x07;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -133,6 +135,8 @@ pub(crate) enum Fault {
     RemoveVoter {
         whom: Whom,
     },
+    /// Of static voters: from then on the log says who votes.
+    RaiseKraftVersion,
 }
 
 impl Fault {
@@ -155,6 +159,7 @@ impl Fault {
             Self::FullDisk { .. } => "quorum: full disk",
             Self::AddVoter { .. } => "quorum: voter added",
             Self::RemoveVoter { .. } => "quorum: voter removed",
+            Self::RaiseKraftVersion => "quorum: kraft.version to be raised",
         }
     }
 }
@@ -195,6 +200,9 @@ impl Plan {
             };
         }
         faults.extend(later_faults(seed, controllers + observers, trouble_ms));
+        if shape == Shape::Static {
+            faults.extend(raises(seed, controllers, trouble_ms));
+        }
         faults.sort_by_key(|(at, _)| *at);
         Self {
             seed,
@@ -210,6 +218,11 @@ impl Plan {
             faults,
             trouble_ms,
         }
+    }
+
+    /// Whether the log may come to say who votes, in the place of the nodes' files.
+    pub(crate) fn raises_kraft_version(&self) -> bool {
+        self.faults.iter().any(|(_, fault)| matches!(fault, Fault::RaiseKraftVersion))
     }
 
     /// The same with one thing less, each in turn.
@@ -250,6 +263,24 @@ fn later_faults(seed: u64, all: Address, trouble_ms: u64) -> Vec<(u64, Fault)> {
         (at, if pauses { Fault::Pause { whom, for_ms } } else { Fault::FullDisk { whom, for_ms } })
     };
     (0..count).map(fault).collect()
+}
+
+/// An administrator who makes static voters dynamic ones, and tries it again, and in one of three such worlds goes on to change them.
+fn raises(seed: u64, controllers: Address, trouble_ms: u64) -> Vec<(u64, Fault)> {
+    let chance = &mut Seeded::new(seed ^ RAISES);
+    let tries = [0, 0, 0, 1, 3, 6][index(chance.below(6))];
+    let changes = if tries > 0 && chance.below(3) == 0 { 1 + chance.below(3) } else { 0 };
+    let at = |from: u64, chance: &mut Seeded| from + chance.below(trouble_ms - from);
+    let raises = (0..tries).map(|_| (at(300, chance), Fault::RaiseKraftVersion)).collect::<Vec<_>>();
+    let first = raises.iter().map(|(at, _)| *at).min().unwrap_or(300);
+    let change = |_| {
+        let node = 1 + address(chance.below(u64::from(controllers.unsigned_abs())));
+        let whom = if chance.below(2) == 0 { Whom::Leader } else { Whom::Node(node) };
+        let adds = chance.below(2) == 0;
+        (at(first, chance), if adds { Fault::AddVoter { node } } else { Fault::RemoveVoter { whom } })
+    };
+    let changes: Vec<_> = (0..changes).map(change).collect();
+    raises.into_iter().chain(changes).collect()
 }
 
 fn fault(shape: Shape, controllers: Address, all: Address, chance: &mut Seeded) -> Fault {
@@ -294,6 +325,8 @@ mod tests {
     fn kept_seeds_mean_what_they_meant() {
         for seed in KEPT.iter().filter(|seed| seed.is_multiple_of(QUORUM_IN)) {
             assert!(later_faults(*seed, 3, 5_000).is_empty(), "{seed}");
+            let is_static = Plan::of(*seed).shape == Shape::Static;
+            assert!(!is_static || raises(*seed, 3, 5_000).is_empty(), "{seed}");
         }
     }
 }

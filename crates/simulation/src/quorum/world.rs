@@ -27,6 +27,8 @@ const SESSION: Duration = Duration::from_millis(1_500);
 const BROKERS: Address = 3;
 /// A process that ended for want of room is started again so soon.
 const AFTER_FULL_MS: u64 = 100;
+/// Somebody changes its file before.
+const AFTER_DISPLACED_MS: u64 = 200;
 
 #[derive(Debug)]
 pub(super) enum Event {
@@ -229,6 +231,16 @@ impl World {
                     drop(shared);
                     node.end(&self.common);
                     self.later(AFTER_FULL_MS, Event::Start(id));
+                }
+                None if node.is_displaced(&self.plan, &why) => {
+                    let mut shared = self.common.lock();
+                    shared
+                        .tell(|| format!("node {id} ends, and is started with the others' addresses: {why}"));
+                    shared.counts.add("quorum: emptied voter of the log");
+                    drop(shared);
+                    node.asks_servers = true;
+                    node.end(&self.common);
+                    self.later(AFTER_DISPLACED_MS, Event::Start(id));
                 }
                 None => {
                     return Err(Violation::new("a controller starts and goes on", format!("{id}: {why}")));
