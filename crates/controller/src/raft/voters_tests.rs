@@ -302,6 +302,35 @@ async fn a_change_that_is_not_committed_ends_with_its_leader() {
     cluster.stop().await;
 }
 
+/// openraft knows that the others may need its vote until they have what takes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_has_removed_itself_alone_asks_for_votes_yet() {
+    let cluster = Cluster::voting(2).await;
+    cluster.create("a", None).await;
+    cluster.agree(&names(["first", "a"])).await;
+    let old = cluster.active(None).await;
+    let other = 3 - old;
+    // As a leader it has heard of none itself for long.
+    sleep(ELECTION_TIMEOUT * 6).await;
+    cluster.let_greetings_pass();
+    cluster.isolate(old);
+    let (lonely, directory) = (cluster.controller(old), dir(u128::from(old.unsigned_abs())));
+    let removing = tokio::spawn(async move { lonely.remove_voter(BrokerId(old), directory).await });
+    let began = Instant::now();
+    while cluster.door(old).voters().len() > 1 {
+        assert!(began.elapsed() < PATIENCE, "it is not in its log");
+        sleep(ELECTION_TIMEOUT / 100).await;
+    }
+    // The other one stands, and cannot win: with both votes or none. It has less than the old one, which it deposes.
+    cluster.door(other).leader_died(BrokerId(old)).await;
+    cluster.heal();
+    cluster.voters_are(&[(other, u128::from(other.unsigned_abs()))]).await;
+    cluster.create("b", Some(old)).await;
+    cluster.agree(&names(["first", "a", "b"])).await;
+    drop(removing.await.unwrap());
+    cluster.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_to_come_and_is_forgotten_asks_for_itself() {
     let mut cluster = Cluster::voting(3).await;

@@ -79,29 +79,25 @@ impl Watch {
         }
     }
 
-    /// Whether this node asks for the log; static voters never do. It is sent to who the log says; but what says so may be an entry that
-    /// was never committed, or the one that says otherwise may have come too late to be sent here. A voter would ask for votes; who has
-    /// none, or may not vote with this disk yet, only sees that nobody sends anything.
-    fn pulls(&mut self, peers: &Peers, membership: &StoredMembership, leads: bool) -> bool {
-        if !peers.is_dynamic() {
-            self.learns = false;
-            return false;
-        }
-        let is_member = is_member(membership, peers.own, self.directory_id);
+    /// Whether the log that is to be sent to this node is not. What says so may be an entry that was never committed, or the one that says
+    /// otherwise may have come too late to be sent here. A voter would ask for votes; who has none, or may not vote with this disk yet,
+    /// only sees that nobody sends anything.
+    fn is_forgotten(&mut self, peers: &Peers, membership: &StoredMembership, leads: bool) -> bool {
+        let is_sent = peers.is_dynamic() && is_member(membership, peers.own, self.directory_id);
         let votes = voter_of(membership, peers.own).is_some() && self.may_vote.load(Ordering::Acquire);
-        self.learns = is_member && !leads && !votes;
-        let is_forgotten = || peers.door.silent_for() > peers.election_timeout * FORGOTTEN_TIMEOUTS;
-        !is_member || (self.learns && is_forgotten())
+        self.learns = is_sent && !leads && !votes;
+        self.learns && peers.door.silent_for() > peers.election_timeout * FORGOTTEN_TIMEOUTS
     }
 
     /// Who votes, as the log has it; of a log that is not sent to this node any more nothing.
     fn learn(&mut self, membership: &StoredMembership, leads: bool) {
         let Some(peers) = self.peers.clone() else { return };
         peers.follow_membership(membership, &self.publisher);
-        let pulls = self.pulls(&peers, membership, leads);
         // A log that is replayed from its beginning tells of voters that were: alone, with the disk that is gone, this node would elect
-        // itself.
-        let elects = !pulls && self.may_vote.load(Ordering::Acquire);
+        // itself. Who is forgotten may be needed yet: what took its vote may be in no other log than its own, as openraft knows.
+        let is_member = !peers.is_dynamic() || is_member(membership, peers.own, self.directory_id);
+        let elects = is_member && self.may_vote.load(Ordering::Acquire);
+        let pulls = self.is_forgotten(&peers, membership, leads) || !is_member;
         self.raft.runtime_config().elect(elects);
         self.tell_pulling.send_if_modified(|pulled| std::mem::replace(pulled, pulls) != pulls);
         if pulls {
