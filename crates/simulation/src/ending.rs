@@ -25,6 +25,7 @@ impl World {
         if let Some(producer) = self.producers.values().find(|producer| !producer.is_idle()) {
             return Err(stuck(format!("a producer waits: {producer:?}")));
         }
+        self.quorum_is_well()?;
         self.groups_are_well().map_err(stuck)?;
         for (node, at) in &self.nodes {
             for id in at.process.iter().flat_map(|process| process.replicas.keys()) {

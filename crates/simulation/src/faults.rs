@@ -8,7 +8,7 @@ use crate::world::{Event, Mend, World};
 
 impl World {
     pub(crate) fn fault(&mut self, index: usize) -> Result<(), Violation> {
-        let kind = self.plan.faults[index].kind.clone();
+        let Some(kind) = self.of_the_leader(self.plan.faults[index].kind.clone()) else { return Ok(()) };
         if self.healing {
             return Ok(());
         }
@@ -19,7 +19,7 @@ impl World {
                 self.reassign(topic, partition, &replicas)?
             }
             FaultKind::Delete { topic } => self.delete(topic)?,
-            FaultKind::Elect => self.elect(),
+            FaultKind::Elect => self.elect()?,
             FaultKind::Clock { node, ahead_ms } => {
                 if let Some(node) = self.nodes.get_mut(&node) {
                     node.wall_ahead_ms = ahead_ms;
@@ -101,6 +101,9 @@ impl World {
                 if let Some(node) = self.nodes.get_mut(&node) {
                     node.paused_until = until;
                 }
+                if let Some(joint) = &self.joint {
+                    joint.pause(node, until);
+                }
             }
             FaultKind::Cut { from, to, both, for_ms } => {
                 self.cut(from, to, for_ms);
@@ -131,11 +134,28 @@ impl World {
         Ok(())
     }
 
+    /// Of a fault that is for whoever leads the controllers, and so names all of them, the one for that broker.
+    fn of_the_leader(&self, mut kind: FaultKind) -> Option<FaultKind> {
+        if let FaultKind::Kill { node, .. }
+        | FaultKind::PowerCut { node, .. }
+        | FaultKind::Restart { node, .. }
+        | FaultKind::Pause { node, .. }
+        | FaultKind::Isolate { node, .. } = &mut kind
+            && *node == CONTROLLERS
+        {
+            *node = self.joint.as_ref()?.leader()?;
+        }
+        Some(kind)
+    }
+
     pub(crate) fn power_cut(&mut self, node: Address, down_ms: u64, seed: u64) {
         self.counts.add("power cut with data lost");
         self.end(node);
         if let Some(node) = self.nodes.get_mut(&node) {
             node.disk.power_cut(seed);
+        }
+        if let Some(joint) = &mut self.joint {
+            joint.power_cut(node, seed);
         }
         if !self.plan.flushed {
             self.suspect = Some(node);
@@ -144,7 +164,15 @@ impl World {
     }
 
     pub(crate) fn cut(&mut self, from: Address, to: Address, for_ms: u64) {
-        self.network.cut(from, to);
+        match &self.joint {
+            // Which of them a broker asks is seen when it does.
+            Some(joint) if [from, to].contains(&CONTROLLERS) => joint.cut(from, to),
+            Some(joint) => {
+                joint.cut(from, to);
+                self.network.cut(from, to);
+            }
+            None => self.network.cut(from, to),
+        }
         self.later(for_ms, Event::Mend(Mend::Link(from, to)));
     }
 
@@ -165,6 +193,9 @@ impl World {
         let was_there = node.process.take().is_some();
         let boot = node.boot;
         node.disk.kill();
+        if let Some(joint) = &mut self.joint {
+            joint.leave(id);
+        }
         if was_there {
             self.later(2, Event::Gone { node: id, boot });
         }
@@ -175,6 +206,9 @@ impl World {
         let is_gone = self.nodes.get(&id).is_some_and(|node| node.boot == boot && node.process.is_none());
         if is_gone && !self.network.is_cut(id, CONTROLLERS) && !self.network.is_cut(CONTROLLERS, id) {
             self.counts.add("process noticed gone");
+            if let Some(joint) = &self.joint {
+                return joint.gone(id);
+            }
             let mut out = Vec::new();
             self.controller.process_gone(broker(id), self.now, &mut out);
             self.send(out);
@@ -209,6 +243,9 @@ impl World {
             let node_is_sick = node.is_sick;
             let stopped = process.stop(time);
             node.disk.kill();
+            if let Some(joint) = &mut self.joint {
+                joint.leave(id);
+            }
             self.counts.add("clean shutdown");
             self.tell(|| format!("node {id} has stopped in order"));
             match stopped {
@@ -241,14 +278,19 @@ impl World {
         in_sync && all_here
     }
 
-    /// Everything works again; what is left to do must be done soon.
-    pub(crate) fn heal(&mut self) {
-        self.healing = true;
-        self.network.heal();
+    /// Whoever is there ends what it has begun, and begins nothing more.
+    pub(crate) fn stop_clients(&mut self) {
         for producer in self.producers.values_mut() {
             producer.stopped = true;
         }
         self.stop_members();
+    }
+
+    /// Everything works again; what is left to do must be done soon.
+    pub(crate) fn heal(&mut self) {
+        self.healing = true;
+        self.network.heal();
+        self.stop_clients();
         let ids: Vec<Address> = self.nodes.keys().copied().collect();
         for id in ids {
             if let Some(node) = self.nodes.get_mut(&id) {

@@ -23,6 +23,7 @@ mod node;
 mod plan;
 mod quorum;
 mod run;
+mod setup;
 mod telling;
 mod topic_config;
 mod world;

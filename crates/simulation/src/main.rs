@@ -1,5 +1,6 @@
 //! `ottla-simulation --seeds N [--from S] [--step T] | --seed S`: runs seeds, two at a time, and says what they met. Each third seed,
-//! those that three divides, is a world of controllers: `--from 3000 --step 3` runs only those.
+//! those that three divides, is a world of controllers: `--from 3000 --step 3` runs only those. Of the others one in five is a whole
+//! cluster, brokers on controllers: `--from 2 --step 15` runs only such.
 
 #[cfg(ottla_planted)]
 mod mutations;

@@ -57,7 +57,7 @@ pub(crate) enum Body {
         request: u64,
         told: Option<Arc<Told>>,
     },
-    /// What the metadata log has from there on.
+    /// What the metadata log has from there on. On a quorum a broker's observer asks instead.
     Pull {
         from: Offset,
     },

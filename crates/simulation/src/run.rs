@@ -33,13 +33,15 @@ pub(crate) struct Lived {
     pub(crate) story: Vec<String>,
 }
 
-/// A seed's world, of one of two kinds.
+/// A seed's world, of one of three kinds.
 #[derive(Clone, Debug)]
 enum Kind {
     /// Brokers, and a controller that commits at once.
     Brokers(Plan),
     /// Controllers, and who follows them.
     Quorum(quorum::Plan),
+    /// Brokers on such controllers.
+    Joint(quorum::JointPlan),
 }
 
 /// Seeds that have found a fault in production code, each mended since: an observer that went on asking one that does not lead; a
@@ -67,11 +69,16 @@ pub const KEPT: &[u64] = &[
 
 /// Of so many seeds one is a world of controllers.
 pub(crate) const QUORUM_IN: u64 = 3;
+/// Of the others one in five is a whole cluster: those with that remainder, which no kept seed of brokers has.
+const JOINT_IN: u64 = 5;
+const JOINT: u64 = 2;
 
 impl Kind {
     fn of(seed: u64) -> Self {
         if seed.is_multiple_of(QUORUM_IN) {
             Self::Quorum(quorum::Plan::of(seed))
+        } else if seed % JOINT_IN == JOINT {
+            Self::Joint(quorum::JointPlan::of(seed))
         } else {
             Self::Brokers(Plan::of(seed))
         }
@@ -81,6 +88,7 @@ impl Kind {
         match self {
             Self::Brokers(plan) => plan.smaller().into_iter().map(Self::Brokers).collect(),
             Self::Quorum(plan) => plan.smaller().into_iter().map(Self::Quorum).collect(),
+            Self::Joint(plan) => plan.smaller().into_iter().map(Self::Joint).collect(),
         }
     }
 }
@@ -138,24 +146,30 @@ fn live(kind: Kind, tells: Tells) -> Outcome {
     match kind {
         Kind::Brokers(plan) => live_brokers(plan, tells),
         Kind::Quorum(plan) => quorum::live(plan, tells),
+        Kind::Joint(plan) => quorum::live_joint(plan, tells),
     }
 }
 
 fn live_brokers(plan: Plan, tells: Tells) -> Outcome {
-    let seed = plan.seed;
     let mut world = World::new(plan, tells);
     let result = catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(Violation::new("nothing panics", text.unwrap_or_default()))
     });
-    Outcome {
-        seed,
-        result,
-        counts: std::mem::take(&mut world.counts),
-        simulated_ms: world.now,
-        events: world.events,
-        fingerprint: world.fingerprint(),
-        story: world.story(),
+    world.outcome(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_seed_of_brokers_stays_one() {
+        for seed in KEPT {
+            assert!(!matches!(Kind::of(*seed), Kind::Joint(_)), "{seed}");
+        }
+        let joint = (0..300).filter(|seed| matches!(Kind::of(*seed), Kind::Joint(_))).count();
+        assert_eq!(joint, 40);
     }
 }

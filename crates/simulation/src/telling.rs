@@ -1,6 +1,6 @@
 //! Metadata records as sentences of a story.
 
-use ottla_metadata::MetadataRecord;
+use ottla_metadata::{MetadataDelta, MetadataImage, MetadataRecord};
 
 /// `None`: nothing to tell.
 pub(crate) fn sentence(record: &MetadataRecord) -> Option<String> {
@@ -34,4 +34,34 @@ pub(crate) fn sentence(record: &MetadataRecord) -> Option<String> {
         MetadataRecord::RemoveTopic(r) => Some(format!("topic {:.8} is deleted", r.topic_id.0.to_string())),
         _ => None,
     }
+}
+
+/// What differs between two images, as sentences of a story.
+pub(crate) fn difference(before: &MetadataImage, after: &MetadataImage) -> Vec<String> {
+    let delta = MetadataDelta::between(before, after);
+    let offset = after.provenance().offset;
+    let brokers = delta.brokers.iter().filter_map(|id| after.brokers().get(*id)).map(|broker| {
+        let standing = if broker.fenced { "fenced" } else { "let in" };
+        format!("at {offset} broker {} of epoch {} is {standing}", broker.id, broker.epoch)
+    });
+    let topics = delta.topics.iter().flat_map(|(id, changed)| {
+        let topic = after.topic_by_id(*id);
+        let gone = topic.is_none().then(|| format!("at {offset} topic {} is gone", changed.name));
+        let partitions = changed.partitions.iter().filter_map(move |index| {
+            let partition = topic?.partition(*index)?;
+            let ids = |ids: &[ottla_model::BrokerId]| ids.iter().map(|id| id.get()).collect::<Vec<_>>();
+            Some(format!(
+                "at {offset} partition {index} of {}: leader {} in epoch {}, in sync {:?}, eligible {:?}, replicas {:?}, adding {:?}",
+                changed.name,
+                partition.leader,
+                partition.leader_epoch,
+                ids(&partition.isr),
+                ids(&partition.elr),
+                ids(&partition.replicas),
+                ids(&partition.adding_replicas)
+            ))
+        });
+        gone.into_iter().chain(partitions)
+    });
+    brokers.chain(topics).collect()
 }

@@ -1,23 +1,23 @@
 //! The world: events in simulated time, one after the other, and the checks after each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_controller::{CreateTopics, NewTopic};
 use ottla_model::{BrokerId, TopicIdPartition};
 use ottla_storage::Seeded;
 
 use crate::ambush::Ambush;
 use crate::client::{Consumer, Producer};
-use crate::command::{Ask, Told};
 use crate::controller::Controller;
 use crate::counts::Counts;
 use crate::groups::{Groups, MEMBERS};
 use crate::ledger::{Ledger, Violation};
-use crate::message::{Address, Body, CLIENTS, CONTROLLERS, Message, broker};
+use crate::message::{Address, Body, CLIENTS, CONTROLLERS, Message};
 use crate::mover::Mover;
 use crate::network::{Fate, Network};
 use crate::node::Node;
 use crate::plan::Plan;
+use crate::quorum::Joint;
+use crate::run::Outcome;
 
 /// When topics are made.
 const SETUP_MS: u64 = 700;
@@ -36,6 +36,11 @@ pub(crate) enum Event {
         node: Address,
         boot: u64,
         id: TopicIdPartition,
+    },
+    /// A broker's observer has news of the metadata.
+    News {
+        node: Address,
+        boot: u64,
     },
     ControllerTick,
     ClientTick(Address),
@@ -96,15 +101,19 @@ pub(crate) struct World {
     pub(crate) now: u64,
     queue: BTreeMap<(u64, u64), Event>,
     next_event: u64,
-    chance: Seeded,
+    pub(crate) chance: Seeded,
     pub(crate) network: Network,
     pub(crate) nodes: BTreeMap<Address, Node>,
     pub(crate) controller: Controller,
+    /// The quorum of controllers, in whose place the other one only shows what they have committed; `None` where that decides.
+    pub(crate) joint: Option<Box<Joint>>,
     pub(crate) producers: BTreeMap<Address, Producer>,
     pub(crate) consumers: BTreeMap<Address, Consumer>,
     pub(crate) groups: Groups,
     /// Where reassigned partitions shall be.
     pub(crate) assigned: BTreeMap<TopicIdPartition, Vec<BrokerId>>,
+    /// Those that may be moved elsewhere, as nobody was told whether they were.
+    pub(crate) unsure: BTreeSet<TopicIdPartition>,
     pub(crate) mover: Mover,
     pub(crate) ledger: Ledger,
     pub(crate) counts: Counts,
@@ -113,11 +122,13 @@ pub(crate) struct World {
     /// A broker that has lost unsynced data, and may not have told yet.
     pub(crate) suspect: Option<Address>,
     trace: u64,
-    tells: Tells,
+    pub(crate) tells: Tells,
     /// So many metadata records.
     told: usize,
     story: Vec<String>,
-    pub(crate) events: u64,
+    events: u64,
+    /// Whether all is well, after the healing.
+    looked_at: u64,
 }
 
 impl World {
@@ -135,16 +146,19 @@ impl World {
             network,
             nodes,
             controller,
+            joint: None,
             producers: BTreeMap::new(),
             consumers: BTreeMap::new(),
             groups: Groups::default(),
             assigned: BTreeMap::new(),
+            unsure: BTreeSet::new(),
             mover: Mover::new(Seeded::new(plan.seed ^ 0x0000_ad31)),
             ledger: Ledger::default(),
             counts: Counts::default(),
             healing: false,
             ambush: None,
             suspect: None,
+            looked_at: 0,
             trace: 0xcbf2_9ce4_8422_2325,
             tells,
             told: 0,
@@ -173,22 +187,32 @@ impl World {
 
     /// Runs to the end.
     pub(crate) fn run(&mut self) -> Result<(), Violation> {
-        let limit = self.plan.trouble_ms + HEALING_MS;
-        let mut looked_at = 0;
-        while let Some(((at, _), event)) = self.queue.pop_first() {
-            self.now = at;
-            self.events += 1;
-            self.step(event)?;
-            if self.healing && at >= looked_at {
-                looked_at = at + 50;
-                match self.is_well() {
-                    Ok(()) => return self.at_the_end(),
-                    Err(violation) if at > limit => return Err(violation),
-                    Err(_) => {}
-                }
+        while !self.go_on()? {}
+        Ok(())
+    }
+
+    /// When something happens next.
+    pub(crate) fn next_at(&self) -> Option<u64> {
+        self.queue.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Lets it happen. Whether it was the last thing.
+    pub(crate) fn go_on(&mut self) -> Result<bool, Violation> {
+        let Some(((at, _), event)) = self.queue.pop_first() else {
+            return Err(Violation::new("the world goes on", "no event is left"));
+        };
+        self.now = at;
+        self.events += 1;
+        self.step(event)?;
+        if self.healing && at >= self.looked_at {
+            self.looked_at = at + 50;
+            match self.is_well() {
+                Ok(()) => return self.at_the_end().map(|()| true),
+                Err(violation) if at > self.plan.trouble_ms + HEALING_MS => return Err(violation),
+                Err(_) => {}
             }
         }
-        Err(Violation::new("the world goes on", "no event is left"))
+        Ok(false)
     }
 
     fn step(&mut self, event: Event) -> Result<(), Violation> {
@@ -202,11 +226,16 @@ impl World {
                     process.end_flush(id, now)
                 })
             }
+            Event::News { node, boot } => {
+                self.at_node(node, boot, Event::News { node, boot }, |process, now| process.look(now))
+            }
             Event::ControllerTick => {
                 self.later(50, Event::ControllerTick);
-                let mut out = Vec::new();
-                self.controller.tick(self.now, &mut out);
-                self.send(out);
+                if self.joint.is_none() {
+                    let mut out = Vec::new();
+                    self.controller.tick(self.now, &mut out);
+                    self.send(out);
+                }
                 self.look_at_all_in_sync()?;
                 self.go_on_moving()
             }
@@ -231,7 +260,12 @@ impl World {
             }
             Event::Mend(mend) => {
                 match mend {
-                    Mend::Link(from, to) => self.network.mend(from, to),
+                    Mend::Link(from, to) => {
+                        self.network.mend(from, to);
+                        if let Some(joint) = &self.joint {
+                            joint.mend(from, to);
+                        }
+                    }
                     Mend::Loss => self.network.loss_percent = 0,
                     Mend::Delay => self.network.delay_ms = 3,
                     Mend::Repeat => self.network.repeat_percent = 0,
@@ -256,6 +290,10 @@ impl World {
         self.note(&message);
         self.counts.add(message.body.name());
         if message.to == CONTROLLERS {
+            if let Some(joint) = &self.joint {
+                joint.receive(&message);
+                return Ok(());
+            }
             let mut out = Vec::new();
             self.controller.receive(&message, self.now, &mut out);
             self.send(out);
@@ -345,48 +383,6 @@ impl World {
         }
     }
 
-    fn set_up(&mut self) -> Result<(), Violation> {
-        let configs = [("min.insync.replicas", "2"), ("flush.messages", "1")];
-        let count = if self.plan.flushed { 2 } else { 1 };
-        let configs: Vec<_> = configs[..count]
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())))
-            .collect();
-        let topics = self.plan.topics.iter().map(|topic| NewTopic {
-            configs: configs.clone(),
-            assignments: (0..)
-                .zip(&topic.partitions)
-                .map(|(index, replicas)| (index, replicas.iter().map(|id| broker(*id)).collect()))
-                .collect(),
-            ..NewTopic::named(topic.name.clone())
-        });
-        let ask = Ask::Create(CreateTopics { topics: topics.collect(), validate_only: false });
-        let mut out = Vec::new();
-        let told = self.controller.ask(&ask, self.now, &mut out);
-        self.send(out);
-        let Told::Created(answers) = told else { return Ok(()) };
-        let mut address = CLIENTS;
-        for created in answers {
-            let created =
-                created.map_err(|error| Violation::new("a topic can be created", error.to_string()))?;
-            for partition in 0..created.partition_count {
-                let id = TopicIdPartition { topic_id: created.topic_id, partition };
-                for acks_all in [true, true, false] {
-                    let chance = Seeded::new(self.chance.bits());
-                    let producer = Producer::new(address, id, acks_all, self.plan.produce_ms, chance);
-                    self.producers.insert(address, producer);
-                    self.later(1, Event::ClientTick(address));
-                    address += 1;
-                }
-                let consumer = Consumer::new(address, id, Seeded::new(self.chance.bits()));
-                self.consumers.insert(address, consumer);
-                self.later(1, Event::ClientTick(address));
-                address += 1;
-            }
-        }
-        self.set_up_groups()
-    }
-
     fn client_tick(&mut self, address: Address) -> Result<(), Violation> {
         if address >= MEMBERS {
             self.member_tick(address);
@@ -442,6 +438,9 @@ impl World {
             Err(error) => return Err(Violation::new("a broker starts", format!("{id}: {error}"))),
         }
         let boot = node.boot;
+        if let Some(joint) = &mut self.joint {
+            joint.follow(id, boot);
+        }
         self.later(1, Event::Tick { node: id, boot });
         self.tell(|| format!("node {id} starts"));
         Ok(())
@@ -487,12 +486,21 @@ impl World {
         }
     }
 
-    pub(crate) fn story(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.story)
+    /// What has become of it.
+    pub(crate) fn outcome(mut self, result: Result<(), Violation>) -> Outcome {
+        Outcome {
+            seed: self.plan.seed,
+            result,
+            counts: std::mem::take(&mut self.counts),
+            simulated_ms: self.now,
+            events: self.events,
+            fingerprint: self.fingerprint(),
+            story: std::mem::take(&mut self.story),
+        }
     }
 
     /// Of all that has happened, and of every disk.
-    pub(crate) fn fingerprint(&self) -> u64 {
+    fn fingerprint(&self) -> u64 {
         self.nodes.values().fold(self.trace, |trace, node| {
             (trace ^ node.disk.fingerprint()).wrapping_mul(0x0000_0100_0000_01b3)
         })

@@ -38,13 +38,28 @@ impl Process {
             let offset = self.image.provenance().offset.plus(1);
             self.image.set_provenance(Provenance { offset, epoch: 1 });
         }
+        self.follow_image(&delta, now);
+        self.pull();
+    }
+
+    /// What the process's own observer shows, if it has one.
+    pub(crate) fn look(&mut self, now: Now) {
+        let Some(observer) = &mut self.observer else { return };
+        let update = observer.try_next();
+        let is_first = self.image.provenance().offset == Offset::NONE;
+        if is_first || update.is_some() {
+            self.image = observer.current().as_ref().clone();
+            self.follow_image(&update.map(|update| update.delta).unwrap_or_default(), now);
+        }
+    }
+
+    fn follow_image(&mut self, delta: &MetadataDelta, now: Now) {
         if self.started {
             let image = self.image.clone();
-            self.apply(&image, &delta, now);
+            self.apply(&image, delta, now);
         } else {
             self.begin(now);
         }
-        self.pull();
     }
 
     /// Begins to live by the metadata, once it has the broker's own registration.
@@ -139,6 +154,10 @@ impl Process {
             return self.give_up(id);
         }
         if !self.replicas.contains_key(&id) {
+            if self.shell.dir_failed {
+                // The dir is offline: a log that was found in it and could not be opened is not made anew.
+                return;
+            }
             match self.open(topic, index, now) {
                 Ok(replica) => {
                     self.replicas.insert(id, replica);

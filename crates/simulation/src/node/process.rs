@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ottla_controller::{
-    AlterPartition, BrokerHeartbeat, BrokerRegistrationRequest, IsrChange, ReplicaDirectories,
+    AlterPartition, BrokerHeartbeat, BrokerRegistrationRequest, IsrChange, MetadataSubscription,
+    ReplicaDirectories,
 };
 use ottla_metadata::{
     BrokerEndpoint, BrokerFeature, DirectoryId, FEATURES, LeaderRecoveryState, MetadataImage,
@@ -47,6 +48,8 @@ pub(crate) struct Process {
     pub(crate) found: BTreeSet<TopicPartition>,
     pub(crate) replicas: BTreeMap<TopicIdPartition, Replica>,
     pub(crate) image: MetadataImage,
+    /// Where the image comes from on a quorum of controllers.
+    pub(crate) observer: Option<MetadataSubscription>,
     pub(crate) standing: Standing,
     incarnation: Uuid,
     previous_broker_epoch: i64,
@@ -102,6 +105,7 @@ impl Process {
             found: found.logs.into_iter().collect(),
             replicas: BTreeMap::new(),
             image: MetadataImage::new(CLUSTER),
+            observer: None,
             standing: Standing::Unregistered,
             incarnation: Uuid::from_u128(u128::from(boot) << 32 | u128::from(own.unsigned_abs())),
             previous_broker_epoch,

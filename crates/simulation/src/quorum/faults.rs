@@ -71,7 +71,8 @@ impl World {
             }
             Fault::Isolate { whom, for_ms } => {
                 let Some(id) = self.whom(whom) else { return };
-                let others: Vec<Address> = self.nodes.keys().copied().filter(|other| *other != id).collect();
+                let all = self.nodes.keys().copied().chain(1..=self.plan.followers);
+                let others: Vec<Address> = all.filter(|other| *other != id).collect();
                 for other in others {
                     self.cut(id, other, for_ms);
                     self.cut(other, id, for_ms);
@@ -113,7 +114,7 @@ impl World {
         }
     }
 
-    fn end(&mut self, id: Address) {
+    pub(super) fn end(&mut self, id: Address) {
         let common = self.common.clone();
         self.nodes.entry(id).and_modify(|node| node.end(&common));
     }
@@ -125,7 +126,7 @@ impl World {
     }
 
     /// Whoever held a connection to it is refused the next one.
-    fn tell_of_death(&self, id: Address) {
+    pub(super) fn tell_of_death(&self, id: Address) {
         let mut shared = self.common.lock();
         let heard = |other: &Address| !shared.cuts.contains(&(id, *other));
         let others: Vec<Address> = shared.there.keys().copied().filter(heard).collect();
@@ -178,7 +179,7 @@ impl World {
             return self.empty_disk(id, down_ms);
         };
         let for_ms = CUT_BEFORE_MS + down_ms + CUT_AFTER_MS;
-        for other in (1..=controllers).filter(|other| *other != id) {
+        for other in self.plan.ids().filter(|other| *other != id) {
             self.cut(leader, other, for_ms);
             self.cut(other, leader, for_ms);
         }
@@ -192,14 +193,14 @@ impl World {
         let is_replaced = match self.plan.shape {
             Shape::Static => !removes,
             Shape::Bootstrap(wish) => wish != VoteWish::Watch && !removes,
-            Shape::Joined(wish) => wish != VoteWish::Watch && !removes && id != 1,
+            Shape::Joined(wish) => wish != VoteWish::Watch && !removes && id != self.plan.first,
         };
         let controllers = self.plan.controllers;
         let all_well = {
             let mut shared = self.common.lock();
-            let remember = shared.there.range(1..=controllers).filter(|(_, there)| there.remembers()).count();
+            let remember = shared.there.range(self.plan.ids()).filter(|(_, there)| there.remembers()).count();
             let all = usize::try_from(controllers).unwrap_or(0);
-            let others_suffice = shared.there.range(1..=controllers).all(|(_, there)| {
+            let others_suffice = shared.there.range(self.plan.ids()).all(|(_, there)| {
                 let voters = there.peers.voters();
                 let votes = voters.iter().any(|voter| voter.id == BrokerId(id));
                 voters.iter().all(|voter| self.is_present(voter)) && (!votes || voters.len() > 2)

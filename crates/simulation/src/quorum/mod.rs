@@ -8,6 +8,7 @@ mod client;
 mod common;
 mod ending;
 mod faults;
+mod joint;
 mod ledger;
 mod node;
 mod panics;
@@ -21,6 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::run::{Lived, Outcome};
 use crate::world::Tells;
 
+pub(crate) use joint::{Joint, Plan as JointPlan, live as live_joint};
 pub(crate) use plan::Plan;
 
 /// Runs a plan to its end.

@@ -138,10 +138,12 @@ impl Node {
     fn peers(&self, plan: &Plan, wire: Arc<Wire>) -> Peers {
         let timeout = std::time::Duration::from_millis(plan.election_ms);
         let own = BrokerId(self.id);
-        let all = || (1..=plan.controllers).map(peer);
+        let all = || plan.ids().map(peer);
         let attendance = |wish: VoteWish| Attendance { host: HOST.to_owned(), port: port(self.id), wish };
         match (plan.shape, plan.shape.wish()) {
-            (Shape::Joined(wish), _) if self.id == 1 => Peers::alone(own, attendance(wish), wire, timeout),
+            (Shape::Joined(wish), _) if self.id == plan.first => {
+                Peers::alone(own, attendance(wish), wire, timeout)
+            }
             (_, None) if !self.asks_servers => {
                 let peers = Peers::new(own, all().collect(), wire, timeout);
                 if self.is_controller { peers.attend(attendance(VoteWish::Watch)) } else { peers }
@@ -149,8 +151,8 @@ impl Node {
             (shape, wish) => {
                 let wish = wish.unwrap_or(VoteWish::Vote);
                 let servers = match shape {
-                    Shape::Joined(_) if self.is_controller => vec![Peer::at(HOST, port(1))],
-                    _ => (1..=plan.controllers).map(|id| Peer::at(HOST, port(id))).collect(),
+                    Shape::Joined(_) if self.is_controller => vec![Peer::at(HOST, port(plan.first))],
+                    _ => plan.ids().map(|id| Peer::at(HOST, port(id))).collect(),
                 };
                 let peers = Peers::bootstrap(own, servers, wire, timeout);
                 if self.is_controller { peers.attend(attendance(wish)) } else { peers }

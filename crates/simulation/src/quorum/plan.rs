@@ -29,14 +29,21 @@ impl Shape {
 const LATER: u64 = 0x46;
 /// The same of those that make static voters dynamic ones.
 const RAISES: u64 = 0x07;
+/// What the seed is mixed with where there are brokers beside.
+const BESIDE: u64 = 0x00be_51de;
+/// Before that they find a leader, and the brokers register.
+const BEGIN_BESIDE_MS: u64 = 800;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) shape: Shape,
-    /// Controllers have the ids from 1 on, observers those after them.
+    /// Controllers have the ids from there on, observers those after them.
+    pub(crate) first: Address,
     pub(crate) controllers: Address,
     pub(crate) observers: Address,
+    /// So many brokers of another world follow, with the ids from 1 on; 0: this one has brokers and clients of its own.
+    pub(crate) followers: Address,
     pub(crate) election_ms: u64,
     pub(crate) segment_bytes: u64,
     pub(crate) snapshot_every_entries: u64,
@@ -191,7 +198,7 @@ impl Plan {
         let mut at = 300 + chance.below(1_500);
         let mut faults = Vec::new();
         while at < trouble_ms {
-            faults.push((at, fault(shape, controllers, controllers + observers, chance)));
+            faults.push((at, fault(shape, 1, (controllers, controllers + observers), chance)));
             // Often one trouble follows the other while the first is not over.
             at += match chance.below(3) {
                 0 => chance.below(80),
@@ -199,7 +206,7 @@ impl Plan {
                 _ => 300 + chance.below(2_500),
             };
         }
-        faults.extend(later_faults(seed, controllers + observers, trouble_ms));
+        faults.extend(later_faults(seed, 1, controllers + observers, trouble_ms));
         if shape == Shape::Static {
             faults.extend(raises(seed, controllers, trouble_ms));
         }
@@ -207,8 +214,10 @@ impl Plan {
         Self {
             seed,
             shape,
+            first: 1,
             controllers,
             observers,
+            followers: 0,
             election_ms: pick(chance, &[120, 300, 300, 480]),
             segment_bytes: pick(chance, &[600, 2_000, 100_000]),
             snapshot_every_entries: pick(chance, &[5, 20, 1_000]),
@@ -223,6 +232,50 @@ impl Plan {
     /// Whether the log may come to say who votes, in the place of the nodes' files.
     pub(crate) fn raises_kraft_version(&self) -> bool {
         self.faults.iter().any(|(_, fault)| matches!(fault, Fault::RaiseKraftVersion))
+    }
+
+    /// Controllers with ids from `first` on beside so many brokers: the trouble that they have meanwhile.
+    pub(crate) fn beside(seed: u64, brokers: Address, first: Address, trouble_ms: u64) -> Self {
+        let chance = &mut Seeded::new(seed ^ BESIDE);
+        let shape = Shape::Static;
+        let controllers = [3, 3, 3, 3, 1, 5][index(chance.below(6))].min(brokers);
+        let mut at = BEGIN_BESIDE_MS + chance.below(1_500);
+        let mut faults = Vec::new();
+        while at < trouble_ms {
+            let fault = match fault(shape, first, (controllers, controllers), chance) {
+                Fault::Cut { from, both, for_ms, .. } if chance.below(2) == 0 => {
+                    let broker = 1 + address(chance.below(u64::from(brokers.unsigned_abs())));
+                    let (from, to) = if chance.below(2) == 0 { (from, broker) } else { (broker, from) };
+                    Fault::Cut { from, to, both, for_ms }
+                }
+                fault => fault,
+            };
+            faults.push((at, fault));
+            at += if chance.below(3) == 0 { chance.below(80) } else { 200 + chance.below(2_500) };
+        }
+        faults.extend(later_faults(seed, first, controllers, trouble_ms));
+        faults.sort_by_key(|(at, _)| *at);
+        Self {
+            seed,
+            shape,
+            first,
+            controllers,
+            observers: 0,
+            followers: brokers,
+            election_ms: [120, 300, 480][index(chance.below(3))],
+            segment_bytes: [2_000, 100_000][index(chance.below(2))],
+            snapshot_every_entries: [10, 40, 1_000][index(chance.below(3))],
+            starts: (first..first + controllers).map(|id| (id, chance.below(60))).collect(),
+            clients: 0,
+            pause_ms: 0,
+            faults,
+            trouble_ms,
+        }
+    }
+
+    /// The controllers' ids.
+    pub(crate) fn ids(&self) -> std::ops::RangeInclusive<Address> {
+        self.first..=self.first + self.controllers - 1
     }
 
     /// The same with one thing less, each in turn.
@@ -251,12 +304,12 @@ impl Plan {
 }
 
 /// Of those that came later; chosen apart, so that the seeds that are kept mean what they meant.
-fn later_faults(seed: u64, all: Address, trouble_ms: u64) -> Vec<(u64, Fault)> {
+fn later_faults(seed: u64, first: Address, all: Address, trouble_ms: u64) -> Vec<(u64, Fault)> {
     let chance = &mut Seeded::new(seed ^ LATER);
     let count = [0, 0, 0, 1, 2][index(chance.below(5))];
     let fault = |_| {
         let at = 300 + chance.below(trouble_ms - 300);
-        let node = 1 + address(chance.below(u64::from(all.unsigned_abs())));
+        let node = first + address(chance.below(u64::from(all.unsigned_abs())));
         let whom = if chance.below(2) == 0 { Whom::Leader } else { Whom::Node(node) };
         let for_ms = 50 + chance.below(1_800);
         let pauses = chance.below(3) > 0;
@@ -283,8 +336,9 @@ fn raises(seed: u64, controllers: Address, trouble_ms: u64) -> Vec<(u64, Fault)>
     raises.into_iter().chain(changes).collect()
 }
 
-fn fault(shape: Shape, controllers: Address, all: Address, chance: &mut Seeded) -> Fault {
-    let any = |chance: &mut Seeded, of: Address| 1 + address(chance.below(u64::from(of.unsigned_abs())));
+/// Of nodes with ids from `first` on, so many of which are controllers.
+fn fault(shape: Shape, first: Address, (controllers, all): (Address, Address), chance: &mut Seeded) -> Fault {
+    let any = |chance: &mut Seeded, of: Address| first + address(chance.below(u64::from(of.unsigned_abs())));
     let node = any(chance, controllers);
     let whom = if chance.below(5) < 2 { Whom::Leader } else { Whom::Node(any(chance, all)) };
     let down_ms = 20 + chance.below(1_500);
@@ -324,7 +378,7 @@ mod tests {
     #[test]
     fn kept_seeds_mean_what_they_meant() {
         for seed in KEPT.iter().filter(|seed| seed.is_multiple_of(QUORUM_IN)) {
-            assert!(later_faults(*seed, 3, 5_000).is_empty(), "{seed}");
+            assert!(later_faults(*seed, 1, 3, 5_000).is_empty(), "{seed}");
             let is_static = Plan::of(*seed).shape == Shape::Static;
             assert!(!is_static || raises(*seed, 3, 5_000).is_empty(), "{seed}");
         }

@@ -101,7 +101,7 @@ async fn serve_unheard(common: Common, to: (Address, u64), peers: Peers, request
 }
 
 /// Until the process does not stand still.
-async fn goes_on(common: &Common, id: Address) {
+pub(super) async fn goes_on(common: &Common, id: Address) {
     loop {
         let paused_for = common.lock().paused_for(id);
         let Some(pause) = paused_for else { return };

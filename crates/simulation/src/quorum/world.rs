@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_controller::Controller;
+use ottla_controller::{Controller, Upkeep};
 use ottla_storage::Seeded;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -25,6 +25,9 @@ pub(super) const HEALING_MS: u64 = 30_000;
 /// A broker that is silent for so long is fenced.
 const SESSION: Duration = Duration::from_millis(1_500);
 const BROKERS: Address = 3;
+/// What they do beside the brokers of another world.
+const UPKEEP: Upkeep =
+    Upkeep { balance_leaders: Some(Duration::from_millis(500)), elect_uncleanly: Duration::from_millis(500) };
 /// A process that ended for want of room is started again so soon.
 const AFTER_FULL_MS: u64 = 100;
 /// Somebody changes its file before.
@@ -84,9 +87,9 @@ pub(super) struct World {
     queue: BTreeMap<(u64, u64), Event>,
     next_event: u64,
     pub(super) now: u64,
-    began: Instant,
+    pub(super) began: Instant,
     pub(super) tell: TellWorld,
-    news: UnboundedReceiver<News>,
+    pub(super) news: UnboundedReceiver<News>,
     pub(super) healing: bool,
     events: u64,
 }
@@ -96,10 +99,11 @@ impl World {
     pub(super) fn new(plan: Plan, tells: Tells) -> Self {
         let mut chance = Seeded::new(plan.seed);
         let common = Arc::new(Mutex::new(Shared::new(Seeded::new(chance.bits()), tells)));
-        let nodes =
-            (1..=plan.controllers + plan.observers).map(|id| (id, Node::new(id, id <= plan.controllers)));
+        let nodes = (0..plan.controllers + plan.observers)
+            .map(|n| (plan.first + n, Node::new(plan.first + n, n < plan.controllers)));
         let (tell, news) = unbounded_channel();
-        for id in 1..=BROKERS {
+        let made_up = if plan.followers == 0 { BROKERS } else { 0 };
+        for id in 1..=made_up {
             tokio::spawn(client::broker(common.clone(), id));
         }
         for number in 0..plan.clients {
@@ -138,17 +142,13 @@ impl World {
     /// Runs to the end.
     pub(super) async fn run(&mut self) -> Result<(), Violation> {
         let limit = self.plan.trouble_ms + HEALING_MS;
-        while let Some(&(at, number)) = self.queue.keys().next() {
+        while let Some(at) = self.next_at() {
             let due = self.began + Duration::from_millis(at);
             tokio::select! {
                 biased;
                 Some(news) = self.news.recv() => self.hear(news)?,
                 () = sleep_until(due) => {
-                    self.now = at;
-                    self.events += 1;
-                    if let Some(event) = self.queue.remove(&(at, number))
-                        && self.step(event)?
-                    {
+                    if self.go_on()? {
                         return self.at_the_end();
                     }
                     if self.healing && at > limit {
@@ -161,6 +161,19 @@ impl World {
             }
         }
         Err(Violation::new("the world goes on", "no event is left"))
+    }
+
+    /// When something happens next.
+    pub(super) fn next_at(&self) -> Option<u64> {
+        self.queue.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Lets it happen. Whether all is well after the healing.
+    pub(super) fn go_on(&mut self) -> Result<bool, Violation> {
+        let Some(((at, _), event)) = self.queue.pop_first() else { return Ok(false) };
+        self.now = at;
+        self.events += 1;
+        self.step(event)
     }
 
     /// Whether all is well after the healing.
@@ -196,7 +209,7 @@ impl World {
         self.common.lock().tell(|| format!("node {id} starts"));
     }
 
-    fn hear(&mut self, news: News) -> Result<(), Violation> {
+    pub(super) fn hear(&mut self, news: News) -> Result<(), Violation> {
         let News { id, boot, said } = news;
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
         if node.boot != boot || !node.runs {
@@ -278,7 +291,11 @@ impl World {
             let _ = tell.send(News { id, boot, said: Said::Failed(why) });
         });
         let brokers = tokio::spawn(controller.clone().watch_brokers(SESSION));
-        vec![looking.abort_handle(), failing.abort_handle(), brokers.abort_handle()]
+        let mut tasks = vec![looking.abort_handle(), failing.abort_handle(), brokers.abort_handle()];
+        if self.plan.followers > 0 {
+            tasks.push(tokio::spawn(controller.clone().keep_up(UPKEEP)).abort_handle());
+        }
+        tasks
     }
 
     /// What is left of it.
