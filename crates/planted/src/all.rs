@@ -90,6 +90,7 @@ pub const ALL: &[Planted] = &[
     bug("generation_not_written", "a classic group's record has the generation before"),
     bug("load_skips_tombstones", "a loading coordinator does not see that something was deleted"),
     bug("uncommitted_offset_shown", "a fetch of offsets sees what may still be lost"),
+    bug("replaced_static_commits", "the process before of a static member is not fenced"),
     bug("stale_generation_commits", "a member of an earlier generation commits offsets"),
     bug("stale_member_epoch_commits", "a member commits for a partition that it has given up (KIP-848)"),
     bug("generation_not_raised", "a rebalance ends in the same generation"),

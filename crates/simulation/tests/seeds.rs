@@ -19,6 +19,7 @@ const MET: &[&str] = &[
     "group: classic member assigned",
     "group: consumer member assigned",
     "group: offset shown",
+    "group: commit of what is over refused",
     "group: write acknowledged",
     "log opened again",
     "power cut with data lost",

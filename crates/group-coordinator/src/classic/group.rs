@@ -198,7 +198,10 @@ impl<T> ClassicGroup<T> {
         if let Some(instance) = instance {
             match self.static_members.get(instance) {
                 None => return Err(GroupError::UnknownMemberId),
-                Some(known) if known != member => return Err(GroupError::FencedInstanceId),
+                Some(known) if known != member => {
+                    let is_fenced = !planted!("replaced_static_commits");
+                    return if is_fenced { Err(GroupError::FencedInstanceId) } else { Ok(()) };
+                }
                 Some(_) => {}
             }
         }

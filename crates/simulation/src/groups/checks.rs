@@ -8,6 +8,7 @@ use ottla_model::LeaderEpoch;
 
 use super::consumer::SESSION_MS;
 use super::member::Said;
+use super::statics::person;
 use super::track::Track;
 use crate::ledger::Violation;
 use crate::message::Address;
@@ -54,8 +55,9 @@ impl Checks {
         joined: &JoinResponse,
     ) -> Result<(), Violation> {
         let key = (group.clone(), epoch, joined.generation);
-        let leader = self.leaders.entry(key).or_insert_with(|| joined.leader.clone());
-        if *leader != joined.leader {
+        let leads = person(&joined.leader);
+        let leader = self.leaders.entry(key).or_insert_with(|| leads.clone());
+        if *leader != leads {
             let what = format!("{group}: {leader} and {} lead {}", joined.leader, joined.generation);
             return Err(Violation::new("one leader in a generation", what));
         }
@@ -84,8 +86,8 @@ impl Checks {
         self.generations.insert((group.clone(), member.clone()), (epoch, generation));
         for partition in partitions {
             let key = (group.clone(), generation, *partition);
-            let owner = self.assigned.entry(key).or_insert_with(|| member.clone());
-            if owner != member {
+            let owner = self.assigned.entry(key).or_insert_with(|| person(member));
+            if *owner != person(member) {
                 let what = format!("{group}: {partition} is {owner}'s and {member}'s in {generation}");
                 return Err(Violation::new("a partition has one owner in a generation", what));
             }

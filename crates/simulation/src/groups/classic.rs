@@ -15,6 +15,7 @@ use super::ask::GroupAsk;
 use super::caller::TIMEOUT_MS;
 use super::checks::Checks;
 use super::member::{Member, Said, What};
+use super::past::Was;
 use super::refusal::refusal;
 use super::work;
 use crate::counts::Counts;
@@ -64,7 +65,7 @@ impl Member {
                     group,
                     generation,
                     member_id,
-                    instance_id: None,
+                    instance_id: self.instance.clone(),
                     protocol_type,
                     protocol,
                     assignments,
@@ -79,7 +80,8 @@ impl Member {
             }
             Phase::Stable => {
                 self.classic.phase = Phase::Stable;
-                let request = HeartbeatRequest { group, generation, member_id, instance_id: None };
+                let instance_id = self.instance.clone();
+                let request = HeartbeatRequest { group, generation, member_id, instance_id };
                 (What::Beat, TIMEOUT_MS, GroupAsk::Beat(request))
             }
         }
@@ -90,7 +92,7 @@ impl Member {
         JoinRequest {
             group: self.group.clone(),
             member_id: self.member_id.clone(),
-            instance_id: None,
+            instance_id: self.instance.clone(),
             client_id: Arc::from(format!("c{}", self.caller.address)),
             client_host: Arc::from("/sim"),
             session_timeout_ms: SESSION_MS,
@@ -127,6 +129,7 @@ impl Member {
                     let broken = |error| Violation::new("an assignment can be read", format!("{error}"));
                     self.owned = partitions.map_err(broken)?;
                     self.classic.phase = Phase::Stable;
+                    self.past.is_now(&self.member_id, self.epoch, said.epoch);
                     return checks.assigned(
                         &self.group,
                         self.epoch,
@@ -158,6 +161,10 @@ impl Member {
         counts: &mut Counts,
     ) -> Result<(), Violation> {
         counts.add("group: classic member joined");
+        if self.epoch >= 0 && self.epoch < joined.generation {
+            let partition = self.caller.index;
+            self.past.leave_behind(Was { member: self.member_id.clone(), epoch: self.epoch, partition });
+        }
         self.member_id = joined.member_id.clone();
         self.epoch = joined.generation;
         let assignments = assign(&joined.members, &mut self.caller.chance);

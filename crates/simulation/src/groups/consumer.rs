@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ottla_group_coordinator::consumer::{HeartbeatRequest, HeartbeatResponse, LEAVE_EPOCH};
+use ottla_group_coordinator::consumer::{
+    HeartbeatRequest, HeartbeatResponse, LEAVE_EPOCH, STATIC_LEAVE_EPOCH,
+};
 use ottla_group_coordinator::{ConsumerHeartbeatError, MemberId};
 
 use super::checks::Checks;
 use super::member::{Member, Said, named};
+use super::past::Was;
 use super::refusal::refusal;
 use super::work;
 use crate::counts::Counts;
@@ -53,13 +56,14 @@ impl Member {
             group_id: self.group.clone(),
             member_id: self.member_id.clone(),
             member_epoch: self.epoch,
+            instance_id: self.instance.clone(),
             client_id: Arc::from("c"),
             client_host: Arc::from("/sim"),
             requires_member_id: true,
             ..HeartbeatRequest::default()
         };
         if leaves {
-            request.member_epoch = LEAVE_EPOCH;
+            request.member_epoch = if self.instance.is_some() { STATIC_LEAVE_EPOCH } else { LEAVE_EPOCH };
             self.abandon();
             self.consumer.incarnation += 1;
             let name = format!("member-{}-{}", self.caller.address, self.consumer.incarnation);
@@ -84,6 +88,9 @@ impl Member {
         let unwanted = self.owned.iter().any(|partition| !self.consumer.wanted.contains(partition));
         if unwanted && now >= self.consumer.revoke_at {
             let wanted = &self.consumer.wanted;
+            if let Some(partition) = self.owned.difference(wanted).next().copied() {
+                self.past.leave_behind(Was { member: self.member_id.clone(), epoch: self.epoch, partition });
+            }
             self.owned.retain(|partition| wanted.contains(partition));
             self.beat_at = 0;
         }
@@ -109,6 +116,7 @@ impl Member {
                 counts.add("group: consumer heartbeat answered");
                 checks.heard(&self.group, &self.member_id, response.member_epoch, said)?;
                 self.epoch = response.member_epoch;
+                self.past.is_now(&self.member_id, self.epoch, said.epoch);
                 self.consumer.full = false;
                 checks.lives(&self.group, self.caller.address, said);
                 let Some(assignment) = &response.assignment else { return Ok(()) };

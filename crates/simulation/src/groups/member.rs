@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ottla_group_coordinator::{GroupError, GroupId, GroupResponse, MemberId};
+use ottla_group_coordinator::{GroupError, GroupId, GroupResponse, InstanceId, MemberId};
 use ottla_model::LeaderEpoch;
-use ottla_storage::Seeded;
 
 use super::ask::GroupAsk;
 use super::caller::{Caller, TIMEOUT_MS};
 use super::checks::Checks;
+use super::past::Past;
 use super::refusal::refusal;
 use super::track::Known;
 use super::work;
@@ -45,6 +45,9 @@ pub(crate) struct Member {
     pub(super) back_at: u64,
     pub(super) classic: super::classic::Classic,
     pub(super) consumer: super::consumer::Consumer,
+    /// Of a static member.
+    pub(super) instance: Option<InstanceId>,
+    pub(super) past: Past,
     /// Commits no more, and does not leave.
     pub(crate) stopped: bool,
 }
@@ -56,8 +59,18 @@ pub(super) enum What {
     Sync,
     Beat,
     Leave,
-    Commit { partition: i32, number: i64 },
-    Fetch { partition: i32, then: Known },
+    Commit {
+        partition: i32,
+        number: i64,
+    },
+    Fetch {
+        partition: i32,
+        then: Known,
+    },
+    /// A commit as what it was until that epoch of its coordinator.
+    Haunt {
+        over_in: LeaderEpoch,
+    },
 }
 
 /// An answer, by whom, and when its question was asked.
@@ -72,13 +85,14 @@ pub(super) struct Said {
 }
 
 impl Member {
-    pub(crate) fn new(address: Address, group: GroupId, index: i32, kind: Kind, chance: Seeded) -> Self {
+    pub(crate) fn new(caller: Caller, group: GroupId, kind: Kind, past: Past) -> Self {
+        let address = caller.address;
         let member_id = match kind {
             Kind::Classic => MemberId::default(),
             Kind::Consumer => MemberId::from(format!("member-{address}-0")),
         };
         Self {
-            caller: Caller::new(address, index, chance),
+            caller,
             group,
             kind,
             member_id,
@@ -90,6 +104,8 @@ impl Member {
             back_at: 0,
             classic: super::classic::Classic::default(),
             consumer: super::consumer::Consumer::default(),
+            instance: None,
+            past,
             stopped: false,
         }
     }
@@ -131,36 +147,43 @@ impl Member {
             self.reconcile(now);
         }
         let Some(to) = self.caller.find(leader) else { return };
-        let (what, wait_ms, ask) = if self.has_to_speak(now) {
+        let asked = if self.has_to_speak(now) {
             self.speak(now)
         } else if !self.stopped && now >= self.work_at && !self.owned.is_empty() {
-            self.work(checks)
+            Some(self.haunts(checks).unwrap_or_else(|| self.work(checks)))
         } else {
-            return;
+            None
         };
+        let Some((what, wait_ms, ask)) = asked else { return };
+        // What a member has that died without a word is still its own.
+        checks.holds(&self.group, self.caller.address, &self.owned);
         self.work_at = now + self.caller.chance.below(80);
         self.waits = what;
         self.caller.ask(now, wait_ms, to, ask, out);
-        checks.holds(&self.group, self.caller.address, &self.owned);
     }
 
     fn has_to_speak(&self, now: u64) -> bool {
         now >= self.beat_at || (self.kind == Kind::Classic && !self.classic.is_stable())
     }
 
-    fn speak(&mut self, now: u64) -> (What, u64, GroupAsk) {
+    fn speak(&mut self, now: u64) -> Option<(What, u64, GroupAsk)> {
         self.beat_at = now + BEAT_MS;
         let leaves = !self.stopped && self.is_settled() && self.caller.chance.below(60) == 0;
+        if leaves && self.instance.is_some() {
+            return self.restarts();
+        }
         if leaves {
+            // Whether it was heard is not known: who it was may be a member still.
+            self.past.forget();
             self.back_at = now + 100 + self.caller.chance.below(600);
         }
-        match self.kind {
+        Some(match self.kind {
             Kind::Classic => self.speak_classic(leaves),
             Kind::Consumer => {
                 let what = if leaves { What::Leave } else { What::Beat };
                 (what, TIMEOUT_MS, GroupAsk::ConsumerBeat(self.beat(leaves)))
             }
-        }
+        })
     }
 
     fn work(&mut self, checks: &mut Checks) -> (What, u64, GroupAsk) {
@@ -171,7 +194,8 @@ impl Member {
             0..=2 => {
                 let number = track.issue(false);
                 let (group, member) = (self.group.clone(), self.member_id.clone());
-                let request = work::commit(group, member, self.epoch, partition, number);
+                let mut request = work::commit(group, member, self.epoch, partition, number);
+                request.instance_id = self.instance.clone();
                 (What::Commit { partition, number }, GroupAsk::Commit(request))
             }
             3 => {
@@ -206,6 +230,11 @@ impl Member {
         let Some(asked_at) = self.caller.answered(request) else { return Ok(()) };
         let said = Said { index: self.index(), epoch: said.0, since: said.1, asked_at, now };
         let error = match (self.waits.clone(), outcome) {
+            // It is heard by nobody who is still there.
+            (What::Haunt { .. }, Err(_)) => return Ok(()),
+            (What::Haunt { over_in }, Ok(response)) => {
+                return self.told_haunt(over_in, response, said, counts);
+            }
             (_, Err(error)) => error.clone(),
             (What::Commit { partition, number }, Ok(GroupResponse::OffsetCommit(result))) => {
                 let error = match result {

@@ -30,6 +30,8 @@ pub(crate) struct GroupsPlan {
     pub(crate) classic: u64,
     /// Of the consumer group (KIP-848).
     pub(crate) consumer: u64,
+    /// A bit for each member: whether it is a static one.
+    pub(crate) statics: u64,
     /// What the clients' chance comes from.
     pub(crate) seed: u64,
 }
@@ -50,7 +52,10 @@ impl GroupsPlan {
         let kinds = 1 + chance.below(7);
         let mut some = |bit: u64, most: u64| if kinds & bit == 0 { 0 } else { 1 + chance.below(most) };
         let (committers, classic, consumer) = (some(1, 3), some(2, 4), some(4, 4));
-        Some(Self { settings, partitions, committers, classic, consumer, seed: chance.bits() })
+        // Later than the rest, from a stream of its own.
+        let chance_of_statics = &mut Seeded::new(seed ^ 0x5747_1c00);
+        let statics = chance_of_statics.bits() & chance_of_statics.bits();
+        Some(Self { settings, partitions, committers, classic, consumer, statics, seed: chance.bits() })
     }
 
     /// The same without one kind of clients.
@@ -59,9 +64,11 @@ impl GroupsPlan {
             Self { committers: 0, ..self.clone() },
             Self { classic: 0, ..self.clone() },
             Self { consumer: 0, ..self.clone() },
+            Self { statics: 0, ..self.clone() },
         ];
         let clients = |plan: &Self| plan.committers + plan.classic + plan.consumer;
-        all.into_iter().filter(|plan| (1..clients(self)).contains(&clients(plan))).collect()
+        let size = |plan: &Self| clients(plan) + u64::from(plan.statics != 0);
+        all.into_iter().filter(|plan| clients(plan) > 0 && size(plan) < size(self)).collect()
     }
 
     /// What goes wrong with `__consumer_offsets` in particular.

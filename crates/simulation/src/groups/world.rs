@@ -8,9 +8,12 @@ use ottla_group_coordinator::offsets::OffsetFetchRequest;
 use ottla_model::LeaderEpoch;
 use ottla_storage::Seeded;
 
+use super::caller::Caller;
 use super::checks::Checks;
 use super::committer::Committer;
 use super::member::{Kind, Member};
+use super::past::Past;
+use super::statics::instance;
 use super::{MEMBERS, OFFSETS_TOPIC, work};
 use crate::command::{Ask, Told};
 use crate::ledger::Violation;
@@ -61,7 +64,12 @@ impl World {
             let index = if kind == Kind::Classic { 0 } else { partitions - 1 };
             for (_, address) in (0..count).zip(&mut addresses) {
                 let chance = Seeded::new(chance.bits());
-                self.groups.members.insert(address, Member::new(address, name.into(), index, kind, chance));
+                let past = Past::new(Seeded::new(plan.statics ^ u64::from(address.unsigned_abs())));
+                let mut member = Member::new(Caller::new(address, index, chance), name.into(), kind, past);
+                if plan.statics >> (address - MEMBERS) & 1 == 1 {
+                    member.instance = Some(instance(address));
+                }
+                self.groups.members.insert(address, member);
                 self.later(1, Event::ClientTick(address));
             }
         }

@@ -109,7 +109,8 @@ impl Node {
         if time < self.full_until {
             disk.fill();
         } else {
-            self.is_sick = false;
+            // What is to lose at some fsync does so to this process, if it did not to the last one.
+            self.is_sick = self.ends_with_cut.is_some();
         }
         self.faults = Some(disk.clone());
         let disk = Arc::new(disk);
