@@ -31,6 +31,7 @@ const MET: &[&str] = &[
     "quorum: broker registered",
     "quorum: disk emptied",
     "quorum: full disk",
+    "quorum: kraft.version raised",
     "quorum: pause",
     "quorum: power cut",
     "quorum: power cut of all",
