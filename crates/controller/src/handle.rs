@@ -355,8 +355,9 @@ impl Controller {
             let silent = silent.into_iter().map(|broker| (broker, "it was silent for a session"));
             let gone = gone.into_iter().map(|broker| (broker, "its process is gone"));
             for ((id, epoch), why) in silent.chain(gone) {
-                match self.fence_broker(id, epoch).await {
-                    Ok(Ok(())) => {
+                match self.fence_absent(id, epoch).await {
+                    Ok(Ok(false)) => tracing::debug!(broker = %id, why, "heard of again, and not fenced"),
+                    Ok(Ok(true)) => {
                         tracing::warn!(broker = %id, why, "fenced");
                         self.liveness.lock().fenced(id);
                     }
@@ -366,6 +367,28 @@ impl Controller {
                 }
             }
         }
+    }
+
+    /// Fences a broker that is gone or silent when this is decided, and says whether: while the decision has waited for a majority
+    /// the broker may have been heard of again.
+    pub(crate) async fn fence_absent(
+        &self,
+        id: BrokerId,
+        epoch: i64,
+    ) -> Result<Result<bool, BrokerError>, ControllerError> {
+        let (liveness, began) = (Arc::clone(&self.liveness), self.began);
+        self.decide(Need::Relief, move |context| {
+            let is_absent = {
+                let liveness = liveness.lock();
+                liveness.is_dead(id, epoch) || liveness.is_silent(id, epoch, began.elapsed())
+            };
+            if !is_absent {
+                return Decision::answer_only(Ok(false));
+            }
+            let Decision { records, answer } = decision::fence_broker(id, epoch, context);
+            Decision { records, answer: answer.map(|()| true) }
+        })
+        .await
     }
 
     /// Begins a broker's controlled shutdown.

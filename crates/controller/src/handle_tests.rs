@@ -173,3 +173,18 @@ async fn the_quorum_describes_itself() {
         controller.shutdown().await;
     }
 }
+
+#[tokio::test]
+async fn only_who_is_absent_when_it_is_decided_is_fenced() {
+    let dir = tempfile::tempdir().unwrap();
+    let controller = Controller::start(config(dir.path())).await.unwrap();
+    let (id, epoch) = (BrokerId(1), controller.register_broker(registration()).await.unwrap().unwrap());
+    let is_fenced = || controller.image().brokers().get(id).unwrap().fenced;
+    // Somebody has found it silent, and it was heard of since, or is not known to be silent at all.
+    assert_eq!(controller.fence_absent(id, epoch).await, Ok(Ok(false)));
+    assert!(!is_fenced());
+    controller.note_process(id, false);
+    assert_eq!(controller.fence_absent(id, epoch).await, Ok(Ok(true)));
+    assert!(is_fenced());
+    controller.shutdown().await;
+}

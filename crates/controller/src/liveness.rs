@@ -137,6 +137,13 @@ impl Liveness {
         self.there.clear();
     }
 
+    /// Whether the broker of that epoch has been silent for a session, as [`Self::expired`] says of all.
+    pub(crate) fn is_silent(&self, id: BrokerId, epoch: i64, now: Duration) -> bool {
+        let is_over =
+            |(known, at): &(i64, Duration)| *known == epoch && now.saturating_sub(*at) >= self.session;
+        !self.unanswered.contains_key(&id) && self.heard.get(&id).is_some_and(is_over)
+    }
+
     /// Brokers, with their epochs, that have been silent for a session.
     #[must_use]
     pub fn expired(&self, now: Duration) -> Vec<(BrokerId, i64)> {
@@ -196,9 +203,12 @@ mod tests {
         liveness.asked(id, 10, ms(20));
         liveness.answered(id, 10, ms(150));
         assert_eq!(liveness.expired(ms(400)), [], "one waits yet");
+        assert!(!liveness.is_silent(id, 10, ms(400)));
         liveness.answered(id, 10, ms(400));
         assert_eq!(liveness.expired(ms(499)), []);
         assert_eq!(liveness.expired(ms(500)), [(id, 10)]);
+        assert!(!liveness.is_silent(id, 10, ms(499)) && liveness.is_silent(id, 10, ms(500)));
+        assert!(!liveness.is_silent(id, 9, ms(500)), "another epoch's");
     }
 
     #[test]
