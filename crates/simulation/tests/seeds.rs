@@ -21,6 +21,7 @@ const MET: &[&str] = &[
     "group: offset shown",
     "group: commit of what is over refused",
     "group: write acknowledged",
+    "joint: well in the end",
     "log opened again",
     "power cut with data lost",
     "produce refused: not enough replicas",
