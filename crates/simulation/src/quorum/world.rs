@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_controller::{Controller, Upkeep};
+use ottla_controller::{Controller, Upkeep, simulated};
 use ottla_storage::Seeded;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -301,15 +301,20 @@ impl World {
     /// What is left of it.
     pub(super) fn lived(&mut self) -> Lived {
         let mut shared = self.common.lock();
+        // Their ways to each other lead through what is shared, and back: it would never be let go.
+        let there = std::mem::take(&mut shared.there);
         let disks = self.nodes.values().fold(shared.trace, |trace, node| {
             (trace ^ node.disk.fingerprint()).wrapping_mul(0x0000_0100_0000_01b3)
         });
-        Lived {
+        let lived = Lived {
             counts: std::mem::take(&mut shared.counts),
             simulated_ms: self.now,
             events: self.events + shared.messages,
             fingerprint: disks,
             story: std::mem::take(&mut shared.story),
-        }
+        };
+        drop(shared);
+        there.values().for_each(|there| simulated::close(&there.peers));
+        lived
     }
 }
