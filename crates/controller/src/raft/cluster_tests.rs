@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::log_store::LogStore;
-use super::opening::claim;
-use super::peer_codec::{PeerRequest, read_request};
+use super::opening::{claim, stand};
+use super::peer_codec::{HelloStanding, PeerRequest, read_request};
 use super::quorum::{Quorum, QuorumConfig, node as node_id};
 use super::snapshot_clock::SnapshotLimits;
 use super::standing::Standing;
@@ -407,6 +407,25 @@ async fn an_isolated_leader_decides_nothing() {
     let names = ["before", "meanwhile"].map(str::to_owned).into();
     cluster.agree(&names).await;
     cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_a_log_says_nothing_of_itself_before_it_is_open() {
+    let cluster = Cluster::new(3);
+    cluster.begin_log(1, 1);
+    let (dir, disk) = (Path::new("/log"), Arc::clone(&cluster.node(1).disk));
+    let meta = TwinStore::open(disk.as_ref(), dir).unwrap();
+    let (own, peers) = (DirectoryId(uuid::Uuid::from_u128(1)), cluster.peers(1));
+    let config = quorum_config(1, own, "named-by-1", peers.clone());
+    assert_eq!(stand(&config, &meta).await.unwrap(), Standing::Member);
+    // Whoever has lost its disk would take it for one that has lost its own, or has never had anything.
+    assert_eq!(peers.door.hello().cluster_id, None);
+    drop(meta);
+    let controller = start(1, disk, own, "named-by-1".to_owned(), peers.clone()).await.unwrap();
+    let hello = peers.door.hello();
+    assert_eq!((hello.cluster_id.as_deref(), hello.standing), (Some("named-by-1"), HelloStanding::Member));
+    assert!(hello.log_len > 0, "{hello:?}");
+    controller.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

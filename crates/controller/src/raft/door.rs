@@ -100,14 +100,27 @@ impl PeerDoor {
         hello
     }
 
-    pub(super) fn introduce(&self, cluster_id: &str, directory_id: DirectoryId) {
-        let mut hello = self.hello.lock();
+    /// From now on it says who it is and how far its word goes, all at once: who asks goes by it. Of a node whose log is empty, or whose
+    /// quorum has started, which knows what it has; of any other one too little would be said.
+    pub(super) fn introduce(
+        &self,
+        cluster_id: &str,
+        directory_id: DirectoryId,
+        standing: &Standing,
+        term: u64,
+    ) {
+        let hello = &mut *self.hello.lock();
         hello.cluster_id = Some(cluster_id.to_owned());
         hello.directory_id = directory_id;
+        hello.term = term;
+        Self::tell(hello, standing);
     }
 
     pub(super) fn stand(&self, standing: &Standing) {
-        let mut hello = self.hello.lock();
+        Self::tell(&mut self.hello.lock(), standing);
+    }
+
+    fn tell(hello: &mut Hello, standing: &Standing) {
         hello.standing = standing.as_told();
         hello.founders = match standing {
             Standing::Founder(founders) => founders.clone(),

@@ -141,9 +141,8 @@ pub(super) async fn stand(config: &QuorumConfig, meta: &dyn MetaStore) -> Result
     let io = |source| start_error(config, source);
     let mut standing = Standing::load(meta).map_err(io)?;
     peers.door.know(peers.voters().to_vec());
-    peers.door.introduce(&config.cluster_id, config.directory_id);
-    peers.door.stand(&standing);
     if standing == Standing::Blank {
+        peers.door.introduce(&config.cluster_id, config.directory_id, &standing, 0);
         let standing_up = peers.stand_up(&config.cluster_id, config.directory_id).await;
         let (next, term) =
             standing_up.map_err(|VotersInLog| StartError::VotersInLog { path: config.dir.clone() })?;
@@ -157,9 +156,23 @@ pub(super) async fn stand(config: &QuorumConfig, meta: &dyn MetaStore) -> Result
         }
         next.save(meta).map_err(io)?;
         standing = next;
-        peers.door.stand(&standing);
+        peers.door.introduce(&config.cluster_id, config.directory_id, &standing, term);
     }
     Ok(standing)
+}
+
+/// A node without a log says who it is before its quorum has started: founders wait for each other. One that has a log would say
+/// that it has none, and whoever has lost its own goes by that.
+pub(super) fn introduce_founder(
+    config: &QuorumConfig,
+    standing: &Standing,
+    meta: &dyn MetaStore,
+) -> io::Result<()> {
+    let Some(peers) = &config.peers else { return Ok(()) };
+    let vote = meta.get(MetaKey::Vote)?.map(|bytes| read_vote(&bytes)).transpose()?;
+    let term = vote.map_or(0, |vote| vote.leader_id.term);
+    peers.door.introduce(&config.cluster_id, config.directory_id, standing, term);
+    Ok(())
 }
 
 /// A log without votes and pointers has lost them: without them it would be another log.

@@ -26,7 +26,7 @@ use super::meta_store::{MetaKey, MetaStore};
 use super::network::{Network, peer_of};
 use super::observer::Observer;
 use super::observers::is_there;
-use super::opening::{begin_above, claim, founding_voters, open, stand, start_error};
+use super::opening::{begin_above, claim, founding_voters, introduce_founder, open, stand, start_error};
 use super::serving::Serving;
 use super::snapshot::SnapshotStore;
 use super::snapshot_clock::{SnapshotClock, SnapshotLimits};
@@ -151,6 +151,10 @@ impl Quorum {
         let (log, machine, applied) =
             open(&config, &disk, &meta, &publisher).map_err(|source| start_error(&config, source))?;
         let is_founder = matches!(standing, Standing::Founder(_));
+        if is_founder && log.is_empty() {
+            introduce_founder(&config, &standing, meta.as_ref())
+                .map_err(|source| start_error(&config, source))?;
+        }
         let begins = match &config.peers {
             Some(peers) if is_founder && log.is_empty() && peers.voters().is_empty() => {
                 peers.meet_again(&config.cluster_id).await
@@ -199,6 +203,7 @@ impl Quorum {
                 peers: peers.clone(),
             };
             peers.door.open(started.clone());
+            peers.door.introduce(&config.cluster_id, config.directory_id, &standing, 0);
             // Static voters may come to be dynamic ones: until then both wait.
             let cluster_id = Arc::clone(&config.cluster_id);
             let (directory, publisher) = (config.directory_id, Arc::clone(&publisher));
