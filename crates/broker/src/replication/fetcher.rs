@@ -14,7 +14,7 @@ use ottla_replication::truncation::EpochEnd;
 use ottla_replication::{Ask, Fetcher};
 use ottla_storage::{AppendError, StorageError};
 use tokio::sync::{Notify, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Side;
 use super::fetchers::{FetchersParts, Mailbox};
@@ -24,6 +24,13 @@ use crate::partitions::{FetchedRecords, Partition};
 
 /// The first pause before a leader that does not answer is tried again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// Whoever is to be followed now waits so long for others that are, before a long poll is given up for them,
+const GATHERING: Duration = Duration::from_millis(1);
+/// and so much longer for each replica that the next fetch has to name.
+const GATHERING_EACH: Duration = Duration::from_micros(2);
+/// Between two polls that are given up there is so much time for each of them: 10,000 partitions that come one by one would else
+/// be asked for a thousand times, all of them.
+const APART_EACH: Duration = Duration::from_micros(100);
 
 /// A fetcher at work.
 #[derive(Debug)]
@@ -40,6 +47,8 @@ pub(super) struct FetcherTask {
     cut: bool,
     connection: Option<Leader>,
     pause: Duration,
+    /// No poll is given up before.
+    patient_until: Instant,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +91,7 @@ impl FetcherTask {
             cut: false,
             connection: None,
             pause: FIRST_PAUSE,
+            patient_until: Instant::now(),
         }
     }
 
@@ -104,10 +114,13 @@ impl FetcherTask {
                 continue;
             };
             // Whoever is to be followed now must not wait behind a long poll of the others.
+            let (patient_until, gathering) = (self.patient_until, GATHERING + GATHERING_EACH * self.count());
             let answer = tokio::select! {
                 answer = self.ask(&ask) => answer,
-                _ = more.changed() => {
+                () = called_off(&mut more, gathering, patient_until) => {
                     self.hang_up();
+                    self.read_letters();
+                    self.patient_until = Instant::now() + APART_EACH * self.count();
                     continue;
                 }
             };
@@ -127,6 +140,10 @@ impl FetcherTask {
 
     fn now(&self) -> MonoMs {
         self.parts.clock.now().mono
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.replicas.len()).unwrap_or(u32::MAX)
     }
 
     fn hang_up(&mut self) {
@@ -350,6 +367,13 @@ impl FetcherTask {
                 tracing::error!(%partition, %leader, %failed, "what the leader has sent is not appended");
             }
         }
+    }
+}
+
+/// Ends when there are more to follow, and it is time to.
+async fn called_off(more: &mut watch::Receiver<u64>, gathering: Duration, patient_until: Instant) {
+    if more.changed().await.is_ok() {
+        sleep_until(patient_until.max(Instant::now() + gathering)).await;
     }
 }
 

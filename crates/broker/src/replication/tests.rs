@@ -295,6 +295,33 @@ async fn a_new_epoch_of_the_leader_ends_the_fetch_of_the_old_one_at_once() {
     assert_eq!(partition.log_end_offset(), Offset(0));
 }
 
+/// Each that comes would else have all that came before it asked for again.
+#[tokio::test]
+async fn replicas_that_come_one_by_one_are_asked_for_together() {
+    const COUNT: i32 = 200;
+    let follower = follower(&[("replica.fetch.wait.max.ms", "20000")]).await;
+    let asks = async {
+        // Each is left without an answer.
+        let (mut named, mut lines) = (Vec::new(), Vec::new());
+        while named.last() != Some(&usize::try_from(COUNT).unwrap()) {
+            let mut line = follower.script.accept().await;
+            let Some(asked) = line.next().await else { continue };
+            named.push(asked.request.topics.iter().map(|topic| topic.partitions.len()).sum());
+            lines.push(line);
+        }
+        named
+    };
+    let come = async {
+        for index in 0..COUNT {
+            follower.follow(index, Durability::Appended);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let (named, ()) = tokio::join!(asks, come);
+    let all: usize = named.iter().sum();
+    assert!(all < 8_000, "{all} in {} requests: {named:?}", named.len());
+}
+
 #[tokio::test]
 async fn a_partition_that_is_refused_is_left_out_for_the_time_that_the_setting_says() {
     let follower =
