@@ -251,26 +251,6 @@ impl Controller {
         self.decide(Need::Growth, move |context| decision::give_broker_id(wish, &others, context)).await
     }
 
-    /// Lets a registered broker lead, once it is ready to.
-    pub async fn unfence_broker(
-        &self,
-        broker_id: BrokerId,
-        broker_epoch: i64,
-    ) -> Result<Result<(), BrokerError>, ControllerError> {
-        self.decide(Need::Relief, move |context| decision::unfence_broker(broker_id, broker_epoch, context))
-            .await
-    }
-
-    /// Takes leadership from a broker that is gone.
-    pub async fn fence_broker(
-        &self,
-        broker_id: BrokerId,
-        broker_epoch: i64,
-    ) -> Result<Result<(), BrokerError>, ControllerError> {
-        self.decide(Need::Relief, move |context| decision::fence_broker(broker_id, broker_epoch, context))
-            .await
-    }
-
     /// BrokerHeartbeat: lets a broker in that has caught up, and out that wants to go.
     pub async fn broker_heartbeat(
         &self,

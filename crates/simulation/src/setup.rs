@@ -19,7 +19,7 @@ impl World {
     }
 
     /// With these replicas for each of its partitions.
-    fn new_topic(&self, name: &str, partitions: &[Vec<Address>]) -> NewTopic {
+    pub(crate) fn new_topic(&self, name: &str, partitions: &[Vec<Address>]) -> NewTopic {
         let configs = [("min.insync.replicas", "2"), ("flush.messages", "1")];
         let count = if self.plan.flushed { 2 } else { 1 };
         let configs = configs[..count].iter();

@@ -172,12 +172,17 @@ impl Member {
         checks.joined(&self.group, said.epoch, joined)
     }
 
+    /// It is no member, and comes as a new one.
+    pub(super) fn is_nobody(&mut self) {
+        self.member_id = MemberId::default();
+        self.epoch = -1;
+        self.classic.rejoins();
+    }
+
     pub(super) fn refused_classic(&mut self, error: &GroupError) {
         match error {
             GroupError::UnknownMemberId | GroupError::FencedInstanceId => {
-                self.member_id = MemberId::default();
-                self.epoch = -1;
-                self.classic.rejoins();
+                self.is_nobody();
             }
             GroupError::IllegalGeneration | GroupError::RebalanceInProgress => self.classic.rejoins(),
             // A member goes on with what it has until somebody tells it.

@@ -14,6 +14,7 @@ use super::ask::GroupAsk;
 use super::caller::{Caller, TIMEOUT_MS};
 use super::refusal::refusal;
 use super::track::{Known, Track};
+use super::work;
 use crate::counts::Counts;
 use crate::ledger::Violation;
 use crate::message::{Address, Message};
@@ -121,7 +122,7 @@ impl Committer {
         let (at, what) = &self.waits;
         let track = &mut self.tracks[*at];
         let error = match (what, outcome) {
-            (What::Write(number), Ok(response)) => match written(response) {
+            (What::Write(number), Ok(response)) => match work::written(response) {
                 None => {
                     counts.add("group: write acknowledged");
                     track.acknowledge(*number, epoch);
@@ -171,15 +172,4 @@ fn fetch(group: GroupId, partition: i32) -> OffsetFetchRequest {
     let topic =
         OffsetFetchTopic { name: Arc::from(TOPIC), topic_id: TopicId::ZERO, partitions: vec![partition] };
     OffsetFetchRequest { group, member_id: None, member_epoch: -1, topics: Some(vec![topic]) }
-}
-
-/// What is wrong with the one partition that a write named.
-fn written(response: &GroupResponse) -> Option<GroupError> {
-    let (GroupResponse::OffsetCommit(result) | GroupResponse::OffsetDelete(result)) = response else {
-        return Some(GroupError::UnknownServer);
-    };
-    match result {
-        Ok(topics) => topics.first()?.partitions.first()?.error.clone(),
-        Err(error) => Some(error.clone()),
-    }
 }

@@ -193,9 +193,8 @@ impl Member {
         let (what, ask) = match self.caller.chance.below(5) {
             0..=2 => {
                 let number = track.issue(false);
-                let (group, member) = (self.group.clone(), self.member_id.clone());
-                let mut request = work::commit(group, member, self.epoch, partition, number);
-                request.instance_id = self.instance.clone();
+                let member = (self.member_id.clone(), self.instance.clone());
+                let request = work::commit(self.group.clone(), member, self.epoch, partition, number);
                 (What::Commit { partition, number }, GroupAsk::Commit(request))
             }
             3 => {
@@ -236,15 +235,8 @@ impl Member {
                 return self.told_haunt(over_in, response, said, counts);
             }
             (_, Err(error)) => error.clone(),
-            (What::Commit { partition, number }, Ok(GroupResponse::OffsetCommit(result))) => {
-                let error = match result {
-                    Ok(topics) => {
-                        let first = topics.first().and_then(|topic| topic.partitions.first());
-                        first.and_then(|partition| partition.error.clone())
-                    }
-                    Err(error) => Some(error.clone()),
-                };
-                match error {
+            (What::Commit { partition, number }, Ok(response @ GroupResponse::OffsetCommit(_))) => {
+                match work::written(response) {
                     Some(error) => error,
                     None => {
                         counts.add("group: write of a member acknowledged");

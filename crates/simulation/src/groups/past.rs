@@ -66,8 +66,8 @@ impl Member {
         self.past.over_in = None;
         let Was { member, epoch, partition } = self.past.was.take()?;
         let number = checks.track(&self.group, partition).issue(false);
-        let mut request = work::commit(self.group.clone(), member, epoch, partition, number);
-        request.instance_id.clone_from(&self.instance);
+        let member = (member, self.instance.clone());
+        let request = work::commit(self.group.clone(), member, epoch, partition, number);
         Some((What::Haunt { over_in }, TIMEOUT_MS, GroupAsk::Commit(request)))
     }
 
@@ -78,9 +78,7 @@ impl Member {
         said: Said,
         counts: &mut Counts,
     ) -> Result<(), Violation> {
-        let is_committed = matches!(response, GroupResponse::OffsetCommit(Ok(topics))
-            if topics.iter().flat_map(|topic| &topic.partitions).all(|partition| partition.error.is_none()));
-        if !is_committed {
+        if work::written(response).is_some() {
             counts.add("group: commit of what is over refused");
         } else if said.epoch >= over_in {
             let what = format!("{}: {} by a coordinator in {}", self.group, self.member_id, said.epoch);

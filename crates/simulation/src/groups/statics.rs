@@ -40,9 +40,7 @@ impl Member {
             }
             Kind::Classic => {
                 self.owned.clear();
-                self.member_id = MemberId::default();
-                self.epoch = -1;
-                self.classic.rejoins();
+                self.is_nobody();
                 None
             }
         };

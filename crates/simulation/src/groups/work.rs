@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ottla_group_coordinator::offsets::{
     OffsetCommitRequest, OffsetCommitTopic, OffsetFetchRequest, OffsetFetchTopic, OffsetToCommit,
 };
-use ottla_group_coordinator::{GroupId, MemberId};
+use ottla_group_coordinator::{GroupError, GroupId, GroupResponse, InstanceId, MemberId};
 use ottla_model::wire::{Reader, WireError, Writer};
 use ottla_model::{LeaderEpoch, Offset, TopicId};
 use uuid::Uuid;
@@ -24,7 +24,7 @@ pub(super) fn fetch(group: GroupId, partition: i32) -> OffsetFetchRequest {
 
 pub(super) fn commit(
     group: GroupId,
-    member_id: MemberId,
+    (member_id, instance_id): (MemberId, Option<InstanceId>),
     generation: i32,
     partition: i32,
     offset: i64,
@@ -34,11 +34,22 @@ pub(super) fn commit(
     OffsetCommitRequest {
         group,
         member_id,
-        instance_id: None,
+        instance_id,
         generation,
         knows_epochs: true,
         retention_ms: None,
         topics: vec![OffsetCommitTopic { name: Arc::from(TOPIC), topic_id: TOPIC_ID, partitions }],
+    }
+}
+
+/// What is wrong with the one partition that a write named.
+pub(super) fn written(response: &GroupResponse) -> Option<GroupError> {
+    let (GroupResponse::OffsetCommit(result) | GroupResponse::OffsetDelete(result)) = response else {
+        return Some(GroupError::UnknownServer);
+    };
+    match result {
+        Ok(topics) => topics.first()?.partitions.first()?.error.clone(),
+        Err(error) => Some(error.clone()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_controller::{CreateTopics, NewTopic};
+use ottla_controller::CreateTopics;
 use ottla_group_coordinator::GroupId;
 use ottla_group_coordinator::offsets::OffsetFetchRequest;
 use ottla_model::LeaderEpoch;
@@ -17,7 +17,7 @@ use super::statics::instance;
 use super::{MEMBERS, OFFSETS_TOPIC, work};
 use crate::command::{Ask, Told};
 use crate::ledger::Violation;
-use crate::message::{Address, Body, Message, broker};
+use crate::message::{Address, Body, Message};
 use crate::node::Shard;
 use crate::world::{Event, World};
 
@@ -34,16 +34,7 @@ pub(crate) struct Groups {
 impl World {
     pub(crate) fn set_up_groups(&mut self) -> Result<(), Violation> {
         let Some(plan) = self.plan.groups.clone() else { return Ok(()) };
-        let count = if self.plan.flushed { 2 } else { 1 };
-        let configs = [("min.insync.replicas", "2"), ("flush.messages", "1")][..count].iter();
-        let topic = NewTopic {
-            configs: configs.map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned()))).collect(),
-            assignments: (0..)
-                .zip(&plan.partitions)
-                .map(|(index, replicas)| (index, replicas.iter().map(|id| broker(*id)).collect()))
-                .collect(),
-            ..NewTopic::named(OFFSETS_TOPIC)
-        };
+        let topic = self.new_topic(OFFSETS_TOPIC, &plan.partitions);
         let told = self.command(&Ask::Create(CreateTopics { topics: vec![topic], validate_only: false }));
         if !matches!(&told, Told::Created(answers) if matches!(answers.first(), Some(Ok(_)))) {
             return Err(Violation::new("a topic can be created", format!("{OFFSETS_TOPIC}: {told:?}")));
