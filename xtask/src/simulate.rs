@@ -1,4 +1,4 @@
-//! Whole clusters in simulated time: `crates/simulation`, built with optimisation and every assertion.
+//! Whole clusters in simulated time: `crates/simulation`, built with optimisation and every assertion of ours.
 
 use crate::command::{cargo, run, target_dir};
 use crate::error::Result;
