@@ -12,8 +12,6 @@ use ottla_protocol::encode_peer_request;
 use super::Links;
 use super::links::LinkError;
 
-/// How long a follower waits to hear of its leader, unless the file says otherwise: three heartbeats. Kafka waits for 2 s.
-const ELECTION_TIMEOUT: Duration = Duration::from_millis(400);
 /// A shorter silence is a busy machine.
 const ELECTION_TIMEOUT_MIN_MS: i32 = 30;
 
@@ -25,8 +23,8 @@ pub(crate) fn peers(
     links: &Links,
 ) -> Option<Peers> {
     let (own, settings) = (config.node.node_id, &config.controller);
-    let set = settings.election_timeout_ms.map(|ms| ms.max(ELECTION_TIMEOUT_MIN_MS).unsigned_abs());
-    let election_timeout = set.map_or(ELECTION_TIMEOUT, |ms| Duration::from_millis(u64::from(ms)));
+    let election_timeout_ms = settings.election_timeout_ms.max(ELECTION_TIMEOUT_MIN_MS).unsigned_abs();
+    let election_timeout = Duration::from_millis(u64::from(election_timeout_ms));
     let transport = Arc::new(Transport { links: links.clone(), correlation_id: AtomicI32::new(0) });
     let attendance = attendance(config, controller_address);
     if !settings.voters.is_empty() {

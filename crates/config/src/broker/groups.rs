@@ -309,10 +309,7 @@ pub(super) fn controller(layers: &Layers) -> Result<ControllerConfig, ConfigErro
         join_voters_max: u8::try_from(layers.int("ottla.join.voters.max")?).unwrap_or(u8::MAX),
         join: None,
         listener_is_implied: false,
-        election_timeout_ms: match layers.set("controller.quorum.election.timeout.ms") {
-            Some(_) => Some(layers.int("controller.quorum.election.timeout.ms")?),
-            None => None,
-        },
+        election_timeout_ms: layers.int("controller.quorum.election.timeout.ms")?,
         balance_leaders_interval_s: if layers.boolean("auto.leader.rebalance.enable")? {
             Some(layers.long("leader.imbalance.check.interval.seconds")?)
         } else {

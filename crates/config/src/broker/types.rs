@@ -297,8 +297,8 @@ pub struct ControllerConfig {
     pub join: Option<Join>,
     /// No file has named a controller listener: one is made so that others can join, and another port will do.
     pub listener_is_implied: bool,
-    /// `controller.quorum.election.timeout.ms` where somebody has set it.
-    pub election_timeout_ms: Option<i32>,
+    /// `controller.quorum.election.timeout.ms`: a follower asks for votes when its leader has been silent for one to two of them.
+    pub election_timeout_ms: i32,
     /// `leader.imbalance.check.interval.seconds`; `None` without `auto.leader.rebalance.enable`.
     pub balance_leaders_interval_s: Option<i64>,
     /// `unclean.leader.election.interval.ms`.

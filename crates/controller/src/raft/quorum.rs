@@ -413,7 +413,9 @@ impl Quorum {
             |metrics: &RaftMetrics<TypeConfig>| metrics.current_leader.is_some_and(|leader| leader != own);
         match self.raft.wait(Some(HAND_OVER_MAX)).metrics(is_led, "another voter leads").await {
             Ok(_) => tracing::info!(node = next, "leads the quorum in this voter's place"),
-            Err(error) => tracing::warn!(%error, "nobody leads the quorum in this voter's place yet"),
+            Err(_) => {
+                tracing::warn!(waited = ?HAND_OVER_MAX, "nobody leads the quorum in this voter's place yet")
+            }
         }
     }
 
