@@ -6,6 +6,7 @@ use ottla_controller::{
 use ottla_model::{BrokerId, TopicId, TopicIdPartition};
 
 use crate::command::{Ask, Told};
+use crate::groups::OFFSETS_TOPIC;
 use crate::ledger::Violation;
 use crate::message::{Address, broker};
 use crate::world::{Event, World};
@@ -14,6 +15,7 @@ use crate::world::{Event, World};
 #[derive(Debug)]
 pub(crate) enum Errand {
     SetUp,
+    SetUpGroups,
     Reassign { id: TopicIdPartition, replicas: Vec<BrokerId> },
     TakeBack(TopicIdPartition),
     Delete { name: String, id: TopicId },
@@ -49,6 +51,13 @@ impl World {
                     Ok((created.topic_id, created.partition_count))
                 });
                 self.is_set_up(created.collect::<Result<_, _>>()?)
+            }
+            (Errand::SetUpGroups, Told::Created(answers)) if matches!(answers.first(), Some(Ok(_))) => {
+                self.groups_are_set_up();
+                Ok(())
+            }
+            (Errand::SetUpGroups, told) => {
+                Err(Violation::new("a topic can be created", format!("{OFFSETS_TOPIC}: {told:?}")))
             }
             (errand @ Errand::Delete { .. }, told) => match told {
                 Told::Deleted(ref answers) if matches!(answers.first(), Some(Ok(_))) => {

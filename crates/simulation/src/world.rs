@@ -45,6 +45,7 @@ pub(crate) enum Event {
     ControllerTick,
     ClientTick(Address),
     Setup,
+    SetUpGroups,
     Fault(usize),
     Start {
         node: Address,
@@ -241,6 +242,7 @@ impl World {
             }
             Event::ClientTick(address) => self.client_tick(address),
             Event::Setup => self.set_up(),
+            Event::SetUpGroups => self.set_up_groups(),
             Event::Fault(index) => self.fault(index),
             Event::Start { node } => self.start(node),
             Event::Gone { node, boot } => {
@@ -350,6 +352,7 @@ impl World {
         }
         if let Some(node) = self.nodes.get_mut(&id) {
             node.keeps_what_was_flushed()?;
+            self.groups.look_at(node, self.now);
             let advanced = self.ledger.check(node)?;
             self.look_at_in_sync(&advanced)?;
         }

@@ -23,8 +23,8 @@ pub(crate) struct Checks {
     leaders: BTreeMap<(GroupId, LeaderEpoch, i32), MemberId>,
     /// Classic: the last generation that a member was assigned something in, and so is stored, and who said so.
     generations: BTreeMap<(GroupId, MemberId), (LeaderEpoch, i32)>,
-    /// When a coordinator of a partition in an epoch was last heard of: it may have been deposed, and not know it.
-    spoke: BTreeMap<(i32, LeaderEpoch), u64>,
+    /// When a coordinator of a partition in an epoch was at work: it may have been deposed, and not know it.
+    tenures: BTreeMap<(i32, LeaderEpoch), Tenure>,
     /// KIP-848.
     members: BTreeMap<(GroupId, Address), Holder>,
     epochs: BTreeMap<(GroupId, MemberId), (LeaderEpoch, i32)>,
@@ -34,8 +34,15 @@ pub(crate) struct Checks {
 #[derive(Debug, Default)]
 struct Holder {
     owned: BTreeSet<i32>,
-    /// When the heartbeat was sent that a coordinator of that epoch has answered last.
+    /// When the heartbeat was sent that a coordinator of that epoch has answered last, since it last owned nothing.
     heard: BTreeMap<LeaderEpoch, u64>,
+}
+
+/// From when to when a coordinator is known to have served, heard of or not.
+#[derive(Clone, Copy, Debug)]
+struct Tenure {
+    since: u64,
+    until: u64,
 }
 
 impl Checks {
@@ -97,12 +104,17 @@ impl Checks {
 
     /// What a member of a consumer group owns from now on.
     pub(super) fn holds(&mut self, group: &GroupId, member: Address, owned: &BTreeSet<i32>) {
-        self.members.entry((group.clone(), member)).or_default().owned.clone_from(owned);
+        let holder = self.members.entry((group.clone(), member)).or_default();
+        holder.owned.clone_from(owned);
+        if owned.is_empty() {
+            // It may have left, and be another member from now on.
+            holder.heard.clear();
+        }
     }
 
-    /// A coordinator has answered somebody something.
-    pub(super) fn spoke(&mut self, index: i32, epoch: LeaderEpoch, now: u64) {
-        self.spoke.insert((index, epoch), now);
+    /// A coordinator that began to serve then has just been at work.
+    pub(super) fn works(&mut self, index: i32, epoch: LeaderEpoch, since: u64, now: u64) {
+        self.tenures.insert((index, epoch), Tenure { since, until: now });
     }
 
     /// A coordinator has answered its heartbeat.
@@ -131,9 +143,8 @@ impl Checks {
         Ok(())
     }
 
-    /// Nobody else may own what this member owns, unless its session has run out: a coordinator knows each member that an
-    /// earlier one has answered, and gives it a session from when it begins to serve. One that stood still, and was deposed, may let
-    /// members go when it goes on; if it is to lead again before it has heard of that, its log says so.
+    /// Nobody else may own what this member owns, unless its session has run out: a coordinator knows each member that it or an
+    /// earlier one has answered, and gives it a session from when it begins to serve.
     pub(super) fn is_alone(
         &self,
         group: &GroupId,
@@ -146,12 +157,7 @@ impl Checks {
             let Some(shared) = holder.owned.intersection(owned).next() else { continue };
             let heard = holder.heard.range(said.epoch..).map(|(_, at)| *at).max().unwrap_or(0);
             let lives_until = heard.max(said.since) + SESSION_MS;
-            let last = holder.heard.values().max().copied().unwrap_or(0);
-            let earlier = self.spoke.range((said.index, LeaderEpoch(0))..(said.index, said.epoch));
-            let was_let_go = earlier.map(|(_, at)| *at).any(|at| at >= last + SESSION_MS);
-            let was_known =
-                !was_let_go && holder.heard.keys().next().is_some_and(|first| *first <= said.epoch);
-            if of == group && *other != member && was_known && said.now < lives_until {
+            if of == group && *other != member && said.now < lives_until && self.is_known(holder, said) {
                 let what = format!(
                     "{group}: {shared} is {name}'s and {other}'s, which lives until {lives_until} ms"
                 );
@@ -159,5 +165,83 @@ impl Checks {
             }
         }
         Ok(())
+    }
+
+    /// Whether a coordinator must know that member. What an earlier one has answered is in its log, and so is that one has let the
+    /// member go: it may, once it has not heard of it for a session, and if it is deposed and deaf it hears of nobody. What it writes
+    /// then counts if it leads again before it has heard of who led meanwhile.
+    fn is_known(&self, holder: &Holder, said: Said) -> bool {
+        let Some(first) = holder.heard.keys().next().filter(|first| **first <= said.epoch) else {
+            return false;
+        };
+        if holder.heard.contains_key(&said.epoch) {
+            return true;
+        }
+        let mut earlier = self.tenures.range((said.index, *first)..(said.index, said.epoch));
+        !earlier.any(|((_, epoch), tenure)| {
+            let heard = holder.heard.get(epoch).map_or(tenure.since, |heard| tenure.since.max(*heard));
+            tenure.until.min(said.since) >= heard + SESSION_MS
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUP: &str = "consumer";
+    const ONE: LeaderEpoch = LeaderEpoch(1);
+    const THREE: LeaderEpoch = LeaderEpoch(3);
+
+    /// A coordinator that has served since then answers a heartbeat that was just sent.
+    fn said(epoch: LeaderEpoch, since: u64, now: u64) -> Said {
+        Said { index: 0, epoch, since, asked_at: now, now }
+    }
+
+    /// Member 1 owns a partition, and a coordinator of epoch 1, there since the beginning, has last answered it then.
+    fn owned(heard_at: u64) -> Checks {
+        let mut checks = Checks::default();
+        checks.lives(&GROUP.into(), 1, said(ONE, 0, heard_at));
+        checks.holds(&GROUP.into(), 1, &[0].into());
+        checks.works(0, ONE, 0, heard_at);
+        checks
+    }
+
+    fn gives_to_another(checks: &Checks, said: Said) -> bool {
+        checks.is_alone(&GROUP.into(), 2, "the other", &[0].into(), said).is_ok()
+    }
+
+    #[test]
+    fn a_member_keeps_what_it_has_for_a_session_from_whoever_has_heard_of_it() {
+        let checks = owned(500);
+        assert!(!gives_to_another(&checks, said(ONE, 0, 500 + SESSION_MS - 1)));
+        assert!(gives_to_another(&checks, said(ONE, 0, 500 + SESSION_MS)));
+        assert!(!gives_to_another(&checks, said(THREE, 600, 600 + SESSION_MS - 1)), "it is in the log");
+        assert!(gives_to_another(&checks, said(THREE, 600, 600 + SESSION_MS)));
+    }
+
+    #[test]
+    fn who_is_deposed_and_deaf_may_let_a_member_go_and_lead_again() {
+        let mut checks = owned(500);
+        checks.lives(&GROUP.into(), 1, said(LeaderEpoch(2), 600, 1_900));
+        let again = said(THREE, 2_000, 2_001);
+        assert!(!gives_to_another(&checks, again));
+        checks.works(0, ONE, 0, 500 + SESSION_MS - 1);
+        assert!(!gives_to_another(&checks, again), "nor did it wait for a session");
+        checks.works(0, ONE, 0, 500 + SESSION_MS);
+        assert!(gives_to_another(&checks, again));
+        assert!(!gives_to_another(&checks, said(THREE, 1_400, 1_401)), "it led again before");
+        checks.lives(&GROUP.into(), 1, again);
+        assert!(!gives_to_another(&checks, again), "whoever answers a member knows it");
+    }
+
+    #[test]
+    fn who_has_left_and_comes_again_is_known_to_whoever_has_heard_of_it_since() {
+        let mut checks = owned(500);
+        checks.holds(&GROUP.into(), 1, &BTreeSet::new());
+        checks.lives(&GROUP.into(), 1, said(THREE, 600, 700));
+        checks.holds(&GROUP.into(), 1, &[0].into());
+        assert!(gives_to_another(&checks, said(LeaderEpoch(2), 550, 701)));
+        assert!(!gives_to_another(&checks, said(THREE, 600, 701)));
     }
 }

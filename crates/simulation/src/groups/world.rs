@@ -15,10 +15,11 @@ use super::member::{Kind, Member};
 use super::past::Past;
 use super::statics::instance;
 use super::{MEMBERS, OFFSETS_TOPIC, work};
-use crate::command::{Ask, Told};
+use crate::admin::Errand;
+use crate::command::Ask;
 use crate::ledger::Violation;
 use crate::message::{Address, Body, Message};
-use crate::node::Shard;
+use crate::node::{Node, Shard};
 use crate::world::{Event, World};
 
 /// In a world without groups empty.
@@ -31,14 +32,26 @@ pub(crate) struct Groups {
     coordinators: BTreeMap<(i32, LeaderEpoch), Address>,
 }
 
+impl Groups {
+    /// Whom a node coordinates for, now that it has done something.
+    pub(crate) fn look_at(&mut self, node: &Node, now: u64) {
+        let coordinators = node.process.iter().flat_map(|process| process.coordinators.at_work());
+        for (index, epoch, since) in coordinators {
+            self.checks.works(index, epoch, since, now);
+        }
+    }
+}
+
 impl World {
     pub(crate) fn set_up_groups(&mut self) -> Result<(), Violation> {
-        let Some(plan) = self.plan.groups.clone() else { return Ok(()) };
-        let topic = self.new_topic(OFFSETS_TOPIC, &plan.partitions);
-        let told = self.command(&Ask::Create(CreateTopics { topics: vec![topic], validate_only: false }));
-        if !matches!(&told, Told::Created(answers) if matches!(answers.first(), Some(Ok(_)))) {
-            return Err(Violation::new("a topic can be created", format!("{OFFSETS_TOPIC}: {told:?}")));
-        }
+        let Some(plan) = &self.plan.groups else { return Ok(()) };
+        let topics = vec![self.new_topic(OFFSETS_TOPIC, &plan.partitions)];
+        self.ask_for(Ask::Create(CreateTopics { topics, validate_only: false }), Errand::SetUpGroups)
+    }
+
+    /// Their topic is there.
+    pub(crate) fn groups_are_set_up(&mut self) {
+        let Some(plan) = self.plan.groups.clone() else { return };
         let mut chance = Seeded::new(plan.seed);
         let partitions = i32::try_from(plan.partitions.len()).unwrap_or(1);
         let mut addresses = MEMBERS..;
@@ -64,7 +77,6 @@ impl World {
                 self.later(1, Event::ClientTick(address));
             }
         }
-        Ok(())
     }
 
     fn coordinator_of(&self, index: i32) -> Option<Address> {
@@ -99,7 +111,6 @@ impl World {
             }
         }
         let Groups { committers, members, checks, .. } = &mut self.groups;
-        checks.spoke(*index, *leader_epoch, self.now);
         if let Some(committer) = committers.get_mut(&message.to) {
             return committer.told(*request, *leader_epoch, outcome, self.now, &mut self.counts);
         }

@@ -72,6 +72,12 @@ impl Coordinators {
         }
     }
 
+    /// Those that serve: the partition, in which epoch, and since when.
+    pub(crate) fn at_work(&self) -> impl Iterator<Item = (i32, LeaderEpoch, u64)> {
+        let serving = self.led.values().filter(|coordinator| coordinator.core.read().is_ok());
+        serving.map(|coordinator| (coordinator.index, coordinator.leader_epoch, coordinator.since))
+    }
+
     /// The committed state of one that serves, and its epoch.
     pub(crate) fn serving(&self, index: i32) -> Option<(LeaderEpoch, &Shard)> {
         let coordinator = self.led.get(&index)?;

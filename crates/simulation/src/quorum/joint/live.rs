@@ -11,6 +11,7 @@ use super::super::panics;
 use super::{Joint, Next, Plan, Said};
 use crate::admin::Errand;
 use crate::command::Told;
+use crate::groups::OFFSETS_TOPIC;
 use crate::ledger::Violation;
 use crate::message::{Body, CONTROLLERS, Message};
 use crate::run::{Lived, Outcome};
@@ -138,6 +139,13 @@ impl World {
                     None => self.later(AGAIN_MS, Event::Setup),
                 }
             }
+            (Errand::SetUpGroups, told) => {
+                self.note_created([OFFSETS_TOPIC].into_iter(), told);
+                match self.topic_made(OFFSETS_TOPIC) {
+                    Some(_) => self.groups_are_set_up(),
+                    None => self.later(AGAIN_MS, Event::SetUpGroups),
+                }
+            }
             (Errand::Delete { name, id }, told) => {
                 let deleted =
                     matches!(&told, Some(Told::Deleted(answers)) if matches!(answers.first(), Some(Ok(_))));
@@ -193,6 +201,9 @@ impl World {
 
     fn quorum_at_the_end(&mut self) -> Result<(), Violation> {
         self.counts.add("joint: well in the end");
+        if self.plan.groups.is_some() {
+            self.counts.add("joint: groups well in the end");
+        }
         self.joint.as_mut().map_or(Ok(()), |joint| joint.controllers.at_the_end())
     }
 }

@@ -22,8 +22,6 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let mut brokers = crate::plan::Plan::of(seed);
-        // Without groups: what their checks make of a coordinator that is deposed and deaf is not said yet.
-        (brokers.groups, brokers.settings.groups) = (None, None);
         let is_combined = Seeded::new(seed ^ ROLES).below(COMBINED_IN) == 0;
         let first = if is_combined { 1 } else { FIRST };
         let mut controllers = crate::quorum::Plan::beside(seed, brokers.brokers, first, brokers.trouble_ms);
