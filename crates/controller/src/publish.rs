@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwap;
 use ottla_metadata::{MetadataDelta, MetadataImage, MetadataRecord};
 use ottla_model::BrokerId;
+use ottla_planted::planted;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -147,6 +148,9 @@ impl Slot {
         match &mut pending.update {
             Some(update) => {
                 update.image = image.clone();
+                if planted!("skipped_changes_lost") {
+                    update.delta = MetadataDelta::default();
+                }
                 update.delta.merge(delta);
             }
             None => pending.update = Some(MetadataUpdate { image: image.clone(), delta: delta.clone() }),

@@ -80,6 +80,11 @@ pub const ALL: &[Planted] = &[
         "a new controller decides before it has applied what was there before it",
     ),
     bug("blank_voter_votes", "a voter whose disk was emptied votes at once"),
+    bug("skipped_changes_lost", "a slow subscriber is not told what the images changed that it has skipped"),
+    bug(
+        "lost_proposal_answered",
+        "what a deposed controller has proposed is answered as if it were committed",
+    ),
     bug("snapshot_without_producer_ids", "a snapshot of the metadata has no producer ids"),
     // coordinators
     bug("reply_one_early", "an answer leaves when the HW is one record short of what it waits for"),
