@@ -86,6 +86,11 @@ pub const ALL: &[Planted] = &[
         "what a deposed controller has proposed is answered as if it were committed",
     ),
     bug("snapshot_without_producer_ids", "a snapshot of the metadata has no producer ids"),
+    // controller: kraft.version from 0 to 1
+    bug("raised_unnamed", "kraft.version is 1 though the log does not name the voters (KIP-853)"),
+    bug("raise_not_finished", "who leads after one that died in the raise does not write what is missing"),
+    bug("naming_not_taken_back", "a node goes by the log though the entry that named the voters is gone"),
+    bug("lone_voter_by_file", "kraft.version is 1, and a lone voter goes by its file"),
     // coordinators
     bug("reply_one_early", "an answer leaves when the HW is one record short of what it waits for"),
     bug("reply_at_append", "an answer leaves once the leader has appended"),

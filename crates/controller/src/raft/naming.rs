@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ottla_metadata::KRAFT_VERSION;
 use ottla_model::BrokerId;
+use ottla_planted::planted;
 
 use super::door::Started;
 use super::peer_codec::{Hello, HelloStanding};
@@ -67,10 +68,12 @@ impl Peers {
             return;
         }
         let voters = peers_of(membership.membership());
-        if publisher.image().features().level(KRAFT_VERSION) > 0 {
+        let is_raised = publisher.image().features().level(KRAFT_VERSION) > 0;
+        if is_raised && !planted!("lone_voter_by_file") {
             self.follow_log(true);
         } else if !voters.is_empty() {
-            self.follow_log(self.are_of_log(&voters));
+            let are_named = self.are_of_log(&voters);
+            self.follow_log(are_named || (self.is_dynamic() && planted!("naming_not_taken_back")));
         }
     }
 }

@@ -46,9 +46,10 @@ impl World {
             let voters = voters_of(*id);
             let mut known = voters.iter().flat_map(|voters| voters.iter());
             let are_named = known.all(|voter| voter.directory_id != DirectoryId::UNASSIGNED);
+            let follows_log = shared.there.get(id).is_some_and(|there| there.peers.is_dynamic());
             let is_well = if level < 1 {
                 // An observer may have heard of what was not committed; whom it asks are the same.
-                !are_named || !node.is_controller || node.asks_servers
+                !(are_named || follows_log) || !node.is_controller || node.asks_servers
             } else {
                 are_named && voters == leader
             };

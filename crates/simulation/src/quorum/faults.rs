@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ottla_controller::{FeatureUpdate, FeatureUpgrade, Peer, Simulation, UpdateFeatures, VoteWish};
-use ottla_metadata::{DirectoryId, KRAFT_VERSION};
+use ottla_controller::{Peer, Simulation, VoteWish};
+use ottla_metadata::DirectoryId;
 use ottla_model::BrokerId;
 use tokio::time::{sleep, timeout};
 
@@ -14,7 +14,7 @@ use super::world::{Event, Mend, News, Said, World};
 use crate::message::Address;
 
 /// How long an administrator waits.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// What is about to be proposed when the leader is first taken for dead waits since so long, and is proposed so long after the last time.
 const ALARM_AFTER_MS: u64 = 40;
 const STALL_LONGER_MS: u64 = 100;
@@ -44,12 +44,7 @@ impl World {
                 let Some(id) = self.whom(whom) else { return };
                 self.power_cut(id, seed, down_ms);
             }
-            Fault::PowerCutOfAll { down_ms, seed } => {
-                let ids: Vec<Address> = self.nodes.keys().copied().collect();
-                for (i, id) in (0..).zip(ids) {
-                    self.power_cut(id, seed.wrapping_add(i), down_ms + i * 37 % 200);
-                }
-            }
+            Fault::PowerCutOfAll { down_ms, seed } => self.power_cut_of_all(seed, down_ms),
             Fault::CutLater { whom, changes, down_ms, seed } => {
                 let Some(id) = self.whom(whom) else { return };
                 if let Some(node) = self.nodes.get_mut(&id).filter(|node| node.runs && node.is_controller) {
@@ -104,10 +99,11 @@ impl World {
             Fault::AddVoter { node } => self.add_voter(node),
             Fault::RemoveVoter { whom } => self.remove_voter(whom),
             Fault::RaiseKraftVersion => self.raise_kraft_version(),
+            Fault::StruckRaise(strike) => self.struck_raise(strike),
         }
     }
 
-    fn whom(&self, whom: Whom) -> Option<Address> {
+    pub(super) fn whom(&self, whom: Whom) -> Option<Address> {
         match whom {
             Whom::Node(id) => self.nodes.contains_key(&id).then_some(id),
             Whom::Leader => self.common.lock().active().map(|(id, ..)| id),
@@ -123,6 +119,13 @@ impl World {
         self.end(id);
         self.nodes.entry(id).and_modify(|node| node.disk.power_cut(seed));
         self.later(down_ms, Event::Start(id));
+    }
+
+    pub(super) fn power_cut_of_all(&mut self, seed: u64, down_ms: u64) {
+        let ids: Vec<Address> = self.nodes.keys().copied().collect();
+        for (i, id) in (0..).zip(ids) {
+            self.power_cut(id, seed.wrapping_add(i), down_ms + i * 37 % 200);
+        }
     }
 
     /// Whoever held a connection to it is refused the next one.
@@ -223,7 +226,7 @@ impl World {
         [present, DirectoryId::UNASSIGNED].contains(&voter.directory_id)
     }
 
-    fn cut(&mut self, from: Address, to: Address, for_ms: u64) {
+    pub(super) fn cut(&mut self, from: Address, to: Address, for_ms: u64) {
         if from != to {
             self.common.lock().cuts.insert((from, to));
             self.later(for_ms, Event::Mend(Mend::Link(from, to)));
@@ -255,23 +258,6 @@ impl World {
             shared.tell(|| format!("node {id} is removed from the voters: {removed:?}"));
             if matches!(removed, Ok(Ok(()))) {
                 shared.counts.add("quorum: voters changed");
-            }
-        });
-    }
-
-    fn raise_kraft_version(&self) {
-        let Some((id, _, controller)) = self.common.lock().active() else { return };
-        let common = self.common.clone();
-        tokio::spawn(async move {
-            let feature = KRAFT_VERSION.to_owned();
-            let update = FeatureUpdate { feature, level: 1, upgrade: Some(FeatureUpgrade::Upgrade) };
-            let request = UpdateFeatures { updates: vec![update], validate_only: false };
-            let raised = timeout(PATIENCE, controller.update_features(request)).await;
-            let mut shared = common.lock();
-            shared.tell(|| format!("kraft.version is raised by node {id}: {raised:?}"));
-            if matches!(raised, Ok(Ok(Ok(())))) {
-                shared.counts.add("quorum: kraft.version raised");
-                shared.ledger.raised = true;
             }
         });
     }

@@ -13,6 +13,7 @@ mod ledger;
 mod node;
 mod panics;
 mod plan;
+mod raise;
 mod wires;
 mod world;
 

@@ -3,6 +3,7 @@
 use ottla_controller::VoteWish;
 use ottla_storage::Seeded;
 
+use super::raise::{Strike, raises, struck_raise};
 use crate::message::Address;
 
 /// How the controllers find each other.
@@ -27,8 +28,6 @@ impl Shape {
 
 /// Under which no kept seed has any.
 const LATER: u64 = 0x46;
-/// The same of those that make static voters dynamic ones.
-const RAISES: u64 = 0x07;
 /// What the seed is mixed with where there are brokers beside.
 const BESIDE: u64 = 0x00be_51de;
 /// Before that they find a leader, and the brokers register.
@@ -144,6 +143,8 @@ pub(crate) enum Fault {
     },
     /// Of static voters: from then on the log says who votes.
     RaiseKraftVersion,
+    /// The same, and a blow in the midst of it.
+    StruckRaise(Strike),
 }
 
 impl Fault {
@@ -167,6 +168,7 @@ impl Fault {
             Self::AddVoter { .. } => "quorum: voter added",
             Self::RemoveVoter { .. } => "quorum: voter removed",
             Self::RaiseKraftVersion => "quorum: kraft.version to be raised",
+            Self::StruckRaise(_) => "quorum: kraft.version to be raised under a blow",
         }
     }
 }
@@ -209,6 +211,7 @@ impl Plan {
         faults.extend(later_faults(seed, 1, controllers + observers, trouble_ms));
         if shape == Shape::Static {
             faults.extend(raises(seed, controllers, trouble_ms));
+            faults.extend(struck_raise(seed, trouble_ms));
         }
         faults.sort_by_key(|(at, _)| *at);
         Self {
@@ -231,7 +234,8 @@ impl Plan {
 
     /// Whether the log may come to say who votes, in the place of the nodes' files.
     pub(crate) fn raises_kraft_version(&self) -> bool {
-        self.faults.iter().any(|(_, fault)| matches!(fault, Fault::RaiseKraftVersion))
+        let raises = |fault: &Fault| matches!(fault, Fault::RaiseKraftVersion | Fault::StruckRaise(_));
+        self.faults.iter().any(|(_, fault)| raises(fault))
     }
 
     /// Controllers with ids from `first` on beside so many brokers: the trouble that they have meanwhile.
@@ -318,24 +322,6 @@ fn later_faults(seed: u64, first: Address, all: Address, trouble_ms: u64) -> Vec
     (0..count).map(fault).collect()
 }
 
-/// An administrator who makes static voters dynamic ones, and tries it again, and in one of three such worlds goes on to change them.
-fn raises(seed: u64, controllers: Address, trouble_ms: u64) -> Vec<(u64, Fault)> {
-    let chance = &mut Seeded::new(seed ^ RAISES);
-    let tries = [0, 0, 0, 1, 3, 6][index(chance.below(6))];
-    let changes = if tries > 0 && chance.below(3) == 0 { 1 + chance.below(3) } else { 0 };
-    let at = |from: u64, chance: &mut Seeded| from + chance.below(trouble_ms - from);
-    let raises = (0..tries).map(|_| (at(300, chance), Fault::RaiseKraftVersion)).collect::<Vec<_>>();
-    let first = raises.iter().map(|(at, _)| *at).min().unwrap_or(300);
-    let change = |_| {
-        let node = 1 + address(chance.below(u64::from(controllers.unsigned_abs())));
-        let whom = if chance.below(2) == 0 { Whom::Leader } else { Whom::Node(node) };
-        let adds = chance.below(2) == 0;
-        (at(first, chance), if adds { Fault::AddVoter { node } } else { Fault::RemoveVoter { whom } })
-    };
-    let changes: Vec<_> = (0..changes).map(change).collect();
-    raises.into_iter().chain(changes).collect()
-}
-
 /// Of nodes with ids from `first` on, so many of which are controllers.
 fn fault(shape: Shape, first: Address, (controllers, all): (Address, Address), chance: &mut Seeded) -> Fault {
     let any = |chance: &mut Seeded, of: Address| first + address(chance.below(u64::from(of.unsigned_abs())));
@@ -361,11 +347,11 @@ fn fault(shape: Shape, first: Address, (controllers, all): (Address, Address), c
     }
 }
 
-fn address(number: u64) -> Address {
+pub(super) fn address(number: u64) -> Address {
     i32::try_from(number).unwrap_or(0)
 }
 
-fn index(number: u64) -> usize {
+pub(super) fn index(number: u64) -> usize {
     usize::try_from(number).unwrap_or(0)
 }
 
@@ -381,6 +367,7 @@ mod tests {
             assert!(later_faults(*seed, 1, 3, 5_000).is_empty(), "{seed}");
             let is_static = Plan::of(*seed).shape == Shape::Static;
             assert!(!is_static || raises(*seed, 3, 5_000).is_empty(), "{seed}");
+            assert!(!is_static || struck_raise(*seed, 5_000).is_empty(), "{seed}");
         }
     }
 }

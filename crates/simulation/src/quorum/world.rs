@@ -14,6 +14,7 @@ use super::client;
 use super::common::{Common, Shared};
 use super::node::Node;
 use super::plan::Plan;
+use super::raise::Strike;
 use crate::ledger::Violation;
 use crate::message::Address;
 use crate::run::Lived;
@@ -42,6 +43,16 @@ pub(super) enum Event {
     Alarm {
         left: u64,
         every_ms: u64,
+    },
+    /// In the midst of a raise of `kraft.version`; so many more looks until it is.
+    Strike {
+        leader: Address,
+        strike: Strike,
+        looks: u64,
+    },
+    Blow {
+        leader: Address,
+        strike: Strike,
     },
     EmptyDisk {
         node: Address,
@@ -192,6 +203,8 @@ impl World {
                 }
             }
             Event::Alarm { left, every_ms } => self.alarm(left, every_ms),
+            Event::Strike { leader, strike, looks } => self.strike(leader, strike, looks),
+            Event::Blow { leader, strike } => self.blow(leader, strike),
             Event::EmptyDisk { node, down_ms } if !self.healing => self.empty_disk(node, down_ms),
             Event::EmptyDisk { .. } => {}
             Event::Heal => self.heal(),
