@@ -3,6 +3,7 @@
 use ottla_controller::{
     AlterPartitionReassignments, DeleteTopics, ElectLeaders, ElectionType, ReassignableTopic, TopicRef,
 };
+use ottla_metadata::PartitionRegistration;
 use ottla_model::{BrokerId, TopicId, TopicIdPartition};
 
 use crate::command::{Ask, Told};
@@ -127,7 +128,7 @@ impl World {
         self.ask_for(Ask::Delete(request), Errand::Delete { name, id })
     }
 
-    /// Has another in-sync replica lead, and again and again: the order of the replicas is changed, and then the first one elected.
+    /// Has another in-sync replica lead, and again and again.
     pub(crate) fn turn(
         &mut self,
         topic: usize,
@@ -140,17 +141,35 @@ impl World {
         let Some(partition) = known.filter(|partition| !partition.is_reassigning() && !self.healing) else {
             return Ok(());
         };
-        let at = partition.isr.iter().position(|id| *id == partition.leader).map_or(0, |at| at + 1);
-        if let Some(next) = partition.isr.get(at % partition.isr.len().max(1)).copied() {
-            let others = partition.replicas.iter().copied().filter(|id| *id != next);
-            let order: Vec<Address> = [next].into_iter().chain(others).map(BrokerId::get).collect();
-            self.reassign(topic, index, &order)?;
-            self.elect()?;
-            self.counts.add("leader turned");
+        if let Some(next) = Self::next_leader(partition) {
+            let replicas = partition.replicas.clone();
+            self.have_lead(topic, index, next, &replicas)?;
         }
         if left > 1 {
             self.later(every_ms, Event::Turn { topic, partition: index, left: left - 1, every_ms });
         }
+        Ok(())
+    }
+
+    /// The in-sync replica after the one that leads.
+    pub(crate) fn next_leader(partition: &PartitionRegistration) -> Option<BrokerId> {
+        let at = partition.isr.iter().position(|id| *id == partition.leader).map_or(0, |at| at + 1);
+        partition.isr.get(at % partition.isr.len().max(1)).copied()
+    }
+
+    /// Changes the order of the replicas, and has the first one elected.
+    pub(crate) fn have_lead(
+        &mut self,
+        topic: usize,
+        index: i32,
+        next: BrokerId,
+        replicas: &[BrokerId],
+    ) -> Result<(), Violation> {
+        let others = replicas.iter().copied().filter(|id| *id != next);
+        let order: Vec<Address> = [next].into_iter().chain(others).map(BrokerId::get).collect();
+        self.reassign(topic, index, &order)?;
+        self.elect()?;
+        self.counts.add("leader turned");
         Ok(())
     }
 

@@ -68,6 +68,8 @@ impl World {
             FaultKind::CutJoiner { down_ms, late_ms, seed } => {
                 self.ambush = Some(Ambush { down_ms, late_ms, seed });
             }
+            FaultKind::Detour { topic, partition } => self.begin_detour(topic, partition),
+            FaultKind::LostWrite { partition } => self.lost_write = Some(partition),
             FaultKind::Stragglers { for_ms } => {
                 self.network.straggles = true;
                 self.later(for_ms, Event::Mend(Mend::Stragglers));

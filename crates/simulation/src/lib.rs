@@ -11,6 +11,7 @@ mod client;
 mod command;
 mod controller;
 mod counts;
+mod detour;
 mod ending;
 mod faults;
 mod groups;

@@ -76,6 +76,15 @@ pub(crate) enum FaultKind {
         late_ms: u64,
         seed: u64,
     },
+    /// A follower's fetch is under way while the leader goes to another replica and back, and its log is cut.
+    Detour {
+        topic: usize,
+        partition: i32,
+    },
+    /// The next write of a slow coordinator that whoever leads next is told of is lost, and that leads.
+    LostWrite {
+        partition: i32,
+    },
     /// Requests of the brokers to each other may be late by seconds, as in the buffers of a connection that is given up.
     Stragglers {
         for_ms: u64,
@@ -146,6 +155,8 @@ impl FaultKind {
             Self::Elect => "elect leaders",
             Self::Turns { .. } => "leader elected over and over",
             Self::CutJoiner { .. } => "fault: power cut of who joins",
+            Self::Detour { .. } => "fault: detour of a leader",
+            Self::LostWrite { .. } => "fault: write lost in a turn",
             Self::Stragglers { .. } => "fault: stragglers",
             Self::LosingDisk { .. } => "fault: fsync that loses",
             Self::Clock { .. } => "fault: clock jump",
@@ -178,7 +189,7 @@ impl Plan {
             segment_bytes: [1_000, 3_000, 100_000][index(chance.below(3))],
             groups: None,
         };
-        let topics = (0..1 + chance.below(2))
+        let topics: Vec<PlannedTopic> = (0..1 + chance.below(2))
             .map(|topic| PlannedTopic {
                 name: format!("t{topic}"),
                 partitions: {
@@ -204,6 +215,7 @@ impl Plan {
         let groups = GroupsPlan::of(seed, brokers);
         let settings = Settings { groups: groups.as_ref().map(|groups| groups.settings), ..settings };
         faults.extend(groups.iter().flat_map(|groups| groups.faults(brokers, trouble_ms)));
+        faults.extend(detour(seed, &topics, trouble_ms));
         faults.sort_by_key(|fault| fault.at);
         Self { seed, brokers, settings, flushed, topics, faults, trouble_ms, produce_ms, groups }
     }
@@ -244,11 +256,33 @@ impl Plan {
     }
 }
 
+/// Of those that came later; chosen apart, so that the seeds that are kept mean what they meant.
+fn detour(seed: u64, topics: &[PlannedTopic], trouble_ms: u64) -> Option<Fault> {
+    let chance = &mut Seeded::new(seed ^ DETOURS);
+    if chance.below(DETOUR_IN) != 0 {
+        return None;
+    }
+    let at = 900 + chance.below(trouble_ms - 900);
+    let partitions = topics.iter().enumerate().flat_map(|(topic, planned)| {
+        (0..)
+            .zip(&planned.partitions)
+            .filter(|(_, replicas)| replicas.len() > 2)
+            .map(move |(n, _)| (topic, n))
+    });
+    let partitions: Vec<(usize, i32)> = partitions.collect();
+    let (topic, partition) = *partitions.get(index(chance.below(partitions.len().max(1) as u64)))?;
+    Some(Fault { at, kind: FaultKind::Detour { topic, partition } })
+}
+
 pub(crate) fn replicas(brokers: i32, count: u64, chance: &mut Seeded) -> Vec<Address> {
     let mut all: Vec<Address> = (1..=brokers).collect();
     (0..count).map(|_| all.remove(index(chance.below(all.len() as u64)))).collect()
 }
 
+/// Of so many worlds one has a leader that makes a detour.
+const DETOUR_IN: u64 = 12;
+/// What the seed is mixed with for it.
+const DETOURS: u64 = 0x00de_7003;
 /// So many numbers [`fault`] tells apart.
 const KINDS: u64 = 28;
 
@@ -307,4 +341,20 @@ fn fault(kind: u64, brokers: i32, chance: &mut Seeded) -> FaultKind {
 
 pub(crate) fn index(number: u64) -> usize {
     usize::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::KEPT;
+    use crate::run::QUORUM_IN;
+
+    #[test]
+    fn kept_seeds_mean_what_they_meant() {
+        for seed in KEPT.iter().filter(|seed| !seed.is_multiple_of(QUORUM_IN)) {
+            let plan = Plan::of(*seed);
+            assert!(detour(*seed, &plan.topics, plan.trouble_ms).is_none(), "{seed}");
+            assert!(plan.groups.is_none_or(|groups| groups.settings.slow == 0), "{seed}");
+        }
+    }
 }

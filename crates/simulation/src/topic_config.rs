@@ -7,6 +7,10 @@ use ottla_replication::{Durability, PartitionConfig};
 use ottla_storage::LogConfig;
 
 use crate::groups::GroupSettings;
+use crate::message::Address;
+
+/// After so long coordinators follow an image that the replicas follow, where they are slow.
+const SLOW_MS: u64 = 400;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
@@ -20,6 +24,15 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// As that broker has them: its coordinators may be slower than others.
+    pub(crate) fn of_broker(self, id: Address) -> Self {
+        let slower = |groups: GroupSettings| match groups.slow >> id & 1 {
+            1 => GroupSettings { apply_ms: SLOW_MS, ..groups },
+            _ => groups,
+        };
+        Self { groups: self.groups.map(slower), ..self }
+    }
+
     /// A topic's log and machine.
     pub(crate) fn of(&self, image: &MetadataImage, topic: &str) -> (Arc<LogConfig>, PartitionConfig) {
         let number = |key: &str| image.configs().topic(topic)?.get(key)?.parse::<i64>().ok();

@@ -9,6 +9,7 @@ use crate::ambush::Ambush;
 use crate::client::{Consumer, Producer};
 use crate::controller::Controller;
 use crate::counts::Counts;
+use crate::detour::Detour;
 use crate::groups::{Groups, MEMBERS};
 use crate::ledger::{Ledger, Violation};
 use crate::message::{Address, Body, CLIENTS, CONTROLLERS, Message};
@@ -68,6 +69,8 @@ pub(crate) enum Event {
         left: u64,
         every_ms: u64,
     },
+    /// How far a detour has come.
+    Detour,
     /// A process ends of its disk.
     DiskEnds {
         node: Address,
@@ -120,6 +123,9 @@ pub(crate) struct World {
     pub(crate) counts: Counts,
     pub(crate) healing: bool,
     pub(crate) ambush: Option<Ambush>,
+    pub(crate) detour: Option<Detour>,
+    /// Of which partition of `__consumer_offsets` a write is to be lost.
+    pub(crate) lost_write: Option<i32>,
     /// A broker that has lost unsynced data, and may not have told yet.
     pub(crate) suspect: Option<Address>,
     trace: u64,
@@ -138,7 +144,7 @@ impl World {
         let fork = |chance: &mut Seeded| Seeded::new(chance.bits());
         let network = Network::new(fork(&mut chance));
         let controller = Controller::new(fork(&mut chance));
-        let nodes = (1..=plan.brokers).map(|id| (id, Node::new(id, plan.settings))).collect();
+        let nodes = (1..=plan.brokers).map(|id| (id, Node::new(id, plan.settings.of_broker(id)))).collect();
         let mut world = Self {
             now: 0,
             queue: BTreeMap::new(),
@@ -158,6 +164,8 @@ impl World {
             counts: Counts::default(),
             healing: false,
             ambush: None,
+            detour: None,
+            lost_write: None,
             suspect: None,
             looked_at: 0,
             trace: 0xcbf2_9ce4_8422_2325,
@@ -256,6 +264,7 @@ impl World {
                 Ok(())
             }
             Event::Turn { topic, partition, left, every_ms } => self.turn(topic, partition, left, every_ms),
+            Event::Detour => self.go_on_with_detour(),
             Event::DiskEnds { node, boot } => {
                 self.disk_ends(node, boot);
                 Ok(())
@@ -369,7 +378,7 @@ impl World {
 
     pub(crate) fn send(&mut self, out: Vec<Message>) {
         for message in out {
-            if self.is_ambushed(&message) {
+            if self.is_ambushed(&message) || self.is_held_up(&message) || self.is_lost_in_a_turn(&message) {
                 continue;
             }
             match self.network.send(&message) {

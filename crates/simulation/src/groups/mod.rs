@@ -7,6 +7,7 @@ mod checks;
 mod classic;
 mod committer;
 mod consumer;
+mod lost_write;
 mod member;
 mod past;
 mod plan;

@@ -13,6 +13,8 @@ const IN: u64 = 4;
 pub(crate) struct GroupSettings {
     /// From an image that the replicas follow to the coordinators that follow it.
     pub(crate) apply_ms: u64,
+    /// A bit for each broker, by its id: whether that takes it longer than the others.
+    pub(crate) slow: u64,
     /// Reads of a loading coordinator in one tick of its broker.
     pub(crate) load_reads: u64,
     /// `consumer.assignment.interval.ms`.
@@ -44,8 +46,15 @@ impl GroupsPlan {
         }
         let settings = GroupSettings {
             apply_ms: [0, 3, 30, 200][index(chance.below(4))],
+            slow: 0,
             load_reads: [1, 3, 1_000][index(chance.below(3))],
             assignment_ms: [0, 100][index(chance.below(2))],
+        };
+        let slow = slow(seed);
+        // Where some are slow the others are quick: they serve before those have heard that they do.
+        let settings = match slow {
+            0 => settings,
+            slow => GroupSettings { apply_ms: 3, load_reads: 1_000, slow, ..settings },
         };
         let count = 2 + chance.below(2);
         let partitions = (0..1 + chance.below(2)).map(|_| replicas(brokers, count, chance)).collect();
@@ -65,10 +74,24 @@ impl GroupsPlan {
             Self { classic: 0, ..self.clone() },
             Self { consumer: 0, ..self.clone() },
             Self { statics: 0, ..self.clone() },
+            Self { settings: GroupSettings { slow: 0, ..self.settings }, ..self.clone() },
         ];
         let clients = |plan: &Self| plan.committers + plan.classic + plan.consumer;
-        let size = |plan: &Self| clients(plan) + u64::from(plan.statics != 0);
+        let size =
+            |plan: &Self| clients(plan) + u64::from(plan.statics != 0) + u64::from(plan.settings.slow != 0);
         all.into_iter().filter(|plan| clients(plan) > 0 && size(plan) < size(self)).collect()
+    }
+
+    /// Where some coordinators are slow.
+    fn lost_writes(&self, trouble_ms: u64) -> Vec<Fault> {
+        let chance = &mut Seeded::new(self.seed ^ 0x0010_57e0);
+        let count = if self.settings.slow == 0 { 0 } else { chance.below(4) };
+        let fault = |_| {
+            let at = 900 + chance.below(trouble_ms - 900);
+            let partition = i32::try_from(chance.below(self.partitions.len() as u64)).unwrap_or(0);
+            Fault { at, kind: FaultKind::LostWrite { partition } }
+        };
+        (0..count).map(fault).collect()
     }
 
     /// What goes wrong with `__consumer_offsets` in particular.
@@ -88,8 +111,15 @@ impl GroupsPlan {
             };
             Fault { at, kind }
         };
-        (0..count).map(fault).collect()
+        let faults = (0..count).map(fault).collect::<Vec<_>>();
+        faults.into_iter().chain(self.lost_writes(trouble_ms)).collect()
     }
+}
+
+/// In half of the worlds nobody. From a stream of its own, later than the rest.
+fn slow(seed: u64) -> u64 {
+    let chance = &mut Seeded::new(seed ^ 0x0000_5114);
+    if chance.below(2) == 0 { 0 } else { chance.bits() }
 }
 
 /// The number of `__consumer_offsets` among a plan's topics.
