@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ottla_controller::Simulation;
 use ottla_controller::TopicError;
-use ottla_model::TopicId;
+use ottla_model::{BrokerId, TopicId, TopicIdPartition};
 
 use super::super::panics;
 use super::{Joint, Next, Plan, Said};
@@ -161,6 +161,14 @@ impl World {
                 self.assigned.remove(&id);
             }
             (Errand::Reassign { id, .. }, Some(_)) if self.unsure.contains(&id) => {}
+            // As in Kafka: who is deposed and has not heard of it may find that nothing is to be done, and says so without a record.
+            (Errand::Reassign { id, replicas }, Some(Told::Reassigned(answers)))
+                if answers.iter().flatten().all(Result::is_ok) && !self.is_to_be_on(id, &replicas) =>
+            {
+                self.counts.add("reassignment acknowledged by who is deposed");
+                self.unsure.insert(id);
+                self.assigned.remove(&id);
+            }
             (Errand::ProducerIds(_), Some(Told::ProducerIds(Ok(block)))) => {
                 self.counts.add("producer ids given");
                 if let Some(joint) = &self.joint {
@@ -180,6 +188,14 @@ impl World {
     fn topic_made(&self, name: &str) -> Option<(TopicId, i32)> {
         let topic = self.controller.image.topic(name)?;
         Some((topic.id, i32::try_from(topic.partitions().count()).unwrap_or(0)))
+    }
+
+    /// Whether the metadata has the partition on these replicas, or on the way there.
+    fn is_to_be_on(&self, id: TopicIdPartition, replicas: &[BrokerId]) -> bool {
+        let topic = self.controller.image.topic_by_id(id.topic_id);
+        let Some(partition) = topic.and_then(|topic| topic.partition(id.partition)) else { return false };
+        let stays = |replica: &&BrokerId| !partition.removing_replicas.contains(replica);
+        partition.replicas.iter().filter(stays).eq(replicas)
     }
 
     /// What is acknowledged stays: the controllers' ledger looks for it in the end.
