@@ -36,7 +36,12 @@ enum Blow {
 }
 
 /// An administrator who makes static voters dynamic ones, and tries it again, and in one of three such worlds goes on to change them.
-pub(super) fn raises(seed: u64, controllers: Address, trouble_ms: u64) -> Vec<(u64, Fault)> {
+pub(super) fn raises(
+    seed: u64,
+    first_id: Address,
+    controllers: Address,
+    trouble_ms: u64,
+) -> Vec<(u64, Fault)> {
     let chance = &mut Seeded::new(seed ^ RAISES);
     let tries = [0, 0, 0, 1, 3, 6][index(chance.below(6))];
     let changes = if tries > 0 && chance.below(3) == 0 { 1 + chance.below(3) } else { 0 };
@@ -44,7 +49,7 @@ pub(super) fn raises(seed: u64, controllers: Address, trouble_ms: u64) -> Vec<(u
     let raises = (0..tries).map(|_| (at(300, chance), Fault::RaiseKraftVersion)).collect::<Vec<_>>();
     let first = raises.iter().map(|(at, _)| *at).min().unwrap_or(300);
     let change = |_| {
-        let node = 1 + address(chance.below(u64::from(controllers.unsigned_abs())));
+        let node = first_id + address(chance.below(u64::from(controllers.unsigned_abs())));
         let whom = if chance.below(2) == 0 { Whom::Leader } else { Whom::Node(node) };
         let adds = chance.below(2) == 0;
         (at(first, chance), if adds { Fault::AddVoter { node } } else { Fault::RemoveVoter { whom } })
@@ -56,7 +61,7 @@ pub(super) fn raises(seed: u64, controllers: Address, trouble_ms: u64) -> Vec<(u
 /// Where there are no others.
 pub(super) fn struck_raise(seed: u64, trouble_ms: u64) -> Vec<(u64, Fault)> {
     let chance = &mut Seeded::new(seed ^ STRIKES);
-    if chance.below(2) == 0 || !raises(seed, 1, trouble_ms).is_empty() {
+    if chance.below(2) == 0 || !raises(seed, 1, 1, trouble_ms).is_empty() {
         return Vec::new();
     }
     let at = 500 + chance.below(trouble_ms - 500);

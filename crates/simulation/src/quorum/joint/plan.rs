@@ -61,7 +61,13 @@ impl Plan {
 fn is_of_the_quorum(fault: &Fault) -> bool {
     matches!(
         fault,
-        Fault::FalseAlarms { .. } | Fault::Loss { .. } | Fault::Delay { .. } | Fault::Repeat { .. }
+        Fault::FalseAlarms { .. }
+            | Fault::Loss { .. }
+            | Fault::Delay { .. }
+            | Fault::Repeat { .. }
+            | Fault::AddVoter { .. }
+            | Fault::RemoveVoter { .. }
+            | Fault::RaiseKraftVersion
     )
 }
 
