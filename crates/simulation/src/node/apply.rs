@@ -74,6 +74,10 @@ impl Process {
     }
 
     fn set_strays_aside(&mut self) {
+        if self.shell.dir_failed {
+            // The dir is offline, and what was found in it may be of topics that were not gone through any more.
+            return;
+        }
         let strays: Vec<TopicPartition> = std::mem::take(&mut self.found).into_iter().collect();
         if !strays.is_empty() {
             self.shell.count("stray log set aside");
