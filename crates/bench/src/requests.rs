@@ -24,6 +24,8 @@ use ottla_protocol::{ErrorCode, Request, RequestHeader, Response, encode_request
 
 use crate::Result;
 
+/// The first in which features are named that may be off (KIP-584's, since KIP-1022).
+pub(crate) const API_VERSIONS: i16 = 4;
 /// Bytes of a record's value in a batch of many.
 const VALUE_LEN: usize = 960;
 
@@ -52,7 +54,7 @@ impl Requests {
             client_software_version: name,
             ..ApiVersionsRequest::default()
         };
-        framed(&request, 3)
+        framed(&request, API_VERSIONS)
     }
 
     pub(crate) fn create_topic(&self, partitions: i32) -> Result<Bytes> {
@@ -378,7 +380,7 @@ pub(crate) fn next_offset(records: &[u8]) -> Option<Offset> {
     batches(records).map_while(std::result::Result::ok).last().map(|(header, _)| header.next_offset())
 }
 
-fn framed<R: Request>(request: &R, version: i16) -> Result<Bytes> {
+pub(crate) fn framed<R: Request>(request: &R, version: i16) -> Result<Bytes> {
     let header = RequestHeader {
         key: R::KEY,
         version,
@@ -388,13 +390,13 @@ fn framed<R: Request>(request: &R, version: i16) -> Result<Bytes> {
     Ok(encode_request(&header, request)?)
 }
 
-fn decoded<R: Response>(answer: &BytesMut, version: i16) -> Result<R> {
+pub(crate) fn decoded<R: Response>(answer: &BytesMut, version: i16) -> Result<R> {
     let mut frame = answer.clone();
     split_response_header(R::KEY, version, &mut frame)?;
     Ok(R::decode(frame.freeze(), version)?)
 }
 
-fn checked(code: Option<i16>) -> Result<()> {
+pub(crate) fn checked(code: Option<i16>) -> Result<()> {
     match code {
         Some(0) => Ok(()),
         Some(code) => {

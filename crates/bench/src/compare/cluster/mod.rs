@@ -2,9 +2,11 @@
 //! is the sum of the three.
 
 mod follower;
+mod image;
 mod many;
 mod nodes;
 mod produce;
+mod stand_in;
 
 use indicatif::ProgressBar;
 
@@ -17,8 +19,12 @@ const FREE_GIB: u64 = 10;
 
 type Work = fn(&Plan, &ProgressBar, &mut Table) -> Result<()>;
 
-const WORKS: [(&str, Work); 3] =
-    [("produce", produce::run), ("follower-fetch", follower::run), ("many-partitions", many::run)];
+const WORKS: [(&str, Work); 4] = [
+    ("produce", produce::run),
+    ("follower-fetch", follower::run),
+    ("many-partitions", many::run),
+    ("metadata", image::run),
+];
 
 /// Runs what was asked for and prints the table; whether each target was met.
 pub(crate) fn run(args: &[String]) -> Result<bool> {

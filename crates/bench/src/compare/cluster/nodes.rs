@@ -90,7 +90,7 @@ impl Cluster {
 }
 
 /// Whoever is asked may not have heard yet that the last round's topic is gone, and take it for this round's.
-fn new_name() -> &'static str {
+pub(super) fn new_name() -> &'static str {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     // Some bytes a round, until the bench ends.
     format!("bench-{}", COUNT.fetch_add(1, Ordering::Relaxed)).leak()
@@ -102,7 +102,7 @@ pub(super) fn spread(partitions: usize) -> Result<Vec<Vec<i32>>> {
     (0..partitions).map(on).collect()
 }
 
-fn ottla_node(plan: &Plan, node: &Node) -> Result<Server> {
+pub(super) fn ottla_node(plan: &Plan, node: &Node) -> Result<Server> {
     let dir = data_dir()?;
     let properties = dir.path().join("server.properties");
     std::fs::write(&properties, node.properties(dir.path(), &SETTINGS))?;
