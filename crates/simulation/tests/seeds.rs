@@ -20,6 +20,7 @@ const MET: &[&str] = &[
     "group: consumer member assigned",
     "group: offset shown",
     "group: commit of what is over refused",
+    "group: deletion acknowledged",
     "group: write acknowledged",
     "joint: well in the end",
     "log opened again",

@@ -37,6 +37,8 @@ pub(crate) struct Committer {
 enum What {
     /// That write.
     Write(i64),
+    /// That there is nothing, from what was known.
+    Deletion(Known),
     /// What must be shown.
     Fetch(Known),
 }
@@ -98,7 +100,9 @@ impl Committer {
             }
             5 => {
                 let request = OffsetDeleteRequest { group, topics: vec![(name, vec![partition])] };
-                (What::Write(track.issue(true)), GroupAsk::Delete(request))
+                let known = track.known();
+                track.issue(true);
+                (What::Deletion(known), GroupAsk::Delete(request))
             }
             _ => {
                 let ask = if kind < 8 { GroupAsk::Fetch } else { GroupAsk::FetchStable };
@@ -127,6 +131,16 @@ impl Committer {
                     counts.add("group: write acknowledged");
                     track.acknowledge(*number, epoch);
                     return Ok(());
+                }
+                Some(error) => error,
+            },
+            (What::Deletion(then), Ok(response)) => match work::written(response) {
+                None => {
+                    counts.add("group: deletion acknowledged");
+                    return track.delete(epoch, then).map_err(|what| {
+                        let what = format!("{} partition {at} has deleted {what}", self.group);
+                        Violation::new("an acknowledged deletion is one", what)
+                    });
                 }
                 Some(error) => error,
             },

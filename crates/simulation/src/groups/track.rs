@@ -36,6 +36,15 @@ impl Track {
         *known = number.max(*known);
     }
 
+    /// A coordinator of that epoch says that it is deleted, when so much had been known. Where it finds nothing it writes nothing, as
+    /// Kafka's: that is a look, and an earlier write that nobody has acknowledged may still come of another replica's log.
+    ///
+    /// # Errors
+    /// What it should have had.
+    pub(crate) fn delete(&mut self, epoch: LeaderEpoch, then: &Known) -> Result<(), String> {
+        self.show(-1, epoch, then)
+    }
+
     /// A coordinator of that epoch shows this offset (-1: none), when so much had been known. One that is deposed and does not
     /// know it yet knows nothing of later epochs.
     ///
@@ -79,6 +88,22 @@ mod tests {
         assert!(track.show(-1, TWO, &known).is_err());
         assert!(track.show(second + 1, TWO, &known).is_err(), "nobody has written that");
         assert!(track.show(second, TWO, &known).is_ok());
+    }
+
+    #[test]
+    fn a_deletion_undoes_what_was_acknowledged_before_it() {
+        let mut track = Track::default();
+        let first = track.issue(false);
+        track.acknowledge(first, ONE);
+        let known = track.known();
+        track.issue(true);
+        assert!(track.delete(ONE, &known).is_ok());
+        assert!(track.show(first, TWO, &track.known()).is_err());
+        let unknown = track.issue(false);
+        let known = track.known();
+        track.issue(true);
+        assert!(track.delete(ONE, &known).is_ok(), "there may have been nothing");
+        assert!(track.show(unknown, TWO, &track.known()).is_ok());
     }
 
     #[test]
