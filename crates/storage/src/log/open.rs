@@ -158,7 +158,8 @@ impl PartitionLog {
         self.load_producers(now)?;
         self.recovery_point = if start.clean { self.log_end_offset } else { self.segments.first_base() };
         if !start.clean {
-            self.flush.add_directory_entries();
+            // A killed process may have made the directory, and nobody have synced its name.
+            self.flush.add_directory();
             self.recovery_point = self.recovery_point.max(start.recovery_point.min(self.log_end_offset));
         }
         if start.clean {
@@ -170,7 +171,6 @@ impl PartitionLog {
         }
         // What was found is flushed as appends are, and until then checked again by every recovery: an fsync of each log
         // costs more than all the rest of a start. Not even the first segment's name need be on the disk.
-        self.flush.restarted();
         Ok(())
     }
 

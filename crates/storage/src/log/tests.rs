@@ -447,6 +447,18 @@ fn a_flush_is_due_by_count_time_and_roll() {
 }
 
 #[test]
+fn what_is_flushed_after_a_kill_outlives_the_power_though_the_killed_process_has_made_the_directory() {
+    let mut fixture = Fixture::new();
+    fixture.disk.sync_dir(Path::new("/")).unwrap();
+    fixture.append(plain(1, 1)).unwrap();
+    let mut fixture = fixture.reopen(false, now());
+    assert_eq!(fixture.log.log_end_offset(), Offset(1));
+    fixture.log.flush_now(now()).unwrap();
+    fixture.disk.crash();
+    assert_eq!(fixture.reopen(false, now()).log.log_end_offset(), Offset(1));
+}
+
+#[test]
 fn a_failed_flush_takes_the_log_offline() {
     let mut fixture = Fixture::new();
     fixture.append(plain(1, 1)).unwrap();
