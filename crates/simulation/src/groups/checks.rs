@@ -6,7 +6,7 @@ use ottla_group_coordinator::classic::JoinResponse;
 use ottla_group_coordinator::{GroupId, MemberId};
 use ottla_model::LeaderEpoch;
 
-use super::consumer::SESSION_MS;
+use super::consumer::{REBALANCE_MS, SESSION_MS};
 use super::member::Said;
 use super::statics::person;
 use super::track::Track;
@@ -36,6 +36,8 @@ struct Holder {
     owned: BTreeSet<i32>,
     /// When the heartbeat was sent that a coordinator of that epoch has answered last, since it last owned nothing.
     heard: BTreeMap<LeaderEpoch, u64>,
+    /// When the last heartbeat was sent whose answer left it all that it owned.
+    kept_at: u64,
 }
 
 /// From when to when a coordinator is known to have served, heard of or not.
@@ -117,10 +119,13 @@ impl Checks {
         self.tenures.insert((index, epoch), Tenure { since, until: now });
     }
 
-    /// A coordinator has answered its heartbeat.
-    pub(super) fn lives(&mut self, group: &GroupId, member: Address, said: Said) {
+    /// A coordinator has answered its heartbeat, and leaves it all that it has, or not.
+    pub(super) fn lives(&mut self, group: &GroupId, member: Address, said: Said, keeps: bool) {
         let holder = self.members.entry((group.clone(), member)).or_default();
         holder.heard.insert(said.epoch, said.asked_at);
+        if keeps {
+            holder.kept_at = said.asked_at;
+        }
     }
 
     /// Member epochs do not go back, unless somebody answers who is deposed.
@@ -143,8 +148,8 @@ impl Checks {
         Ok(())
     }
 
-    /// Nobody else may own what this member owns, unless its session has run out: a coordinator knows each member that it or an
-    /// earlier one has answered, and gives it a session from when it begins to serve.
+    /// Nobody else may own what this member owns, unless its session has run out, or its time to release it: a coordinator knows each
+    /// member that it or an earlier one has answered, and gives it a session from when it begins to serve.
     pub(super) fn is_alone(
         &self,
         group: &GroupId,
@@ -156,7 +161,8 @@ impl Checks {
         for ((of, other), holder) in &self.members {
             let Some(shared) = holder.owned.intersection(owned).next() else { continue };
             let heard = holder.heard.range(said.epoch..).map(|(_, at)| *at).max().unwrap_or(0);
-            let lives_until = heard.max(said.since) + SESSION_MS;
+            let releases_until = holder.kept_at + u64::from(REBALANCE_MS.unsigned_abs());
+            let lives_until = (heard.max(said.since) + SESSION_MS).min(releases_until);
             if of == group && *other != member && said.now < lives_until && self.is_known(holder, said) {
                 let what = format!(
                     "{group}: {shared} is {name}'s and {other}'s, which lives until {lives_until} ms"
@@ -201,7 +207,7 @@ mod tests {
     /// Member 1 owns a partition, and a coordinator of epoch 1, there since the beginning, has last answered it then.
     fn owned(heard_at: u64) -> Checks {
         let mut checks = Checks::default();
-        checks.lives(&GROUP.into(), 1, said(ONE, 0, heard_at));
+        checks.lives(&GROUP.into(), 1, said(ONE, 0, heard_at), true);
         checks.holds(&GROUP.into(), 1, &[0].into());
         checks.works(0, ONE, 0, heard_at);
         checks
@@ -221,9 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_does_not_release_what_it_should_is_out_at_last() {
+        let mut checks = owned(500);
+        let until = 500 + u64::from(REBALANCE_MS.unsigned_abs());
+        checks.lives(&GROUP.into(), 1, said(ONE, 0, until - 100), false);
+        assert!(!gives_to_another(&checks, said(ONE, 0, until - 1)));
+        assert!(gives_to_another(&checks, said(ONE, 0, until)));
+    }
+
+    #[test]
     fn who_is_deposed_and_deaf_may_let_a_member_go_and_lead_again() {
         let mut checks = owned(500);
-        checks.lives(&GROUP.into(), 1, said(LeaderEpoch(2), 600, 1_900));
+        checks.lives(&GROUP.into(), 1, said(LeaderEpoch(2), 600, 1_900), true);
         let again = said(THREE, 2_000, 2_001);
         assert!(!gives_to_another(&checks, again));
         checks.works(0, ONE, 0, 500 + SESSION_MS - 1);
@@ -231,7 +246,7 @@ mod tests {
         checks.works(0, ONE, 0, 500 + SESSION_MS);
         assert!(gives_to_another(&checks, again));
         assert!(!gives_to_another(&checks, said(THREE, 1_400, 1_401)), "it led again before");
-        checks.lives(&GROUP.into(), 1, again);
+        checks.lives(&GROUP.into(), 1, again, true);
         assert!(!gives_to_another(&checks, again), "whoever answers a member knows it");
     }
 
@@ -239,7 +254,7 @@ mod tests {
     fn who_has_left_and_comes_again_is_known_to_whoever_has_heard_of_it_since() {
         let mut checks = owned(500);
         checks.holds(&GROUP.into(), 1, &BTreeSet::new());
-        checks.lives(&GROUP.into(), 1, said(THREE, 600, 700));
+        checks.lives(&GROUP.into(), 1, said(THREE, 600, 700), true);
         checks.holds(&GROUP.into(), 1, &[0].into());
         assert!(gives_to_another(&checks, said(LeaderEpoch(2), 550, 701)));
         assert!(!gives_to_another(&checks, said(THREE, 600, 701)));

@@ -18,8 +18,9 @@ use crate::ledger::Violation;
 
 /// After so long without a heartbeat a member is out.
 pub(crate) const SESSION_MS: u64 = 1_000;
-/// Longer than a session: who hears nothing is out before it has to have released anything.
-const REBALANCE_MS: i32 = 1_800;
+/// After so long a member is out that was to release something and has not said so. Longer than a session: who is not heard of is out
+/// before; but who is heard of may hear nothing itself, where nothing is committed.
+pub(super) const REBALANCE_MS: i32 = 1_800;
 /// A member takes up to so long to give a partition up.
 const REVOKE_MS: u64 = 250;
 
@@ -118,10 +119,12 @@ impl Member {
                 self.epoch = response.member_epoch;
                 self.past.is_now(&self.member_id, self.epoch, said.epoch);
                 self.consumer.full = false;
-                checks.lives(&self.group, self.caller.address, said);
-                let Some(assignment) = &response.assignment else { return Ok(()) };
+                let wanted = response.assignment.as_ref();
+                let wanted = wanted.map(|all| all.get(&work::TOPIC_ID).cloned().unwrap_or_default());
+                let keeps = self.owned.is_subset(wanted.as_ref().unwrap_or(&self.consumer.wanted));
+                checks.lives(&self.group, self.caller.address, said, keeps);
+                let Some(wanted) = wanted else { return Ok(()) };
                 counts.add("group: consumer member assigned");
-                let wanted = assignment.get(&work::TOPIC_ID).cloned().unwrap_or_default();
                 self.owned.extend(&wanted);
                 self.consumer.wanted = wanted;
                 self.consumer.revoke_at = said.now + self.caller.chance.below(REVOKE_MS);
