@@ -87,6 +87,8 @@ pub(crate) struct DecisionLoop {
     random: SystemRandom,
     /// Whoever stops the loop does not wait for a majority that may have gone.
     stopping: watch::Receiver<bool>,
+    /// What it has proposed it waits for no longer: that may be committed yet, and nothing may be decided that does not know of it.
+    gave_up: bool,
 }
 
 impl DecisionLoop {
@@ -96,7 +98,7 @@ impl DecisionLoop {
         settings: Settings,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { quorum, publisher, settings, random: SystemRandom, stopping }
+        Self { quorum, publisher, settings, random: SystemRandom, stopping, gave_up: false }
     }
 
     pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
@@ -126,7 +128,7 @@ impl DecisionLoop {
 
     /// Decides as many commands as one entry takes, and answers them when it is applied.
     async fn decide_entry(&mut self, decides: &mut VecDeque<(Need, Decide)>) {
-        let Some(term) = self.quorum.leading_term() else {
+        let Some(term) = self.quorum.leading_term().filter(|_| !self.gave_up) else {
             // Callers whose command is dropped learn that this is not the controller.
             decides.clear();
             return;
@@ -161,6 +163,7 @@ impl DecisionLoop {
             waiting.push(outcome.finish);
         }
         let mut result = self.commit(term, records).await;
+        self.gave_up = matches!(result, Err(ControllerError::Closed));
         if result.is_err() && planted!("lost_proposal_answered") {
             result = Ok(());
         }

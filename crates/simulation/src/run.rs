@@ -65,6 +65,7 @@ pub const KEPT: &[u64] = &[
     883,
     21_415,
     50_006_849,
+    300_030_264,
 ];
 
 /// Of so many seeds one is a world of controllers.
