@@ -53,7 +53,12 @@ impl Node {
     pub(super) fn properties(&self, dir: &Path, settings: &[(&str, &str)]) -> String {
         let Self { id, roles, address, controller, voters } = self;
         let (roles, listeners) = match roles {
-            Roles::Both => ("broker,controller", format!("PLAINTEXT://{address},CONTROLLER://{controller}")),
+            Roles::Both => (
+                "broker,controller",
+                format!(
+                    "PLAINTEXT://{address},CONTROLLER://{controller}\nadvertised.listeners=PLAINTEXT://{address}"
+                ),
+            ),
             Roles::Broker => ("broker", format!("PLAINTEXT://{address}")),
             Roles::Controller => ("controller", format!("CONTROLLER://{controller}")),
         };

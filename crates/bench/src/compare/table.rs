@@ -21,6 +21,13 @@ impl Three {
         Self { ottla, ..Self::default() }
     }
 
+    /// A figure that Ottla alone has, of one round.
+    pub(super) fn one(value: f64) -> Self {
+        let mut figures = Self::default();
+        figures.push(Side::Ottla, value);
+        figures
+    }
+
     pub(super) fn push(&mut self, side: Side, value: f64) {
         self.of_mut(side).push(value);
     }

@@ -12,7 +12,6 @@ use ottla_model::batch::batches;
 
 use super::super::Plan;
 use super::super::node::Node;
-use super::super::sides::Side;
 use super::super::table::{Metric, Table, Three};
 use super::nodes::{new_name, ottla_node};
 use super::stand_in::{Place, StandIn};
@@ -54,22 +53,17 @@ pub(super) fn run(plan: &Plan, progress: &ProgressBar, table: &mut Table) -> Res
     let decided = cluster.lose_controller()?;
     progress.inc(1);
 
-    let one = |value: f64| {
-        let mut figures = Three::default();
-        figures.push(Side::Ottla, value);
-        figures
-    };
     let name = format!("{} partitions, RF 3, in the metadata", partitions * BROKERS);
-    let ms = |time: Duration| one(time.as_secs_f64() * 1e3);
+    let ms = |time: Duration| Three::one(time.as_secs_f64() * 1e3);
     table.extend(vec![
-        Metric::new(format!("{name}: until all are created"), "s", one(created.as_secs_f64())),
+        Metric::new(format!("{name}: until all are created"), "s", Three::one(created.as_secs_f64())),
         Metric::new(
             format!("{name}: a broker of ten dies, until its {partitions} leaders are elsewhere"),
             "ms",
             ms(moved),
         )
         .at_most(MS_MAX),
-        Metric::new(format!("{name}: batches of records that say so"), "", one(batches as f64)),
+        Metric::new(format!("{name}: batches of records that say so"), "", Three::one(batches as f64)),
         Metric::new(
             format!("{name}: kill -9 of the active controller, until another has decided"),
             "ms",
@@ -79,7 +73,7 @@ pub(super) fn run(plan: &Plan, progress: &ProgressBar, table: &mut Table) -> Res
         Metric::new(
             format!("{name}: resident, a controller"),
             "MiB",
-            one(resident as f64 / f64::from(1 << 20)),
+            Three::one(resident as f64 / f64::from(1 << 20)),
         ),
     ]);
     Ok(())

@@ -52,24 +52,27 @@ pub(super) fn run(plan: &Plan, progress: &ProgressBar, table: &mut Table) -> Res
     progress.set_message("their leaders move");
     let moved = moves(&mut cluster, &requests, idle)?;
     progress.inc(1);
-    let one = |value: f64| {
-        let mut figures = Three::default();
-        figures.push(Side::Ottla, value);
-        figures
-    };
     let name = format!("{PARTITIONS} partitions, RF 3");
     table.extend(vec![
-        Metric::new(format!("{name}: until all are created and in sync"), "s", one(created.as_secs_f64())),
-        Metric::new(format!("{name}: idle CPU of the three, of one core"), "%", one(idle * 1e2))
+        Metric::new(
+            format!("{name}: until all are created and in sync"),
+            "s",
+            Three::one(created.as_secs_f64()),
+        ),
+        Metric::new(format!("{name}: idle CPU of the three, of one core"), "%", Three::one(idle * 1e2))
             .at_most(IDLE_PERCENT_MAX),
-        Metric::new(format!("{name}: resident, the three"), "MiB", one(resident as f64 / f64::from(1 << 20))),
+        Metric::new(
+            format!("{name}: resident, the three"),
+            "MiB",
+            Three::one(resident as f64 / f64::from(1 << 20)),
+        ),
         Metric::new(
             format!("{name}: kill -9 of one, until its leaders are elsewhere"),
             "ms",
-            one(moved.elapsed_ms),
+            Three::one(moved.elapsed_ms),
         )
         .at_most(MOVED_MS_MAX),
-        Metric::new(format!("{name}: CPU of a leader that moves"), "us", one(moved.cpu_us)),
+        Metric::new(format!("{name}: CPU of a leader that moves"), "us", Three::one(moved.cpu_us)),
     ]);
     Ok(())
 }
