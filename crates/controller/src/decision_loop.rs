@@ -163,7 +163,7 @@ impl DecisionLoop {
             waiting.push(outcome.finish);
         }
         let mut result = self.commit(term, records).await;
-        self.gave_up = matches!(result, Err(ControllerError::Closed));
+        self.gave_up = matches!(result, Err(ControllerError::Closed)) && !planted!("decides_beside_proposal");
         if result.is_err() && planted!("lost_proposal_answered") {
             result = Ok(());
         }

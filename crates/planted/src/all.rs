@@ -85,6 +85,10 @@ pub const ALL: &[Planted] = &[
         "lost_proposal_answered",
         "what a deposed controller has proposed is answered as if it were committed",
     ),
+    bug(
+        "decides_beside_proposal",
+        "a controller that stops decides as if what it waits for no longer were not in its log",
+    ),
     bug("snapshot_without_producer_ids", "a snapshot of the metadata has no producer ids"),
     // controller: kraft.version from 0 to 1
     bug("raised_unnamed", "kraft.version is 1 though the log does not name the voters (KIP-853)"),

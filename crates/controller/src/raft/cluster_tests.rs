@@ -567,6 +567,37 @@ async fn a_leader_that_is_stopped_hands_over_first() {
     cluster.stop().await;
 }
 
+/// What the stopped leader has proposed is in its log, and is committed once it is back: nothing may have been decided beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_stopped_without_a_majority_decides_nothing_more() {
+    let mut cluster = Cluster::new(2);
+    cluster.start_all().await;
+    cluster.create("before", None).await;
+    cluster.agree(&["before".to_owned()].into()).await;
+    let leader = cluster.active(None).await;
+    cluster.isolate(leader);
+    let lonely = cluster.node_mut(leader).controller.take().unwrap();
+    let create = || {
+        let (lonely, request) =
+            (lonely.clone(), CreateTopics { topics: vec![NewTopic::named("once")], validate_only: false });
+        tokio::spawn(async move { lonely.create_topics(request).await })
+    };
+    let proposed = create();
+    sleep(Duration::from_millis(50)).await;
+    let queued = create();
+    sleep(Duration::from_millis(50)).await;
+    lonely.shutdown().await;
+    for answer in [proposed, queued] {
+        let answer = timeout(PATIENCE, answer).await.expect("is answered").unwrap();
+        assert!(answer.is_err(), "{answer:?}");
+    }
+    cluster.heal();
+    cluster.start(leader).await;
+    cluster.create("after", None).await;
+    cluster.agree(&["before", "once", "after"].map(str::to_owned).into()).await;
+    cluster.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_observer_sees_nothing_that_is_not_committed() {
     let mut cluster = Cluster::new(3);
