@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ottla_metadata::{
-    DirectoryId, MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration, Provenance, TopicImage,
+    ChangedTopic, DirectoryId, MetadataDelta, MetadataImage, MetadataRecord, PartitionRegistration,
+    Provenance, TopicImage,
 };
 use ottla_model::{Now, Offset, TopicId, TopicIdPartition, TopicPartition};
 use ottla_replication::{LogOffsets, PartitionMachine, Registration};
@@ -118,12 +119,12 @@ impl Process {
         self.coordinators.hear(image, delta, now);
     }
 
-    /// Makes the logs for which there was no room.
+    /// Makes the logs for which there was no room; what is coordinated there begins with them.
     pub(crate) fn open_waiting(&mut self, now: Now) {
-        for id in std::mem::take(&mut self.waiting) {
-            if let Some(topic) = self.image.topic_by_id(id.topic_id).cloned() {
-                self.apply_partition(&topic, id.partition, now);
-            }
+        let waiting = std::mem::take(&mut self.waiting);
+        if !waiting.is_empty() {
+            let image = self.image.clone();
+            self.apply(&image, &waiting, now);
         }
     }
 
@@ -168,7 +169,9 @@ impl Process {
                 }
                 Err(error) if error.is_for_lack_of_room() => {
                     self.shell.count("replica waits for room");
-                    self.waiting.insert(id);
+                    let changed = ChangedTopic { name: Arc::clone(&topic.name), partitions: [index].into() };
+                    let topics = [(topic.id, changed)].into();
+                    self.waiting.merge(&MetadataDelta { topics, ..MetadataDelta::default() });
                     return;
                 }
                 Err(error) => return self.disk_says(&error),

@@ -9,7 +9,7 @@ use ottla_controller::{
     ReplicaDirectories,
 };
 use ottla_metadata::{
-    BrokerEndpoint, BrokerFeature, DirectoryId, FEATURES, LeaderRecoveryState, MetadataImage,
+    BrokerEndpoint, BrokerFeature, DirectoryId, FEATURES, LeaderRecoveryState, MetadataDelta, MetadataImage,
     SecurityProtocol,
 };
 use ottla_model::{Now, Offset, TopicIdPartition, TopicPartition};
@@ -71,7 +71,7 @@ pub(crate) struct Process {
     pub(crate) directories: BTreeMap<TopicIdPartition, DirectoryId>,
     directories_asked: Option<(u64, u64)>,
     /// Replicas for whose logs there was no room.
-    pub(crate) waiting: BTreeSet<TopicIdPartition>,
+    pub(crate) waiting: MetadataDelta,
     pub(crate) coordinators: Coordinators,
     /// Wants to go.
     pub(crate) leaving: bool,
@@ -124,7 +124,7 @@ impl Process {
             isr_at: 0,
             directories: BTreeMap::new(),
             directories_asked: None,
-            waiting: BTreeSet::new(),
+            waiting: MetadataDelta::default(),
             coordinators: Coordinators::new(settings.groups),
             leaving: false,
             may_go: false,
