@@ -104,7 +104,7 @@ impl Controller {
         Self::run(config, quorum, publisher).await
     }
 
-    /// Begins to decide. The only voter leads, and has given a new cluster its features, when this returns.
+    /// Begins to decide. A voter that is alone leads, and has given a new cluster its features, when this returns.
     pub(crate) async fn run(
         config: ControllerConfig,
         quorum: Quorum,
@@ -132,7 +132,11 @@ impl Controller {
         tokio::spawn(decisions.run(queue));
         let controller = Self { door, ..Self::of(jobs, publisher, failure, leading, stop) };
         if is_alone {
-            controller.bootstrap().await.map_err(|error| StartError::Raft(error.to_string()))?;
+            match controller.bootstrap().await {
+                // Others have come meanwhile, and one of them leads, who gives a new cluster its features.
+                Err(ControllerError::NotController { .. }) if controller.door.is_some() => {}
+                outcome => outcome.map_err(|error| StartError::Raft(error.to_string()))?,
+            }
         }
         Ok(controller)
     }

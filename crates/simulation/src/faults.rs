@@ -101,8 +101,9 @@ impl World {
             FaultKind::Pause { node, for_ms } => {
                 let until = self.now + for_ms;
                 if let Some(node) = self.nodes.get_mut(&node) {
-                    node.paused_until = until;
+                    node.paused_until = until.max(node.paused_until);
                 }
+                self.later(for_ms, Event::Wake(node));
                 if let Some(joint) = &self.joint {
                     joint.pause(node, until);
                 }
@@ -296,10 +297,11 @@ impl World {
         let ids: Vec<Address> = self.nodes.keys().copied().collect();
         for id in ids {
             if let Some(node) = self.nodes.get_mut(&id) {
-                node.paused_until = 0;
+                node.paused_until = node.paused_until.min(self.now);
                 node.mend_disk();
                 node.ends_with_cut = None;
             }
+            self.later(0, Event::Wake(id));
             self.later(1, Event::Start { node: id });
         }
     }

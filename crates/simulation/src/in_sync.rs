@@ -82,8 +82,11 @@ impl World {
         let log = replica.machine.log();
         // One without room leaves itself out instead.
         let is_alone = matches!(change.isr.as_slice(), [(last, _)] if *last == broker(from));
-        let leads = replica.machine.is_leader() && replica.machine.leader_epoch() == change.leader_epoch;
-        if is_alone && leads && log.flushed < log.high_watermark {
+        let machine = &replica.machine;
+        let leads = machine.is_leader() && machine.leader_epoch() == change.leader_epoch;
+        // What is asked again while the leader knows of a later change already is refused for its epoch.
+        let may_be = machine.partition_epoch() == change.partition_epoch;
+        if is_alone && leads && may_be && log.flushed < log.high_watermark {
             let what = format!("{} on {from}: {log:?}", replica.name);
             return Err(Violation::new("a log is flushed before its leader is alone in sync", what));
         }

@@ -50,7 +50,8 @@ enum Kind {
 /// coordinator that took what is committed in the epoch of its successor for what it had appended itself; a
 /// controller without a vote that went by an entry which was never committed, and waited to be sent the log; a follower whose flush had
 /// failed, and whose next fetch acknowledged what its disk had lost; a leader that had not heard of two leaders since it last led, and
-/// went by what its followers had had before they cut their logs.
+/// went by what its followers had had before they cut their logs; a controller that was alone as it started, and gave up for others
+/// who came meanwhile and lead.
 pub const KEPT: &[u64] = &[
     1_539,
     2_001_138,
@@ -66,6 +67,7 @@ pub const KEPT: &[u64] = &[
     21_415,
     50_006_849,
     300_030_264,
+    300_255_432,
 ];
 
 /// Of so many seeds one is a world of controllers.

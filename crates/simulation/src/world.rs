@@ -38,6 +38,8 @@ pub(crate) enum Event {
         boot: u64,
         id: TopicIdPartition,
     },
+    /// A pause of that broker's is over.
+    Wake(Address),
     /// A broker's observer has news of the metadata.
     News {
         node: Address,
@@ -238,6 +240,7 @@ impl World {
             Event::News { node, boot } => {
                 self.at_node(node, boot, Event::News { node, boot }, |process, now| process.look(now))
             }
+            Event::Wake(node) => self.wake(node),
             Event::ControllerTick => {
                 self.later(50, Event::ControllerTick);
                 if self.joint.is_none() {
@@ -320,6 +323,16 @@ impl World {
         })
     }
 
+    /// What has come to a node meanwhile happens now, in the order in which it came.
+    fn wake(&mut self, id: Address) -> Result<(), Violation> {
+        let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
+        if node.paused_until > self.now {
+            return Ok(());
+        }
+        node.paused_until = 0;
+        std::mem::take(&mut node.put_off).into_iter().try_for_each(|event| self.step(event))
+    }
+
     /// Lets a process work, if it is there and awake, and looks at what it has done.
     fn at_node(
         &mut self,
@@ -330,14 +343,12 @@ impl World {
     ) -> Result<(), Violation> {
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
         let now = node.now(self.now);
-        let paused_until = node.paused_until;
         if node.boot != boot {
             return Ok(());
         }
         let Some(process) = &mut node.process else { return Ok(()) };
-        if paused_until > self.now {
-            let delay = paused_until - self.now;
-            self.later(delay, again);
+        if node.paused_until > 0 {
+            node.put_off.push(again);
             return Ok(());
         }
         let is_tick = matches!(again, Event::Tick { .. });

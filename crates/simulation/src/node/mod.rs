@@ -23,6 +23,7 @@ pub(crate) use replica::Replica;
 
 use crate::message::Address;
 use crate::topic_config::Settings;
+use crate::world::Event;
 
 /// Wall clocks begin there.
 const EPOCH_MS: i64 = 1_700_000_000_000;
@@ -36,8 +37,10 @@ pub(crate) struct Node {
     /// Of its disk.
     pub(crate) directory: u64,
     pub(crate) settings: Settings,
-    /// Nothing moves before that.
+    /// Nothing moves before that; 0: it is awake.
     pub(crate) paused_until: u64,
+    /// What has come to it while it was paused.
+    pub(crate) put_off: Vec<Event>,
     /// What fails on its disk.
     faults: Option<FaultyDisk>,
     full_until: u64,
@@ -61,6 +64,7 @@ impl Node {
             directory: 1,
             settings,
             paused_until: 0,
+            put_off: Vec::new(),
             wall_ahead_ms: 0,
             faults: None,
             full_until: 0,

@@ -113,8 +113,10 @@ pub(super) async fn administrate(
 ) {
     const ADMINISTRATOR: Address = 0;
     while let Some((ask, errand)) = to_do.recv().await {
+        let mut tries = 0;
         let asking = async {
             loop {
+                tries += 1;
                 let leader = common.lock().active().map(|(id, ..)| id);
                 match try_to_ask(&common, ADMINISTRATOR, leader.unwrap_or(-1), &ask).await {
                     Tried::Told(told) => return Some(told),
@@ -125,6 +127,6 @@ pub(super) async fn administrate(
         };
         let told = timeout(PATIENCE, asking).await.ok().flatten();
         // The world may have ended.
-        let _ = tell.send(Said::Done { errand, told });
+        let _ = tell.send(Said::Done { errand, told, again: tries > 1 });
     }
 }

@@ -122,13 +122,14 @@ impl World {
                 let body = Body::Told { request, told: told.map(Arc::new) };
                 self.send(vec![Message { from: CONTROLLERS, to, body }]);
             }
-            Said::Done { errand, told } => return self.come_back(errand, told),
+            Said::Done { errand, told, again } => return self.come_back(errand, told, again),
         }
         Ok(())
     }
 
-    /// What an administrator's errand has come to. One without an answer may yet be done.
-    fn come_back(&mut self, errand: Errand, told: Option<Told>) -> Result<(), Violation> {
+    /// What an administrator's errand has come to. One without an answer may yet be done; one that was asked for `again` may have been
+    /// done when it is refused.
+    fn come_back(&mut self, errand: Errand, told: Option<Told>, again: bool) -> Result<(), Violation> {
         match (errand, told) {
             (Errand::SetUp, told) => {
                 let names = || self.plan.topics.iter().map(|topic| topic.name.as_str());
@@ -157,6 +158,13 @@ impl World {
             }
             (Errand::Reassign { id, .. } | Errand::TakeBack(id), None) => {
                 self.counts.add("reassignment without an answer");
+                self.unsure.insert(id);
+                self.assigned.remove(&id);
+            }
+            (Errand::TakeBack(id), Some(Told::Reassigned(answers)))
+                if again && answers.iter().flatten().any(Result::is_err) =>
+            {
+                self.counts.add("reassignment refused to be taken back again");
                 self.unsure.insert(id);
                 self.assigned.remove(&id);
             }

@@ -42,8 +42,8 @@ pub(crate) struct Joint {
 enum Said {
     /// A broker is answered.
     Told { to: Address, request: u64, told: Option<Told> },
-    /// The administrator is; `None`: it has been done, or not, or will be.
-    Done { errand: Errand, told: Option<Told> },
+    /// The administrator is, whether or not it had asked `again`; `None`: it has been done, or not, or will be.
+    Done { errand: Errand, told: Option<Told>, again: bool },
     /// The observer of a broker's process has a newer image.
     Followed { node: Address, boot: u64 },
 }
