@@ -312,22 +312,32 @@ fn a_day_of_everything_in_seconds_leaves_memory_descriptors_and_tasks_as_they_ar
     let third = samples.len() / 3;
     let (before, after) = (&samples[third..2 * third], &samples[2 * third..]);
     let told = format!(
-        "{} s: {}\nbefore {:?}\nafter  {:?}",
+        "{} s: {}\nbefore {:?} least {}\nafter  {:?} least {}",
         duration.as_secs(),
         done.join(", "),
         settled(before),
-        settled(after)
+        quietest(before),
+        settled(after),
+        quietest(after)
     );
     println!("{told}");
     for sample in samples.iter().step_by(samples.len().div_ceil(SHOWN)) {
         println!("{sample:?}");
     }
+    let (quiet, quiet_after) = (quietest(before), quietest(after));
     let (before, after) = (settled(before), settled(after));
-    assert!(after.resident <= before.resident + before.resident / 10 + 4 * MIB, "{told}");
+    // What is kept shows in both; a burst that a third has more of in one.
+    let grows = |from: u64, to: u64| to > from + from / 10 + 4 * MIB;
+    assert!(!grows(before.resident, after.resident) || !grows(quiet, quiet_after), "{told}");
     assert!(after.descriptors <= before.descriptors + 40, "{told}");
     assert!(after.threads <= before.threads + 4, "{told}");
     assert!(after.tasks <= before.tasks + 40, "{told}");
     assert!(after.segments <= before.segments + before.segments / 4 + 20, "{told}");
+}
+
+/// The least memory of a third, in bytes.
+fn quietest(samples: &[Sample]) -> u64 {
+    samples.iter().map(|sample| sample.resident).min().unwrap_or_default()
 }
 
 /// The median of the memory, and the least of the others: what is kept shows at the quietest moment, what comes and goes does
