@@ -1,7 +1,7 @@
 //! How this broker introduces itself to the controller.
 
 use ottla_config::BrokerConfig;
-use ottla_controller::{BrokerRegistrationRequest, Controller, ControllerConfig, Peers};
+use ottla_controller::{BrokerRegistrationRequest, Controller, ControllerConfig, ControllerError, Peers};
 use ottla_metadata::{
     BrokerEndpoint, BrokerFeature, DirectoryId, FEATURES, RegisterControllerRecord, SecurityProtocol,
 };
@@ -33,13 +33,14 @@ pub(crate) fn controller_config(
     }
 }
 
-/// Registers the only broker of a cluster with its own controller: it is ready at once. Gives its broker epoch.
+/// Registers the only broker of a cluster with its own controller: it is ready at once. Gives its broker epoch; `None` where others have
+/// come meanwhile, and one of them leads.
 pub(crate) async fn register_alone(
     controller: &Controller,
     config: &BrokerConfig,
     listeners: &[Listener],
     log_dirs: &[DirectoryId],
-) -> Result<i64, StartError> {
+) -> Result<Option<i64>, StartError> {
     let request = BrokerRegistrationRequest {
         broker_id: config.node.node_id,
         incarnation_id: Uuid::new_v4(),
@@ -50,9 +51,11 @@ pub(crate) async fn register_alone(
         previous_broker_epoch: -1,
         fenced: false,
     };
-    let answer =
-        controller.register_broker(request).await.map_err(|error| StartError::Refused(error.to_string()))?;
-    answer.map_err(|error| StartError::Refused(error.to_string()))
+    match controller.register_broker(request).await {
+        Ok(answer) => answer.map(Some).map_err(|error| StartError::Refused(error.to_string())),
+        Err(ControllerError::NotController { .. }) => Ok(None),
+        Err(error) => Err(StartError::Refused(error.to_string())),
+    }
 }
 
 /// What the broker says of itself to a controller that is elsewhere.

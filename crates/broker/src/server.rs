@@ -111,7 +111,10 @@ impl Server {
         let registering = async {
             let config = services.config.load_full();
             if is_alone {
-                return registration::register_alone(&controller, &config, &listeners, &log_dirs).await;
+                let epoch = registration::register_alone(&controller, &config, &listeners, &log_dirs).await?;
+                if let Some(epoch) = epoch {
+                    return Ok(epoch);
+                }
             }
             let identity = &services.identity;
             let introduction =
