@@ -113,7 +113,7 @@ impl Server {
             if is_alone {
                 let epoch = registration::register_alone(&controller, &config, &listeners, &log_dirs).await?;
                 if let Some(epoch) = epoch {
-                    return Ok(epoch);
+                    return Ok::<_, StartError>(epoch);
                 }
             }
             let identity = &services.identity;
