@@ -13,7 +13,8 @@ use ottla_compat_tests::{Broker, needs};
 
 use crate::support::*;
 
-const SECONDS: u64 = 24;
+/// In the first third of them the allocator comes to hold what it will.
+const SECONDS: u64 = 48;
 const SAMPLE: Duration = Duration::from_millis(500);
 /// Lines of the series that is printed.
 const SHOWN: usize = 24;
@@ -312,32 +313,22 @@ fn a_day_of_everything_in_seconds_leaves_memory_descriptors_and_tasks_as_they_ar
     let third = samples.len() / 3;
     let (before, after) = (&samples[third..2 * third], &samples[2 * third..]);
     let told = format!(
-        "{} s: {}\nbefore {:?} least {}\nafter  {:?} least {}",
+        "{} s: {}\nbefore {:?}\nafter  {:?}",
         duration.as_secs(),
         done.join(", "),
         settled(before),
-        quietest(before),
-        settled(after),
-        quietest(after)
+        settled(after)
     );
     println!("{told}");
     for sample in samples.iter().step_by(samples.len().div_ceil(SHOWN)) {
         println!("{sample:?}");
     }
-    let (quiet, quiet_after) = (quietest(before), quietest(after));
     let (before, after) = (settled(before), settled(after));
-    // What is kept shows in both; a burst that a third has more of in one.
-    let grows = |from: u64, to: u64| to > from + from / 10 + 4 * MIB;
-    assert!(!grows(before.resident, after.resident) || !grows(quiet, quiet_after), "{told}");
+    assert!(after.resident <= before.resident + before.resident / 10 + 4 * MIB, "{told}");
     assert!(after.descriptors <= before.descriptors + 40, "{told}");
     assert!(after.threads <= before.threads + 4, "{told}");
     assert!(after.tasks <= before.tasks + 40, "{told}");
     assert!(after.segments <= before.segments + before.segments / 4 + 20, "{told}");
-}
-
-/// The least memory of a third, in bytes.
-fn quietest(samples: &[Sample]) -> u64 {
-    samples.iter().map(|sample| sample.resident).min().unwrap_or_default()
 }
 
 /// The median of the memory, and the least of the others: what is kept shows at the quietest moment, what comes and goes does
